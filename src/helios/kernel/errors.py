@@ -1,0 +1,137 @@
+"""Errors that Helios raises on purpose.
+
+    HeliosError
+    ├── InvalidInputError      the caller's input is wrong; says where and what was expected
+    ├── NotFoundError          the thing named does not exist
+    ├── ConflictError          the write lost against another one; re-read and decide again
+    ├── CursorError            the cursor is of another log, beyond the head, or not a cursor
+    ├── IdempotencyError       the key was used before for another request
+    ├── DeadlineError          a bounded wait ended without the thing waited for
+    ├── OverloadError          a bounded queue is full; nothing was taken; try again later
+    ├── StorageError           the storage cannot do it now (disk full, database away)
+    │   └── StorageFailedError a flush failed: the process must stop and recover from the log
+    └── CorruptionError        stored data contradicts itself; names the first place
+
+A message says what was wrong, where, and what to do. `code` is stable and frozen by a test:
+programs compare it, people read the message. `retryable` says whether the same call may succeed
+later without a change by the caller.
+"""
+
+from typing import ClassVar
+
+
+class HeliosError(Exception):
+    """Root of all errors that Helios raises on purpose."""
+
+    code: ClassVar[str] = "internal"
+    retryable: ClassVar[bool] = False
+
+
+class InvalidInputError(HeliosError):
+    """The caller's input is wrong.
+
+    Args:
+        message: what was wrong and what was expected.
+        source: the file or document it stands in, if any.
+        line: 1-based line there.
+        column: 1-based column there.
+        field: path of the field, such as `spec.legs.order.type`.
+    """
+
+    code = "invalid_input"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        source: str | None = None,
+        line: int | None = None,
+        column: int | None = None,
+        field: str | None = None,
+    ) -> None:
+        self.message = message
+        self.source = source
+        self.line = line
+        self.column = column
+        self.field = field
+        place = ":".join(str(p) for p in (source, line, column) if p is not None)
+        prefix = ": ".join(p for p in (place, field) if p)
+        super().__init__(f"{prefix}: {message}" if prefix else message)
+
+
+class NotFoundError(HeliosError):
+    """The thing named does not exist."""
+
+    code = "not_found"
+
+
+class ConflictError(HeliosError):
+    """The write lost against another one: re-read, decide again.
+
+    Attributes name the aggregate and both sequences where the conflict is one of sequences.
+    """
+
+    code = "conflict"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        aggregate: str | None = None,
+        expected: int | None = None,
+        actual: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.aggregate = aggregate
+        self.expected = expected
+        self.actual = actual
+
+
+class CursorError(HeliosError):
+    """The cursor is of another log, beyond the head, or not a cursor at all."""
+
+    code = "bad_cursor"
+
+
+class IdempotencyError(HeliosError):
+    """The idempotency key was used before for another request."""
+
+    code = "idempotency_key_reused"
+
+
+class DeadlineError(HeliosError):
+    """A bounded wait ended without the thing waited for."""
+
+    code = "deadline_exceeded"
+    retryable = True
+
+
+class OverloadError(HeliosError):
+    """A bounded queue is full. Nothing was taken; the same call may succeed later."""
+
+    code = "overloaded"
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class StorageError(HeliosError):
+    """The storage cannot do it now: disk full, database away, file not writable."""
+
+    code = "storage_unavailable"
+    retryable = True
+
+
+class StorageFailedError(StorageError):
+    """A flush failed, so what is durable is unknown: stop, restart, recover from the log."""
+
+    code = "storage_failed"
+    retryable = False
+
+
+class CorruptionError(HeliosError):
+    """Stored data contradicts itself; the message names the first place."""
+
+    code = "corrupt"

@@ -1,0 +1,46 @@
+"""Every bound of Helios, named. What happens at each is written beside it."""
+
+EVENT_BYTES_MAX = 1 << 20
+"""Payload plus metadata of one event. Above: refused (413), or a dead letter offline."""
+
+JSON_DEPTH_MAX = 64
+"""Nesting of untrusted JSON. Above: refused (400), or a dead letter offline."""
+
+NUMBER_DIGITS_MAX = 60
+"""Significant digits of a number a rule reads. Above: dead letter; money never needs it."""
+
+ID_CHARS_MAX = 512
+"""Characters of an event id, source, type, key, aggregate id. Above: refused."""
+
+BODY_BYTES_MAX = 8 << 20
+"""One HTTP request body (a batch). Above: refused (413)."""
+
+BATCH_EVENTS_MAX = 5_000
+"""Events in one ingest batch. Above: refused (413)."""
+
+COMMIT_EVENTS_MAX = 4_096
+"""Events in one group commit. Above: the rest waits for the next commit."""
+
+COMMIT_BYTES_MAX = 8 << 20
+"""Payload bytes in one group commit. Above: the rest waits for the next commit."""
+
+QUEUE_EVENTS_MAX = 50_000
+"""Events waiting for a commit. Above: `OverloadError` (503 with Retry-After)."""
+
+QUEUE_BYTES_MAX = 64 << 20
+"""Payload bytes waiting for a commit. Above: `OverloadError` (503 with Retry-After)."""
+
+PAGE_EVENTS_MAX = 1_000
+"""Events in one page of a read. Above: clipped to it."""
+
+VIEW_BATCH_EVENTS = 1_000
+"""Events a projection applies in one transaction."""
+
+WAIT_S_MAX = 30.0
+"""Longest wait for a view or a position. At the end: `DeadlineError` (504)."""
+
+IDEMPOTENCY_TTL_S = 24 * 3600
+"""How long an idempotency key is remembered. Afterwards the same key is a new request."""
+
+LINE_BYTES_MAX = 16 << 20
+"""One line of an input file. Above: a dead letter that keeps the first kilobyte."""
