@@ -1,0 +1,60 @@
+"""What a contract says of one key.
+
+A verdict is immutable. When a later event of the key changes the judgement, a new verdict
+supersedes the old one; the history stays. Nothing in a verdict depends on when or how often it
+was computed: the same log gives the same verdicts with the same ids, after any crash or rebuild.
+"""
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from helios.kernel import clock
+
+Status: TypeAlias = Literal["matched", "mismatched", "partial", "pending"]
+"""`pending` is never stored: it is what a reader is told of a key whose window is still open."""
+
+STATUSES: tuple[Status, ...] = ("matched", "mismatched", "partial", "pending")
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """The judgement of one key in one window.
+
+    Attributes:
+        id: deterministic: contract, version, key, window and the place in the input that caused it.
+        tenant: whose contract it is.
+        contract: its name.
+        contract_version: the declaration it was judged under, from 1.
+        key: what the events have in common: an order id.
+        window_start, window_end: event time, microseconds.
+        status: matched, mismatched or partial.
+        events: ids of the events of each leg, in order of event time; absent legs are left out.
+        missing_events: required legs of which nothing came.
+        validation_errors: of each rule that fails: `{"expected": …, "actual": …}`, or
+            `{"rule_error": reason}` when it cannot be evaluated, or `{"count": n}` when a leg of
+            cardinality one has several events.
+        events_count: how many events were judged; duplicates are not counted.
+        late: caused by an event that came after the window had closed.
+        superseded_by: id of the verdict that replaced this one.
+        position: place in the log (offline: number in the input) of what caused it.
+        created_at: event time of the watermark when it was decided, microseconds.
+        reconciled_at: event time of the event that completed the key; None while partial.
+    """
+
+    id: str
+    tenant: str
+    contract: str
+    contract_version: int
+    key: str
+    window_start: clock.Timestamp
+    window_end: clock.Timestamp
+    status: Status
+    events: dict[str, list[str]]
+    missing_events: list[str]
+    validation_errors: dict[str, dict[str, Any]]
+    events_count: int
+    late: bool
+    position: int
+    created_at: clock.Timestamp
+    superseded_by: str | None = None
+    reconciled_at: clock.Timestamp | None = None
