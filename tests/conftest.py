@@ -5,13 +5,20 @@ everything must run (`--no-skips`, or CI=true) such a test fails instead: a suit
 green for the wrong reason.
 """
 
+import asyncio
+import importlib.util
+import itertools
 import os
-from collections.abc import Generator
+import tempfile
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from types import ModuleType
+from urllib.parse import urlsplit
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+_DATABASES = itertools.count(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -52,9 +59,64 @@ def pytest_make_collect_report(
 
 
 @pytest.fixture(scope="session")
-def shared() -> Path:
+def shared_data() -> Path:
     """Folder of the real data sets; HELIOS_SHARED overrides the place beside the checkout."""
     folder = Path(os.environ.get("HELIOS_SHARED", ROOT.parent / "shared"))
     if not folder.is_dir():
         pytest.skip(f"no test data at {folder}: set HELIOS_SHARED to the folder that holds it")
     return folder
+
+
+@pytest.fixture(scope="session")
+def shared(shared_data: Path) -> Path:
+    """The same folder under its short name."""
+    return shared_data
+
+
+@pytest.fixture(scope="session")
+def postgres_script() -> ModuleType:
+    """The module `scripts/postgres.py`; a test with a server of its own starts it with this."""
+    path = ROOT / "scripts" / "postgres.py"
+    spec = importlib.util.spec_from_file_location("helios_scripts_postgres", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def postgres_server(postgres_script: ModuleType) -> Iterator[str]:
+    """URL of a server for the whole session: the one given, or one of our own."""
+    given = os.environ.get("HELIOS_TEST_POSTGRES_URL")
+    if given:
+        yield given
+        return
+    if not postgres_script.find_binaries():
+        pytest.skip(
+            "no PostgreSQL here: run `scripts/postgres.py start` (as root it installs the package) "
+            "or set HELIOS_TEST_POSTGRES_URL"
+        )
+    folder = Path(tempfile.mkdtemp(prefix="helios-test-postgres-"))
+    try:
+        yield postgres_script.start(folder)
+    finally:
+        postgres_script.stop(folder)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """URL of an empty database that only this test uses."""
+    name = f"helios_test_{os.getpid()}_{next(_DATABASES)}"
+    asyncio.run(_execute(postgres_server, f'CREATE DATABASE "{name}"'))
+    yield urlsplit(postgres_server)._replace(path=f"/{name}").geturl()
+    asyncio.run(_execute(postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+async def _execute(url: str, sql: str) -> None:
+    asyncpg = pytest.importorskip("asyncpg")
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
