@@ -1,0 +1,250 @@
+"""A log in memory: a real `LogStorage` for tests, yours included.
+
+It decides with the same pure functions as the durable backends and differs from them in one thing:
+it is gone with the process. `copy` gives a test what a crash leaves of a durable log: all of it.
+"""
+
+import asyncio
+import bisect
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+from helios.eventlog import chain, commit, envelope, ports
+from helios.kernel import clock as clocks
+from helios.kernel import errors, limits
+
+_SECOND_US = clocks.SECOND_US
+
+
+class MemoryLogStorage:
+    """`eventlog.ports.LogStorage` in lists and dictionaries.
+
+    Args:
+        log_id: identity of its history.
+    """
+
+    def __init__(self, log_id: str = "memory") -> None:
+        self._log_id = log_id
+        self._events: list[envelope.Event] = []
+        self._places: dict[commit.DedupKey, commit.Place] = {}
+        self._heads: dict[envelope.AggregateKey, int] = {}
+        self._answers: dict[commit.IdempotencyKey, tuple[clocks.Timestamp, commit.Answer]] = {}
+        self._batches: list[ports.Batch] = []
+        self._changed = asyncio.Event()
+
+    @property
+    def log_id(self) -> str:
+        return self._log_id
+
+    async def open(self) -> None:
+        """Nothing to open."""
+
+    async def close(self) -> None:
+        """Nothing to close; the events stay, as on a disk."""
+
+    async def commit(
+        self, requests: Sequence[ports.AppendRequest], recorded_at: clocks.Timestamp
+    ) -> list[envelope.Appended | Exception]:
+        plan = commit.plan(requests, self._facts(commit.questions(requests), recorded_at))
+        if plan.rows:
+            self._insert(plan.rows, recorded_at)
+        for idempotency, appended in plan.answers:
+            answer = commit.Answer(request_hash=idempotency.request_hash, appended=appended)
+            self._answers[idempotency.scope, idempotency.key] = (recorded_at, answer)
+        return plan.outcomes
+
+    async def read(
+        self, after: envelope.Position, limit: int, where: envelope.Filter
+    ) -> envelope.Page:
+        head = len(self._events)
+        if where == envelope.ALL:
+            events = self._events[after : after + limit]
+            last = min(head, after + limit)
+            return _page(events, last, head)
+        events = []
+        for event in self._events[after:]:
+            if matches(event, where):
+                events.append(event)
+                if len(events) == limit:
+                    return _page(events, event.position, head)
+        return _page(events, max(head, after), head)
+
+    async def read_at(self, positions: Sequence[envelope.Position]) -> list[envelope.Event]:
+        head = len(self._events)
+        return [self._events[p - 1] for p in sorted(set(positions)) if 0 < p <= head]
+
+    async def find(self, tenant: str, source: str, event_id: str) -> envelope.Event | None:
+        place = self._places.get((tenant, source, event_id))
+        return None if place is None else self._events[place[0] - 1]
+
+    async def head(self) -> envelope.Position:
+        return envelope.Position(len(self._events))
+
+    async def batches(self, after: envelope.Position, limit: int) -> list[ports.Batch]:
+        start = bisect.bisect_right(self._batches, after, key=lambda batch: batch.last)
+        return self._batches[start : start + limit]
+
+    async def wait_commit(self, timeout_s: float) -> None:
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    def copy(self, *, log_id: str | None = None, head: int | None = None) -> "MemoryLogStorage":
+        """What a restart finds; with `head`, a log restored to an earlier point."""
+        other = MemoryLogStorage(log_id or self._log_id)
+        for batch in self._batches:
+            if head is None or batch.last <= head:
+                events = self._events[batch.first - 1 : batch.last]
+                other._insert([(e.position, e.sequence, e) for e in events], batch.recorded_at)  # noqa: SLF001 - its own class
+        return other
+
+    def _facts(self, asked: commit.Questions, recorded_at: clocks.Timestamp) -> commit.Facts:
+        oldest = recorded_at - limits.IDEMPOTENCY_TTL_S * _SECOND_US
+        kept = ((key, self._answers.get(key)) for key in asked.keys)
+        return commit.Facts(
+            head=envelope.Position(len(self._events)),
+            heads={a: self._heads[a] for a in asked.aggregates if a in self._heads},
+            known={k: self._places[k] for k in asked.events if k in self._places},
+            answers={key: found[1] for key, found in kept if found and found[0] > oldest},
+        )
+
+    def _insert(
+        self,
+        rows: Sequence[tuple[envelope.Position, int, envelope.NewEvent | envelope.Event]],
+        recorded_at: clocks.Timestamp,
+    ) -> None:
+        events = [_event(p, s, event, recorded_at) for p, s, event in rows]
+        previous = self._batches[-1].hash if self._batches else chain.GENESIS
+        for event in events:
+            self._places[event.tenant, event.source, event.id] = (event.position, event.sequence)
+            self._heads[event.aggregate] = event.sequence
+        self._events.extend(events)
+        self._batches.append(
+            ports.Batch(
+                first=events[0].position,
+                last=events[-1].position,
+                recorded_at=recorded_at,
+                hash=chain.relink(previous, events),
+            )
+        )
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+class DirectLog:
+    """`eventlog.ports.EventLog` over any storage without group commit: one append, one commit."""
+
+    def __init__(self, storage: ports.LogStorage, clock: clocks.Clock) -> None:
+        self._storage = storage
+        self._clock = clock
+
+    @property
+    def log_id(self) -> str:
+        return self._storage.log_id
+
+    async def append(
+        self,
+        events: Sequence[envelope.NewEvent],
+        *,
+        expected: Mapping[envelope.AggregateKey, int] | None = None,
+        idempotency: ports.Idempotency | None = None,
+    ) -> envelope.Appended:
+        request = ports.AppendRequest(
+            events=events, expected=expected or {}, idempotency=idempotency
+        )
+        (outcome,) = await self._storage.commit([request], self._clock.now())
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def read(
+        self,
+        after: envelope.Position,
+        *,
+        limit: int = limits.PAGE_EVENTS_MAX,
+        where: envelope.Filter = envelope.ALL,
+    ) -> envelope.Page:
+        page = await self._storage.read(after, min(limit, limits.PAGE_EVENTS_MAX), where)
+        if after > page.head:
+            raise errors.CursorError(f"position {after} is beyond the log's head {page.head}")
+        return page
+
+    async def read_at(self, positions: Sequence[envelope.Position]) -> list[envelope.Event]:
+        return await self._storage.read_at(positions)
+
+    async def find(self, tenant: str, source: str, event_id: str) -> envelope.Event | None:
+        return await self._storage.find(tenant, source, event_id)
+
+    async def tail(
+        self,
+        after: envelope.Position,
+        *,
+        limit: int = limits.PAGE_EVENTS_MAX,
+        where: envelope.Filter = envelope.ALL,
+    ) -> AsyncIterator[envelope.Page]:
+        while True:
+            page = await self.read(after, limit=limit, where=where)
+            if page.next_after > after:
+                after = page.next_after
+                yield page
+            else:
+                await self.wait(after, timeout_s=1.0)
+
+    async def head(self) -> envelope.Position:
+        return await self._storage.head()
+
+    async def wait(self, after: envelope.Position, *, timeout_s: float) -> envelope.Position:
+        deadline = self._clock.monotonic() + timeout_s
+        while (head := await self._storage.head()) <= after:
+            left = deadline - self._clock.monotonic()
+            if left <= 0:
+                break
+            await self._storage.wait_commit(left)
+        return head
+
+    async def close(self) -> None:
+        await self._storage.close()
+
+
+def matches(event: envelope.Event, where: envelope.Filter) -> bool:
+    """Whether a filter lets an event through."""
+    return (
+        (where.tenant is None or event.tenant == where.tenant)
+        and (where.types is None or event.type in where.types)
+        and (where.sources is None or event.source in where.sources)
+        and (where.aggregate_type is None or event.aggregate_type == where.aggregate_type)
+        and (where.aggregate_id is None or event.aggregate_id == where.aggregate_id)
+    )
+
+
+def _page(events: list[envelope.Event], next_after: int, head: int) -> envelope.Page:
+    return envelope.Page(
+        events=events, next_after=envelope.Position(next_after), head=envelope.Position(head)
+    )
+
+
+def _event(
+    position: envelope.Position,
+    sequence: int,
+    event: envelope.NewEvent | envelope.Event,
+    recorded_at: clocks.Timestamp,
+) -> envelope.Event:
+    return envelope.Event(
+        position=position,
+        sequence=sequence,
+        recorded_at=recorded_at,
+        id=event.id,
+        source=event.source,
+        type=event.type,
+        occurred_at=event.occurred_at,
+        aggregate_type=event.aggregate_type,
+        aggregate_id=event.aggregate_id,
+        version=event.version,
+        tenant=event.tenant,
+        actor=event.actor,
+        correlation_id=event.correlation_id,
+        causation_id=event.causation_id,
+        payload=event.payload,
+        metadata=event.metadata,
+    )
