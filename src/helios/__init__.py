@@ -1,0 +1,1 @@
+"""Helios keeps declared facts true across systems that you do not control."""

@@ -1,0 +1,1 @@
+"""To people and programs over HTTP: parse, authorise, call, render."""

@@ -1,0 +1,1 @@
+"""The only place that imports a vendor library: one package per vendor."""

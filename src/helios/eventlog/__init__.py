@@ -1,0 +1,1 @@
+"""The source of truth: what happened, append-only and totally ordered."""

@@ -1,0 +1,1 @@
+"""Used by all, knows nobody: time, ids, errors, bounds, where blocking calls run."""

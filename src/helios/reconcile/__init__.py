@@ -1,0 +1,1 @@
+"""From views to differences: what is declared against what is seen."""

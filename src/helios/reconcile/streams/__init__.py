@@ -1,0 +1,1 @@
+"""Contracts over event streams: which events must come together, when, and agree on what."""
