@@ -8,7 +8,8 @@ import asyncio
 import bisect
 from collections.abc import AsyncIterator, Mapping, Sequence
 
-from helios.eventlog import chain, commit, envelope, ports
+from helios.eventlog import chain, envelope, ports
+from helios.eventlog import commit as commits
 from helios.kernel import clock as clocks
 from helios.kernel import errors, limits
 
@@ -25,9 +26,9 @@ class MemoryLogStorage:
     def __init__(self, log_id: str = "memory") -> None:
         self._log_id = log_id
         self._events: list[envelope.Event] = []
-        self._places: dict[commit.DedupKey, commit.Place] = {}
+        self._places: dict[commits.DedupKey, commits.Place] = {}
         self._heads: dict[envelope.AggregateKey, int] = {}
-        self._answers: dict[commit.IdempotencyKey, tuple[clocks.Timestamp, commit.Answer]] = {}
+        self._answers: dict[commits.IdempotencyKey, tuple[clocks.Timestamp, commits.Answer]] = {}
         self._batches: list[ports.Batch] = []
         self._changed = asyncio.Event()
 
@@ -44,11 +45,11 @@ class MemoryLogStorage:
     async def commit(
         self, requests: Sequence[ports.AppendRequest], recorded_at: clocks.Timestamp
     ) -> list[envelope.Appended | Exception]:
-        plan = commit.plan(requests, self._facts(commit.questions(requests), recorded_at))
+        plan = commits.plan(requests, self._facts(commits.questions(requests), recorded_at))
         if plan.rows:
             self._insert(plan.rows, recorded_at)
         for idempotency, appended in plan.answers:
-            answer = commit.Answer(request_hash=idempotency.request_hash, appended=appended)
+            answer = commits.Answer(request_hash=idempotency.request_hash, appended=appended)
             self._answers[idempotency.scope, idempotency.key] = (recorded_at, answer)
         return plan.outcomes
 
@@ -96,13 +97,13 @@ class MemoryLogStorage:
         for batch in self._batches:
             if head is None or batch.last <= head:
                 events = self._events[batch.first - 1 : batch.last]
-                other._insert([(e.position, e.sequence, e) for e in events], batch.recorded_at)  # noqa: SLF001 - its own class
+                other._insert([(e.position, e.sequence, e) for e in events], batch.recorded_at)
         return other
 
-    def _facts(self, asked: commit.Questions, recorded_at: clocks.Timestamp) -> commit.Facts:
+    def _facts(self, asked: commits.Questions, recorded_at: clocks.Timestamp) -> commits.Facts:
         oldest = recorded_at - limits.IDEMPOTENCY_TTL_S * _SECOND_US
         kept = ((key, self._answers.get(key)) for key in asked.keys)
-        return commit.Facts(
+        return commits.Facts(
             head=envelope.Position(len(self._events)),
             heads={a: self._heads[a] for a in asked.aggregates if a in self._heads},
             known={k: self._places[k] for k in asked.events if k in self._places},
