@@ -2,6 +2,7 @@
 
     HeliosError
     ├── InvalidInputError      the caller's input is wrong; says where and what was expected
+    │   └── TooLargeError      it is larger than a limit allows; send it in parts
     ├── NotFoundError          the thing named does not exist
     ├── ConflictError          the write lost against another one; re-read and decide again
     ├── CursorError            the cursor is of another log, beyond the head, or not a cursor
@@ -57,6 +58,12 @@ class InvalidInputError(HeliosError):
         place = ":".join(str(p) for p in (source, line, column) if p is not None)
         prefix = ": ".join(p for p in (place, field) if p)
         super().__init__(f"{prefix}: {message}" if prefix else message)
+
+
+class TooLargeError(InvalidInputError):
+    """The caller's input is larger than a limit allows; nothing was taken."""
+
+    code = "too_large"
 
 
 class NotFoundError(HeliosError):
