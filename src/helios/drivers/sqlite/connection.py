@@ -50,7 +50,7 @@ def connect(
         connection.set_busy_timeout(0 if exclusive else BUSY_TIMEOUT_MS)
         if exclusive:
             connection.pragma("locking_mode", "exclusive")
-        connection.pragma("journal_mode", "wal")
+        _use_wal(connection, path)
         connection.pragma("synchronous", synchronous)
         connection.pragma("cache_size", -_CACHE_KIB)
         connection.pragma("temp_store", "memory")
@@ -61,7 +61,27 @@ def connect(
     except apsw.Error as error:
         connection.close(True)  # noqa: FBT003 - positional only
         raise translate(error, path) from error
+    except errors.StorageError:
+        connection.close(True)  # noqa: FBT003 - positional only
+        raise
     return connection
+
+
+def _use_wal(connection: apsw.Connection, path: str) -> None:
+    # The switch to WAL does not wait for another process's lock; an empty write does.
+    for last in (False,) * 9 + (True,):
+        try:
+            mode = connection.pragma("journal_mode", "wal")
+            break
+        except apsw.BusyError:
+            if last:
+                raise
+            connection.execute("BEGIN IMMEDIATE; COMMIT")
+    if mode != "wal":
+        raise errors.StorageError(
+            f"{path}: this file system has no shared memory for SQLite's WAL; "
+            "put the file on a local disk"
+        )
 
 
 _MEANINGS: tuple[tuple[type[apsw.Error], type[errors.HeliosError], str], ...] = (
