@@ -1,0 +1,214 @@
+"""CSV: a header, then one document a row, each value a string.
+
+The separator is told from the header (comma, semicolon, tab or bar), quoting is that of RFC 4180.
+An empty value becomes null: CSV has no other way to leave a value out. A row is named by the line
+it begins on, also when quoted values run over several.
+"""
+
+import csv
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from helios.drivers.files import json_lines, unpack
+from helios.kernel import errors, limits
+from helios.reconcile.streams import lines as feeds
+
+SEPARATORS = ",;\t|"
+_ROWS_PER_CHUNK = json_lines.LINES_PER_CHUNK
+_NOT_A_NAME = re.compile(r"[-+]?[\d.,]+([eE][-+]?\d+)?|\d{4}-\d\d-\d\d.*|true|false|null|[{\[].*")
+_ENCODER = msgspec.json.Encoder()
+
+
+class _RowTooLongError(Exception):
+    """A row, most often one whose quote is never closed, is beyond the limit."""
+
+
+class _Physical:
+    """The lines of a file as text, counted; what the row parser reads from.
+
+    A line beyond the limit is kept back in `rejects` and passed over.
+    """
+
+    def __init__(self, source: unpack.Source, blocks: Iterator[bytes], bytes_max: int) -> None:
+        self._source = source
+        self._bytes_max = bytes_max
+        self._parts = json_lines.Cutter(keep_cr=True, bytes_max=bytes_max).cut(blocks)
+        self._lines: list[bytes] = []
+        self._at = 0
+        self._row: list[bytes] = []
+        self._row_bytes = 0
+        self.rejects: list[feeds.Reject] = []
+        self.number = 0
+
+    def __iter__(self) -> "_Physical":
+        return self
+
+    def __next__(self) -> str:
+        while self._at >= len(self._lines):
+            part = next(self._parts)
+            if isinstance(part, json_lines.LongLine):
+                self.rejects.append(json_lines.too_long(self._source.name, part))
+                self.number += 1
+                continue
+            self._lines, self._at = part.lines, 0
+        line = self._lines[self._at]
+        self._at += 1
+        self.number += 1
+        self._row.append(line)
+        self._row_bytes += len(line)
+        if self._row_bytes > self._bytes_max:
+            raise _RowTooLongError
+        return line.decode("utf-8", "surrogateescape") + "\n"
+
+    def begin_row(self) -> None:
+        """Forget the lines of the row before."""
+        self._row = []
+        self._row_bytes = 0
+
+    @property
+    def raw(self) -> bytes:
+        """The lines of the row under way."""
+        return b"\n".join(self._row[: feeds.RAW_BYTES_MAX])
+
+    @property
+    def row_lines(self) -> int:
+        return len(self._row)
+
+
+def separator_of(header: str) -> str:
+    """The separator that occurs most often outside quotes; a comma when none does."""
+    bare = re.sub(r'"[^"]*"?', "", header)
+    return max(SEPARATORS, key=bare.count)
+
+
+def read(
+    source: unpack.Source,
+    blocks: Iterator[bytes],
+    *,
+    leg: str | None,
+    bytes_max: int = limits.LINE_BYTES_MAX,
+) -> Iterator[feeds.Chunk | feeds.Reject]:
+    """Chunks of a CSV file, with a reject for each row that does not fit its header.
+
+    Raises:
+        InvalidInputError: no usable header, or not UTF-8 at all.
+    """
+    # Process-wide in the csv module; it bounds a quote that is never closed.
+    csv.field_size_limit(bytes_max)
+    physical = _Physical(source, blocks, bytes_max)
+    names, separator = _header(source, physical)
+    yield from physical.rejects
+    physical.rejects.clear()
+    parser = csv.reader(physical, delimiter=separator, strict=True)
+    documents: list[dict[str, str | None]] = []
+    numbers: list[int] = []
+    for number, row in _rows(source, parser, physical):
+        if isinstance(row, feeds.Reject):
+            yield row
+            continue
+        reject = _misfit(source, number, row, names, physical)
+        if reject is not None:
+            yield reject
+            continue
+        documents.append(dict(zip(names, [value or None for value in row], strict=True)))
+        numbers.append(number)
+        if len(documents) >= _ROWS_PER_CHUNK:
+            yield _chunk(source, documents, numbers, leg)
+            documents, numbers = [], []
+    if documents:
+        yield _chunk(source, documents, numbers, leg)
+
+
+def _header(source: unpack.Source, physical: _Physical) -> tuple[list[str], str]:
+    """The names and the separator, from the first line that is not empty."""
+    for line in physical:
+        text = line.removeprefix("\ufeff").strip("\r\n")
+        if not text.strip():
+            continue
+        separator = separator_of(text)
+        names = [name.strip() for name in next(csv.reader([text], delimiter=separator))]
+        _check_names(source, names, line=physical.number)
+        return names, separator
+    raise _headless(source, "the file is empty", line=1)
+
+
+def _check_names(source: unpack.Source, names: list[str], *, line: int) -> None:
+    for column, name in enumerate(names, 1):
+        if not name:
+            raise _headless(source, f"column {column} has no name", line=line)
+        if any("\ud800" <= char <= "\udfff" for char in name):
+            raise source.error("is not UTF-8; convert it, for example with iconv", line=line)
+        if _NOT_A_NAME.fullmatch(name):
+            raise _headless(source, f"{name[:40]!r} looks like a value, not a name", line=line)
+        if name in names[: column - 1]:
+            raise _headless(source, f"two columns are named {name[:40]!r}", line=line)
+
+
+def _headless(source: unpack.Source, what: str, *, line: int) -> errors.InvalidInputError:
+    message = f"{what}; a CSV file must begin with a line that names its columns"
+    return source.error(message, line=line)
+
+
+def _rows(
+    source: unpack.Source, reader: Iterator[list[str]], physical: _Physical
+) -> Iterator[tuple[int, list[str] | feeds.Reject]]:
+    """Rows with the line they begin on; a row that cannot be parsed is a reject."""
+    while True:
+        physical.begin_row()
+        row: list[str] | feeds.Reject | None = None
+        try:
+            row = next(reader, None)
+        except (csv.Error, _RowTooLongError) as error:
+            row = _unparsed(source, physical, error)
+        for reject in physical.rejects:
+            yield reject.line, reject
+        physical.rejects.clear()
+        if row is None:
+            return
+        if row:
+            yield physical.number - physical.row_lines + 1, row
+
+
+def _unparsed(source: unpack.Source, physical: _Physical, error: Exception) -> feeds.Reject:
+    first = physical.number - physical.row_lines + 1
+    reason = f"not a CSV row: {error}"
+    if isinstance(error, _RowTooLongError) or re.search("field limit|end of data", str(error)):
+        reason = "a quote is opened and not closed"
+    if physical.row_lines > 1:
+        reason += f" (lines {first} to {physical.number})"
+    return feeds.reject(source.name, first, "csv_row", reason, physical.raw)
+
+
+def _misfit(
+    source: unpack.Source, number: int, row: list[str], names: list[str], physical: _Physical
+) -> feeds.Reject | None:
+    """Why a row cannot be used, if it cannot."""
+    if len(row) != len(names):
+        reason = f"the row has {len(row)} values, the header names {len(names)} columns"
+        return feeds.reject(source.name, number, "csv_columns", reason, physical.raw)
+    try:
+        "".join(row).encode()
+    except UnicodeEncodeError:
+        reason = "the row is not UTF-8; convert the file, for example with iconv"
+        return feeds.reject(source.name, number, "invalid_utf8", reason, physical.raw)
+    return None
+
+
+def _chunk(
+    source: unpack.Source,
+    documents: list[dict[str, str | None]],
+    numbers: list[int],
+    leg: str | None,
+) -> feeds.Chunk:
+    lines = _ENCODER.encode_lines(documents).split(b"\n")
+    lines.pop()
+    return feeds.Chunk(
+        source=source.name,
+        lines=lines,
+        numbers=numbers,
+        leg=leg,
+        lax=True,
+        bytes_read=source.position,
+    )
