@@ -109,9 +109,7 @@ class ViewStore(Protocol):
         """Become the owner: raise the epoch, so that a former owner's commits fail."""
         ...
 
-    async def commit(
-        self, slot: Slot, writes: Sequence[Write], checkpoint: Checkpoint
-    ) -> Slot:
+    async def commit(self, slot: Slot, writes: Sequence[Write], checkpoint: Checkpoint) -> Slot:
         """Run the writes and store the checkpoint in one transaction.
 
         Raises:
