@@ -1,0 +1,1 @@
+"""CEL, the expression language of rules and conditions: parse, analyse, compile, evaluate."""
