@@ -6,12 +6,12 @@ it is gone with the process. `copy` gives a test what a crash leaves of a durabl
 
 import asyncio
 import bisect
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Sequence
 
 from helios.eventlog import chain, envelope, ports
 from helios.eventlog import commit as commits
 from helios.kernel import clock as clocks
-from helios.kernel import errors, limits
+from helios.kernel import limits
 
 _SECOND_US = clocks.SECOND_US
 
@@ -131,81 +131,6 @@ class MemoryLogStorage:
         )
         self._changed.set()
         self._changed = asyncio.Event()
-
-
-class DirectLog:
-    """`eventlog.ports.EventLog` over any storage without group commit: one append, one commit."""
-
-    def __init__(self, storage: ports.LogStorage, clock: clocks.Clock) -> None:
-        self._storage = storage
-        self._clock = clock
-
-    @property
-    def log_id(self) -> str:
-        return self._storage.log_id
-
-    async def append(
-        self,
-        events: Sequence[envelope.NewEvent],
-        *,
-        expected: Mapping[envelope.AggregateKey, int] | None = None,
-        idempotency: ports.Idempotency | None = None,
-    ) -> envelope.Appended:
-        request = ports.AppendRequest(
-            events=events, expected=expected or {}, idempotency=idempotency
-        )
-        (outcome,) = await self._storage.commit([request], self._clock.now())
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
-
-    async def read(
-        self,
-        after: envelope.Position,
-        *,
-        limit: int = limits.PAGE_EVENTS_MAX,
-        where: envelope.Filter = envelope.ALL,
-    ) -> envelope.Page:
-        page = await self._storage.read(after, min(limit, limits.PAGE_EVENTS_MAX), where)
-        if after > page.head:
-            raise errors.CursorError(f"position {after} is beyond the log's head {page.head}")
-        return page
-
-    async def read_at(self, positions: Sequence[envelope.Position]) -> list[envelope.Event]:
-        return await self._storage.read_at(positions)
-
-    async def find(self, tenant: str, source: str, event_id: str) -> envelope.Event | None:
-        return await self._storage.find(tenant, source, event_id)
-
-    async def tail(
-        self,
-        after: envelope.Position,
-        *,
-        limit: int = limits.PAGE_EVENTS_MAX,
-        where: envelope.Filter = envelope.ALL,
-    ) -> AsyncIterator[envelope.Page]:
-        while True:
-            page = await self.read(after, limit=limit, where=where)
-            if page.next_after > after:
-                after = page.next_after
-                yield page
-            else:
-                await self.wait(after, timeout_s=1.0)
-
-    async def head(self) -> envelope.Position:
-        return await self._storage.head()
-
-    async def wait(self, after: envelope.Position, *, timeout_s: float) -> envelope.Position:
-        deadline = self._clock.monotonic() + timeout_s
-        while (head := await self._storage.head()) <= after:
-            left = deadline - self._clock.monotonic()
-            if left <= 0:
-                break
-            await self._storage.wait_commit(left)
-        return head
-
-    async def close(self) -> None:
-        await self._storage.close()
 
 
 def matches(event: envelope.Event, where: envelope.Filter) -> bool:
