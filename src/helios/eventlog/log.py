@@ -290,7 +290,8 @@ class _Watch:
     def __init__(self, storage: ports.LogStorage) -> None:
         self._storage = storage
         self._head = envelope.Position(0)
-        self._waiters: set[asyncio.Future[None]] = set()
+        # In order of arrival: a simulation must be repeatable.
+        self._waiters: dict[asyncio.Future[None], None] = {}
         self._task: asyncio.Task[None] | None = None
 
     def advance(self, head: envelope.Position) -> None:
@@ -303,7 +304,7 @@ class _Watch:
         deadline = loop.time() + timeout_s
         while self._head <= after and (left := deadline - loop.time()) > 0:
             waiter: asyncio.Future[None] = loop.create_future()
-            self._waiters.add(waiter)
+            self._waiters[waiter] = None
             self._start()
             try:
                 async with asyncio.timeout(left):
@@ -311,7 +312,7 @@ class _Watch:
             except TimeoutError:
                 break
             finally:
-                self._waiters.discard(waiter)
+                del self._waiters[waiter]
         return self._head
 
     async def close(self) -> None:
