@@ -1,0 +1,289 @@
+"""Connections to PostgreSQL: how they are made, kept and lost, and what its errors mean to Helios.
+
+A server goes away now and then: it restarts, fails over, runs out of slots. Whoever only reads may
+ask again; whoever writes must know first whether the write took place. So a lost connection is an
+error of its own here (`LostError`), and each user decides what it means.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias, TypeVar
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from helios.kernel import clock as clocks
+from helios.kernel import errors
+
+T = TypeVar("T")
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+CONNECT_S = 10.0
+"""How long a connection may take to be made. At the end: tried again within the caller's bound."""
+
+RETRY_S = 10.0
+"""How long a call goes on trying while the server is away. At the end: `StorageError`."""
+
+BACKOFF_S = (0.05, 1.0)
+"""First and longest pause between two tries; doubled from one to the next."""
+
+READERS = 4
+"""Connections that read. More readers than that wait for one another."""
+
+_SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,39}")
+
+_SETTINGS = {
+    "application_name": "helios",
+    "jit": "off",
+    "lock_timeout": "2s",
+    "statement_timeout": "10s",
+    "idle_in_transaction_session_timeout": "5s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "client_min_messages": "error",
+}
+
+_CLIENT_TIMEOUT_S = 15.0
+"""Longest wait for an answer; beyond the server's own bound, so only a dead network meets it."""
+
+_GONE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+
+_BUSY = (
+    asyncpg.LockNotAvailableError,
+    asyncpg.QueryCanceledError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+)
+
+
+class LostError(errors.StorageError):
+    """The connection is gone, or the server is too busy; the same call may succeed soon."""
+
+
+_MEANINGS: tuple[tuple[tuple[type[Exception], ...], type[errors.HeliosError], str], ...] = (
+    (_BUSY, LostError, "another session holds it up: try again"),
+    (
+        (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InsufficientPrivilegeError),
+        errors.StorageError,
+        "check user, password and grants",
+    ),
+    ((asyncpg.InvalidCatalogNameError,), errors.StorageError, "create the database first"),
+    (
+        (asyncpg.DiskFullError, asyncpg.OutOfMemoryError),
+        errors.StorageError,
+        "free space on the server",
+    ),
+    (
+        (asyncpg.DataCorruptedError, asyncpg.IndexCorruptedError),
+        errors.CorruptionError,
+        "restore a backup",
+    ),
+    ((asyncpg.ClientConfigurationError,), errors.InvalidInputError, "see the database URL"),
+    (
+        (asyncpg.InsufficientResourcesError, asyncpg.PostgresSystemError),
+        errors.StorageError,
+        "see the log of the server",
+    ),
+)
+
+
+class PlainConnection(asyncpg.Connection):
+    """A connection that goes back to its pool without a round trip to clean it."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
+def check_schema(schema: str) -> str:
+    """The name as it is, or an error that says what a name may be.
+
+    Raises:
+        InvalidInputError: not 1-40 lower case letters, digits and underscores.
+    """
+    if not _SCHEMA.fullmatch(schema):
+        raise errors.InvalidInputError(
+            f"{schema!r} is no name for a schema: at most 40 lower case letters, digits and "
+            "underscores, no digit first"
+        )
+    return schema
+
+
+def place(url: str) -> str:
+    """Host, port and database of a URL, without user and password: fit for messages."""
+    parts = urlsplit(url)
+    return f"postgresql://{parts.hostname or ''}:{parts.port or 5432}{parts.path}"
+
+
+def is_gone(error: Exception) -> bool:
+    """Whether the connection is of no use any more."""
+    if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
+        # These classes are for misuse as well; only the text tells the two apart.
+        return "clos" in str(error)
+    return isinstance(error, _GONE)
+
+
+def translate(error: Exception, where: str) -> Exception:
+    """Helios' error for one of PostgreSQL's; a mistake in the SQL itself is returned unchanged."""
+    if is_gone(error):
+        reason = str(error) or type(error).__name__
+        return LostError(f"{where}: the server is away ({reason}); start it, or try again")
+    for kinds, made, remedy in _MEANINGS:
+        if isinstance(error, kinds):
+            return made(f"{where}: {error}; {remedy}")
+    return error
+
+
+def _options(schema: str, settings: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "timeout": CONNECT_S,
+        "command_timeout": _CLIENT_TIMEOUT_S,
+        "server_settings": {**_SETTINGS, **settings, "search_path": f'"{schema}"'},
+    }
+
+
+async def connect(url: str, schema: str, settings: Mapping[str, str] | None = None) -> Connection:
+    """One connection whose names are looked up in `schema`.
+
+    Raises:
+        LostError: the server cannot be reached now.
+        StorageError: it refuses; says why.
+    """
+    try:
+        return await asyncpg.connect(url, **_options(schema, settings or {}))
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        translated = translate(error, place(url))
+        if translated is error:
+            raise
+        raise translated from error
+
+
+async def patiently(
+    clock: clocks.Clock, call: Callable[[], Awaitable[T]], *, retry_s: float = RETRY_S
+) -> T:
+    """Call again while the server is away, with growing pauses, at most `retry_s`.
+
+    Only for calls that may be repeated.
+
+    Raises:
+        StorageError: the server was away all that time.
+    """
+    deadline = clock.monotonic() + retry_s
+    pause, longest = BACKOFF_S
+    while True:
+        try:
+            return await call()
+        except LostError as error:
+            if clock.monotonic() + pause > deadline:
+                raise errors.StorageError(str(error)) from error
+        await clock.sleep(pause)
+        pause = min(pause * 2, longest)
+
+
+class Readers:
+    """A few connections that read, replaced when the server has been away."""
+
+    def __init__(
+        self, url: str, schema: str, clock: clocks.Clock, settings: Mapping[str, str]
+    ) -> None:
+        self._url = url
+        self._schema = schema
+        self._clock = clock
+        self._settings = settings
+        self._where = place(url)
+        self._pool: Pool | None = None
+
+    async def open(self) -> None:
+        """Make the first connection. Raises StorageError when that is not possible."""
+
+        async def call() -> Pool:
+            try:
+                return await asyncpg.create_pool(
+                    self._url,
+                    min_size=1,
+                    max_size=READERS,
+                    connection_class=PlainConnection,
+                    **_options(self._schema, self._settings),
+                )
+            except Exception as error:
+                raise translate(error, self._where) from error
+
+        self._pool = await patiently(self._clock, call)
+
+    async def close(self) -> None:
+        """Let running reads finish for a moment, then let go of the connections."""
+        pool, self._pool = self._pool, None
+        if pool is None:
+            return
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                await pool.close()
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            pool.terminate()
+
+    async def run(self, call: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run one read, again while the server is away.
+
+        Raises:
+            StorageError: it stays away.
+        """
+
+        async def once() -> T:
+            async with self.acquire() as connection:
+                return await call(connection)
+
+        return await patiently(self._clock, once)
+
+    def acquire(self) -> "_Lease":
+        """One connection for a while; errors inside are translated."""
+        return _Lease(self._open_pool(), self._where)
+
+    def _open_pool(self) -> Pool:
+        if self._pool is None:
+            raise errors.StorageError(f"{self._where}: closed; open it first")
+        return self._pool
+
+
+class _Lease:
+    """A connection out of the pool, for the time of a `with` block."""
+
+    def __init__(self, pool: Pool, where: str) -> None:
+        self._pool = pool
+        self._where = where
+        self._connection: Any = None
+
+    async def __aenter__(self) -> Connection:
+        try:
+            self._connection = await self._pool.acquire(timeout=CONNECT_S)
+        except Exception as error:
+            translated = translate(error, self._where)
+            if translated is error:
+                raise
+            raise translated from error
+        connection: Connection = self._connection
+        return connection
+
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        connection, self._connection = self._connection, None
+        translated = translate(error, self._where) if isinstance(error, Exception) else None
+        if isinstance(translated, LostError) or (error and connection.is_in_transaction()):
+            connection.terminate()
+        try:
+            await self._pool.release(connection)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            connection.terminate()
+        if translated is not None and translated is not error:
+            raise translated from error
