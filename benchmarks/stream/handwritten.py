@@ -54,9 +54,7 @@ def second_of(text: str) -> int:
     return int(datetime.fromisoformat(text + "+00:00").timestamp())
 
 
-def expire(
-    state: dict[str, list], due: list[str], out: list[tuple[str, str]]
-) -> None:
+def expire(state: dict[str, list], due: list[str], out: list[tuple[str, str]]) -> None:
     """Close the windows of one second: what is incomplete now is partial."""
     for key in due:
         seen = state.pop(key)[0]

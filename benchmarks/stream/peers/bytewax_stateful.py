@@ -24,7 +24,7 @@ WINDOW = timedelta(seconds=35)
 
 
 class Payload(msgspec.Struct, gc=False):
-    orderId: str
+    orderId: str  # noqa: N815 - the name on the wire
     amount: float = 0.0
 
 

@@ -32,8 +32,10 @@ def main() -> None:
     db = duckdb.connect()
     db.execute(QUERY.replace("$source", f"'{source}'").replace("{answers}", answers))
     seconds = time.perf_counter() - begin
-    count = db.execute(f"SELECT count(*) FROM read_csv('{source}', delim = '\x01', quote = '', "
-                       "header = false, columns = {line: 'VARCHAR'})").fetchone()[0]
+    count = db.execute(
+        f"SELECT count(*) FROM read_csv('{source}', delim = '\x01', quote = '', "
+        "header = false, columns = {line: 'VARCHAR'})"
+    ).fetchone()[0]
     print(json.dumps({"events": count, "seconds": seconds}))
 
 

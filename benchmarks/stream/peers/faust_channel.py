@@ -17,7 +17,7 @@ ALL = {"OrderPlaced", "PaymentProcessed", "InventoryReserved"}
 
 
 class Payload(msgspec.Struct, gc=False):
-    orderId: str
+    orderId: str  # noqa: N815 - the name on the wire
     amount: float = 0.0
 
 

@@ -55,7 +55,7 @@ def main() -> None:
         for row in rows:
             key, answer, *_ = row.replace('"', "").rstrip("\n").split(",")
             sink.write(f"{key},{answer}\n")
-    with open(source, "rb") as lines:
+    with Path(source).open("rb") as lines:
         count = sum(1 for _ in lines)
     print(json.dumps({"events": count, "seconds": seconds}))
 
