@@ -18,6 +18,7 @@ FROZEN = {
     "StorageError": ("storage_unavailable", True),
     "StorageFailedError": ("storage_failed", False),
     "CorruptionError": ("corrupt", False),
+    "ApplyError": ("view_apply_failed", False),
 }
 
 

@@ -190,7 +190,7 @@ class _Pages:
         if self._last is not None:
             after = f"WHERE ({columns}) > ({', '.join('?' * len(self._keys))}) "
         sql = (
-            f"SELECT {columns}, {{t}}{self._table}.* FROM {{t}}{self._table} "  # noqa: S608 - names of ours
+            f"SELECT {columns}, {{t}}{self._table}.* FROM {{t}}{self._table} "
             f"{after}ORDER BY {columns} LIMIT {_PAGE_ROWS}"
         )
         rows = [tuple(row) for row in await self._query(sql, self._last or ())]
@@ -201,12 +201,12 @@ class _Pages:
     async def _by_offset(self) -> list[ports.Row]:
         table = f"{{t}}{self._table}"
         if self._width is None:
-            first = await self._query(f"SELECT * FROM {table} LIMIT 1", ())  # noqa: S608 - names of ours
+            first = await self._query(f"SELECT * FROM {table} LIMIT 1", ())
             self._width = len(first[0]) if first else 0
         if self._width == 0:
             return []
         order = ", ".join(str(number + 1) for number in range(self._width))
-        sql = f"SELECT * FROM {table} ORDER BY {order} LIMIT {_PAGE_ROWS} OFFSET {self._offset}"  # noqa: S608 - names of ours
+        sql = f"SELECT * FROM {table} ORDER BY {order} LIMIT {_PAGE_ROWS} OFFSET {self._offset}"
         rows = [tuple(row) for row in await self._query(sql, ())]
         self._offset += len(rows)
         return rows
