@@ -94,8 +94,8 @@ class Contracts:
         (
             "CREATE TABLE {t}versions (tenant TEXT NOT NULL, name TEXT NOT NULL, "
             "version INTEGER NOT NULL, position INTEGER NOT NULL, yaml TEXT NOT NULL, "
-            "hash TEXT NOT NULL, declared_at INTEGER NOT NULL, withdrawn_position INTEGER NOT NULL, "
-            "PRIMARY KEY (tenant, name, version))"
+            "hash TEXT NOT NULL, declared_at INTEGER NOT NULL, "
+            "withdrawn_position INTEGER NOT NULL, PRIMARY KEY (tenant, name, version))"
         ),
     )
     indexes: Sequence[str] = ()
