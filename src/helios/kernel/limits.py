@@ -33,6 +33,9 @@ QUEUE_BYTES_MAX = 64 << 20
 PAGE_EVENTS_MAX = 1_000
 """Events in one page of a read. Above: clipped to it."""
 
+SCAN_EVENTS_MAX = 20_000
+"""Events one page of a filtered read looks at. Above: the page ends there, maybe empty."""
+
 VIEW_BATCH_EVENTS = 1_000
 """Events a projection applies in one transaction."""
 
@@ -44,3 +47,13 @@ IDEMPOTENCY_TTL_S = 24 * 3600
 
 LINE_BYTES_MAX = 16 << 20
 """One line of an input file. Above: a dead letter that keeps the first kilobyte."""
+
+CLOCK_SKEW_S_MAX = 300
+"""How far an event time may lie in the future. Above: it is cut to that, and the metadata keep
+what was claimed, so that one wrong clock does not close everybody's windows."""
+
+INFLATE_RATIO_MAX = 200
+"""Decompressed over compressed bytes of a request body. Above: refused (413)."""
+
+STREAMS_MAX = 200
+"""Live event streams held open by one server. Above: `OverloadError` (503 with Retry-After)."""
