@@ -9,6 +9,9 @@ from helios.kernel import errors
 FROZEN = {
     "HeliosError": ("internal", False),
     "InvalidInputError": ("invalid_input", False),
+    "TooLargeError": ("too_large", False),
+    "MethodError": ("method_not_allowed", False),
+    "MediaTypeError": ("unsupported_media_type", False),
     "NotFoundError": ("not_found", False),
     "ConflictError": ("conflict", False),
     "CursorError": ("bad_cursor", False),

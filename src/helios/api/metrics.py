@@ -1,0 +1,161 @@
+"""What Helios counts, for Prometheus.
+
+Counters are plain integers that the event loop alone touches: counting costs a tenth of a
+microsecond, and the labels are put on when Prometheus asks. Labels that come from outside (source,
+event type) are bounded: above `LABELS_MAX` different pairs the rest is counted as `other`.
+"""
+
+import bisect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from prometheus_client import core, exposition, registry
+
+from helios.eventlog import envelope
+
+LABELS_MAX = 500
+CONTENT_TYPE = exposition.CONTENT_TYPE_LATEST.encode()
+
+_APPEND_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_DURATION_S = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0, 86400.0)
+
+Gauges = Callable[[], Mapping[str, float]]
+
+
+class Histogram:
+    """Counts of values up to each bound, and their sum."""
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = tuple(bounds)
+        self._counts = [0] * (len(bounds) + 1)
+        self._sum = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count one value."""
+        self._counts[bisect.bisect_left(self._bounds, value)] += 1
+        self._sum += value
+
+    def family(self, name: str, text: str) -> core.HistogramMetricFamily:
+        """As Prometheus wants it: cumulated."""
+        buckets, total = [], 0
+        for bound, count in zip((*self._bounds, float("inf")), self._counts, strict=True):
+            total += count
+            buckets.append(("+Inf" if bound == float("inf") else str(bound), float(total)))
+        return core.HistogramMetricFamily(name, text, buckets=buckets, sum_value=self._sum)
+
+
+class Metrics:
+    """All that is counted; `ingest.gateway.Meter` is one side of it."""
+
+    def __init__(self) -> None:
+        self._ingested: dict[tuple[str, str], int] = {}
+        self._duplicates = 0
+        self._conflicts = 0
+        self._rejected: dict[str, int] = {}
+        self._reconciled: dict[str, int] = {}
+        self._append = Histogram(_APPEND_S)
+        self._reconciliation = Histogram(_DURATION_S)
+        self._views: Callable[[], Iterator[tuple[str, int, float]]] = lambda: iter(())
+        self._gauges: list[tuple[str, str, Callable[[], float]]] = []
+        self._registry = registry.CollectorRegistry()
+        self._registry.register(_Collector(self._families))
+
+    def ingested(self, event: envelope.NewEvent) -> None:
+        """An event was appended."""
+        key = (event.source, event.type)
+        if key not in self._ingested and len(self._ingested) >= LABELS_MAX:
+            key = ("other", "other")
+        self._ingested[key] = self._ingested.get(key, 0) + 1
+
+    def duplicate(self, event: envelope.NewEvent, *, conflict: bool) -> None:  # noqa: ARG002 - port
+        """An event came again; with another content if `conflict`."""
+        self._duplicates += 1
+        self._conflicts += conflict
+
+    def rejected(self, code: str) -> None:
+        """An event or a request was refused."""
+        self._rejected[code] = self._rejected.get(code, 0) + 1
+
+    def appended(self, seconds: float) -> None:
+        """An append took this long."""
+        self._append.observe(seconds)
+
+    def reconciled(self, status: str, seconds: float | None = None) -> None:
+        """A verdict was given; `seconds` of event time after the key's first event."""
+        self._reconciled[status] = self._reconciled.get(status, 0) + 1
+        if seconds is not None:
+            self._reconciliation.observe(seconds)
+
+    def watch_views(self, lags: Callable[[], Iterator[tuple[str, int, float]]]) -> None:
+        """Where to ask each view's name, lag in events and lag in seconds."""
+        self._views = lags
+
+    def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """Add a gauge that is read when Prometheus asks."""
+        self._gauges.append((name, text, read))
+
+    @property
+    def ingested_total(self) -> int:
+        """Events appended since the start."""
+        return sum(self._ingested.values())
+
+    def render(self) -> bytes:
+        """The text that Prometheus reads."""
+        return exposition.generate_latest(self._registry)
+
+    def _families(self) -> Iterator[core.Metric]:
+        ingested = core.CounterMetricFamily(
+            "helios_events_ingested", "Events appended.", labels=("source", "event_type")
+        )
+        for labels, count in self._ingested.items():
+            ingested.add_metric(labels, count)
+        yield ingested
+        yield _counter("helios_events_duplicate", "Events that came again.", self._duplicates)
+        yield _counter(
+            "helios_events_conflict", "Events that came again with another body.", self._conflicts
+        )
+        yield _labelled(
+            "helios_events_rejected", "Events and requests refused.", "reason", self._rejected
+        )
+        yield _labelled("helios_events_reconciled", "Verdicts given.", "status", self._reconciled)
+        yield self._append.family("helios_log_append_seconds", "Time until an append is durable.")
+        yield self._reconciliation.family(
+            "helios_reconciliation_duration_seconds",
+            "Event time from a key's first event to its verdict.",
+        )
+        yield from self._lags()
+        for name, text, read in self._gauges:
+            yield core.GaugeMetricFamily(name, text, value=read())
+
+    def _lags(self) -> Iterator[core.Metric]:
+        events = core.GaugeMetricFamily(
+            "helios_consumer_lag", "Events behind the head.", labels=("topic", "partition")
+        )
+        seconds = core.GaugeMetricFamily(
+            "event_processing_lag_seconds", "Age of the oldest event waiting.", labels=("view",)
+        )
+        for view, behind, age in self._views():
+            events.add_metric((view, "0"), behind)
+            seconds.add_metric((view,), age)
+        yield events
+        yield seconds
+
+
+class _Collector(registry.Collector):
+    def __init__(self, collect: Callable[[], Iterator[core.Metric]]) -> None:
+        self._collect = collect
+
+    def collect(self) -> Iterator[core.Metric]:
+        return self._collect()
+
+
+def _counter(name: str, text: str, value: int) -> core.CounterMetricFamily:
+    return core.CounterMetricFamily(name, text, value=value)
+
+
+def _labelled(
+    name: str, text: str, label: str, values: Mapping[str, int]
+) -> core.CounterMetricFamily:
+    family = core.CounterMetricFamily(name, text, labels=(label,))
+    for value, count in values.items():
+        family.add_metric((value,), count)
+    return family

@@ -1,0 +1,217 @@
+"""The one path every incoming event takes: parsed, validated, deduplicated, appended, answered.
+
+The answer is given when the event is durable, never before. Whether an event was seen before is
+decided by the log's unique index and by nothing else. An event that comes again under its id with
+another body is not appended and not dropped in silence: the answer says `conflict`, and it is
+counted.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from helios.eventlog import envelope, ports
+from helios.ingest import incoming
+from helios.kernel import clock as clocks
+from helios.kernel import errors, ids
+
+
+class Meter(Protocol):
+    """What the gate counts."""
+
+    def ingested(self, event: envelope.NewEvent) -> None:
+        """An event was appended."""
+        ...
+
+    def duplicate(self, event: envelope.NewEvent, *, conflict: bool) -> None:
+        """An event was there before; with another body if `conflict`."""
+        ...
+
+    def rejected(self, code: str) -> None:
+        """An event was refused; `code` is that of its error."""
+        ...
+
+    def appended(self, seconds: float) -> None:
+        """An append took this long, from handing it over to being durable."""
+        ...
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """What became of one event.
+
+    Attributes:
+        event_id: its id, made here when it brought none.
+        position: where it is in the log; of a duplicate, where its first copy is.
+        duplicate: it was there before and was not appended again.
+        conflict: it was there before with another content; the first one stands.
+    """
+
+    event_id: str
+    position: int
+    duplicate: bool
+    conflict: bool = False
+
+
+class BatchReceipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a batch: counts, the position to wait for, and one result per good item."""
+
+    accepted: int
+    duplicates: int
+    conflicts: int
+    rejected: list[incoming.Rejected]
+    position: int
+    results: list[Receipt]
+
+
+class Gateway:
+    """The only writer of foreign events.
+
+    Args:
+        log: where events go.
+        clock: for times of arrival.
+        ids: for events that bring no id.
+        meter: what counts.
+    """
+
+    def __init__(
+        self, log: ports.EventLog, *, clock: clocks.Clock, ids: ids.Ids, meter: Meter
+    ) -> None:
+        self._log = log
+        self._clock = clock
+        self._ids = ids
+        self._meter = meter
+
+    def arrival(self) -> incoming.Arrival:
+        """Time and ids for what arrives now."""
+        return incoming.Arrival(self._clock.now(), self._ids)
+
+    def refused(self, error: errors.HeliosError) -> None:
+        """Count a request that never became an event."""
+        self._meter.rejected(error.code)
+
+    async def take(
+        self, event: envelope.NewEvent, *, idempotency: ports.Idempotency | None = None
+    ) -> tuple[Receipt, bool]:
+        """Append one event.
+
+        Returns:
+            The receipt, and whether it is the replay of an earlier answer.
+
+        Raises:
+            IdempotencyError, OverloadError, StorageError: as `EventLog.append`.
+        """
+        started = self._clock.monotonic()
+        appended = await self._log.append((event,), idempotency=idempotency)
+        self._meter.appended(self._clock.monotonic() - started)
+        position = appended.positions[0]
+        if appended.replayed:
+            (kept,) = await self._log.read_at(appended.positions)
+            first = Receipt(event_id=kept.id, position=position, duplicate=appended.duplicates[0])
+            return first, True
+        if not appended.duplicates[0]:
+            self._meter.ingested(event)
+            return Receipt(event_id=event.id, position=position, duplicate=False), False
+        (kept,) = await self._log.read_at(appended.positions)
+        return self._duplicate(event, kept), False
+
+    async def take_all(
+        self,
+        items: Sequence[incoming.Item],
+        *,
+        idempotency: ports.Idempotency | None = None,
+    ) -> tuple[BatchReceipt, bool]:
+        """Append the good items of a batch together: all of them or, on an error, none.
+
+        Returns:
+            The receipt, and whether it is the replay of an earlier answer.
+
+        Raises:
+            IdempotencyError, OverloadError, StorageError: as `EventLog.append`.
+        """
+        refused = [item for item in items if isinstance(item, incoming.Rejected)]
+        for item in refused:
+            self._meter.rejected(item.code)
+        events = [item for item in items if isinstance(item, envelope.NewEvent)]
+        if not events:
+            return _summary([], refused), False
+        unique = {(e.tenant, e.source, e.id): e for e in reversed(events)}
+        firsts = list(reversed(unique.values()))
+        started = self._clock.monotonic()
+        appended = await self._log.append(firsts, idempotency=idempotency)
+        self._meter.appended(self._clock.monotonic() - started)
+        receipts = await self._receipts(events, firsts, appended)
+        return _summary(receipts, refused), appended.replayed
+
+    async def _receipts(
+        self,
+        events: Sequence[envelope.NewEvent],
+        firsts: Sequence[envelope.NewEvent],
+        appended: envelope.Appended,
+    ) -> list[Receipt]:
+        place = {id(e): n for n, e in enumerate(firsts)}
+        index = {(e.tenant, e.source, e.id): n for n, e in enumerate(firsts)}
+        kept = await self._kept(appended)
+        receipts = []
+        for event in events:
+            n = index[event.tenant, event.source, event.id]
+            position = appended.positions[n]
+            before = kept.get(position)
+            if appended.replayed and before is not None:
+                again = appended.duplicates[n] or place.get(id(event)) != n
+                receipts.append(Receipt(event_id=before.id, position=position, duplicate=again))
+            elif appended.duplicates[n] and before is not None:
+                receipts.append(self._duplicate(event, before))
+            elif place.get(id(event)) != n:
+                receipts.append(self._repeated(event, firsts[n], position))
+            else:
+                self._meter.ingested(event)
+                receipts.append(Receipt(event_id=event.id, position=position, duplicate=False))
+        return receipts
+
+    async def _kept(self, appended: envelope.Appended) -> dict[int, envelope.Event]:
+        """The events as they are in the log, where the answer needs them."""
+        if appended.replayed:
+            wanted = appended.positions
+        else:
+            pairs = zip(appended.positions, appended.duplicates, strict=True)
+            wanted = [position for position, duplicate in pairs if duplicate]
+        if not wanted:
+            return {}
+        return {event.position: event for event in await self._log.read_at(wanted)}
+
+    def _duplicate(self, event: envelope.NewEvent, kept: envelope.Event) -> Receipt:
+        conflict = not is_same(event, kept)
+        self._meter.duplicate(event, conflict=conflict)
+        return Receipt(event_id=kept.id, position=kept.position, duplicate=True, conflict=conflict)
+
+    def _repeated(
+        self, event: envelope.NewEvent, first: envelope.NewEvent, position: int
+    ) -> Receipt:
+        conflict = not is_same(event, first)
+        self._meter.duplicate(event, conflict=conflict)
+        return Receipt(event_id=event.id, position=position, duplicate=True, conflict=conflict)
+
+
+def is_same(event: envelope.NewEvent, kept: envelope.NewEvent | envelope.Event) -> bool:
+    """Whether an event that comes again says what its first copy said.
+
+    Times are left out: a sender that repeats itself may stamp the second copy anew.
+    """
+    if event.type != kept.type or event.version != kept.version:
+        return False
+    if event.payload == kept.payload:
+        return True
+    return bool(msgspec.json.decode(event.payload) == msgspec.json.decode(kept.payload))
+
+
+def _summary(receipts: list[Receipt], refused: list[incoming.Rejected]) -> BatchReceipt:
+    duplicates = sum(receipt.duplicate for receipt in receipts)
+    return BatchReceipt(
+        accepted=len(receipts) - duplicates,
+        duplicates=duplicates,
+        conflicts=sum(receipt.conflict for receipt in receipts),
+        rejected=refused,
+        position=max((receipt.position for receipt in receipts), default=0),
+        results=receipts,
+    )

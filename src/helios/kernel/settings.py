@@ -1,0 +1,169 @@
+"""What can be set, and where each value came from.
+
+Defaults, then the file `helios.toml`, then the environment (`HELIOS_DATA_DIR` …), then flags: the
+later wins. A name that nobody knows is an error in each of them, because a misspelt setting that is
+silently ignored is found in production.
+"""
+
+import ast
+import dataclasses
+import inspect
+import tomllib
+import types
+import typing
+import urllib.parse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from helios.kernel import errors
+
+ENVIRONMENT_PREFIX = "HELIOS_"
+FILE = "helios.toml"
+
+_OWN_ENVIRONMENT = frozenset(("HELIOS_CONFIG", "HELIOS_URL", "HELIOS_SHARED", "HELIOS_DEBUG"))
+"""Environment variables with our prefix that are no settings."""
+_RESERVED_PREFIXES = ("HELIOS_TEST_", "HELIOS_BENCH_")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set."""
+
+    data_dir: Path = Path("helios-data")
+    """Folder of the log and the views in the embedded setting. One server at a time serves it."""
+
+    database_url: str | None = None
+    """`postgresql://user:password@host/name` keeps log and views in PostgreSQL. None: SQLite files
+    in `data_dir`, because that needs nothing installed."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Only this machine by default: there is no authentication yet."""
+
+    port: int = 8420
+    """TCP port to listen on. 0: any free one, which is announced."""
+
+    drain_s: float = 10.0
+    """Seconds that requests under way get at shutdown. At the end they are cut off."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important log messages to write."""
+
+    log_format: Literal["auto", "json", "console"] = "auto"
+    """How log messages look. auto: console on a terminal, JSON elsewhere."""
+
+    start_contracts: tuple[str, ...] = ()
+    """Contract files to declare at the start, when they are not declared as they are."""
+
+
+class Resolved(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings, and where each came from: `default`, a file, a variable, a flag."""
+
+    settings: Settings
+    origins: dict[str, str]
+
+    def shown(self) -> list[tuple[str, Any, str]]:
+        """Name, value and origin of each, passwords masked."""
+        return [
+            (field.name, _masked(getattr(self.settings, field.name)), self.origins[field.name])
+            for field in dataclasses.fields(Settings)
+        ]
+
+
+def resolve(
+    *,
+    file: Path | None = None,
+    environment: Mapping[str, str],
+    flags: Mapping[str, Any],
+) -> Resolved:
+    """Put the settings together.
+
+    Args:
+        file: a TOML file that must exist; None: `helios.toml` in the working folder, if there.
+        environment: variables; those without our prefix are left alone.
+        flags: what the command line gave, by setting name; None values are left out.
+
+    Raises:
+        InvalidInputError: an unknown name, or a value of a wrong type; names its origin.
+    """
+    values: dict[str, Any] = {}
+    origins = {field.name: "default" for field in dataclasses.fields(Settings)}
+    for origin, given in (
+        *_from_file(file),
+        *_from_environment(environment),
+        *((f"--{name.replace('_', '-')}", {name: v}) for name, v in flags.items()),
+    ):
+        for name, value in given.items():
+            if value is not None:
+                values[name] = _convert(name, value, origin)
+                origins[name] = origin
+    return Resolved(settings=Settings(**values), origins=origins)
+
+
+def documentation() -> dict[str, str]:
+    """What each setting means, by name: the docstring under its field."""
+    (declared,) = ast.parse(inspect.getsource(Settings)).body
+    assert isinstance(declared, ast.ClassDef)
+    found = {}
+    for field, text in zip(declared.body, declared.body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+            assert isinstance(text, ast.Expr), field.target.id
+            assert isinstance(text.value, ast.Constant), field.target.id
+            found[field.target.id] = inspect.cleandoc(str(text.value.value))
+    return found
+
+
+def _from_file(file: Path | None) -> list[tuple[str, dict[str, Any]]]:
+    path = file or Path(FILE)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        if file is None:
+            return []
+        raise errors.InvalidInputError("the file is not there", source=str(path)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise errors.InvalidInputError(f"cannot be read: {error}", source=str(path)) from error
+    try:
+        return [(str(path), tomllib.loads(text))]
+    except tomllib.TOMLDecodeError as error:
+        raise errors.InvalidInputError(f"not TOML: {error}", source=str(path)) from error
+
+
+def _from_environment(environment: Mapping[str, str]) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (name, {name.removeprefix(ENVIRONMENT_PREFIX).lower(): value})
+        for name, value in sorted(environment.items())
+        if name.startswith(ENVIRONMENT_PREFIX)
+        and name not in _OWN_ENVIRONMENT
+        and not name.startswith(_RESERVED_PREFIXES)
+    ]
+
+
+def _convert(name: str, value: Any, origin: str) -> Any:
+    hints = typing.get_type_hints(Settings)
+    if name not in hints:
+        raise errors.InvalidInputError(
+            f"unknown setting; known: {', '.join(hints)}", source=origin, field=name
+        )
+    wanted = hints[name]
+    if isinstance(wanted, types.UnionType):
+        (wanted,) = (kind for kind in typing.get_args(wanted) if kind is not types.NoneType)
+    if typing.get_origin(wanted) is tuple and isinstance(value, str):
+        value = [part for part in value.split(",") if part]
+    try:
+        if wanted is Path:
+            return Path(msgspec.convert(str(value) if isinstance(value, Path) else value, str))
+        return msgspec.convert(value, wanted, strict=False)
+    except msgspec.ValidationError as error:
+        raise errors.InvalidInputError(str(error), source=origin, field=name) from None
+
+
+def _masked(value: Any) -> Any:
+    if not isinstance(value, str) or "://" not in value:
+        return value
+    parts = urllib.parse.urlsplit(value)
+    if parts.password is None:
+        return value
+    return value.replace(f":{parts.password}@", ":***@", 1)
