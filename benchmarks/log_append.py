@@ -63,12 +63,14 @@ class Producer:
         self._sequence = 0
 
     async def run(self, end: float) -> None:
-        while (start := time.perf_counter()) < end:
-            await self._log.append(*self._batch(), expected=self._expected)
+        while time.perf_counter() < end:
+            expected = {("default", "order", self._aggregate): self._sequence}
+            batch = self.batch()
+            start = time.perf_counter()
+            await self._log.append(batch, expected=expected)
             self.times.append(time.perf_counter() - start)
 
-    def _batch(self) -> tuple[list[envelope.NewEvent]]:
-        self._expected = {("default", "order", self._aggregate): self._sequence}
+    def batch(self) -> list[envelope.NewEvent]:
         batch = []
         for _ in range(self._per_append):
             batch.append(self._event())
@@ -76,7 +78,7 @@ class Producer:
             if self._sequence >= EVENTS_PER_AGGREGATE:
                 self._next()
         self.events += self._per_append
-        return (batch,)
+        return batch
 
     def _event(self) -> envelope.NewEvent:
         body = {
@@ -101,7 +103,7 @@ class Producer:
         )
 
 
-async def append_round(a_log: log.Log, producers: list[Producer], seconds: float) -> float:
+async def append_round(producers: list[Producer], seconds: float) -> float:
     start = time.perf_counter()
     await asyncio.gather(*(p.run(start + seconds) for p in producers))
     return time.perf_counter() - start
@@ -154,7 +156,7 @@ async def measure(args: argparse.Namespace, folder: pathlib.Path) -> dict[str, o
         flushes += done
         flush_rates.append(len(done) / sum(done))
         before = sum(p.events for p in producers)
-        took = await append_round(a_log, producers, args.seconds)
+        took = await append_round(producers, args.seconds)
         rates.append((sum(p.events for p in producers) - before) / took)
     count, took = await read_all(a_log)
     await a_log.close()

@@ -245,7 +245,7 @@ class _Snapshot:
 def _decode(rows: Sequence[_Row], fields: dict[int, _KindFields]) -> list[envelope.Event]:
     # The hot loop of every reader. Ids of aggregates and correlations repeat within a page, and
     # making the text of one costs a third of making the event.
-    unpack, names, make = texts.unpack, _Names(), envelope.Event
+    unpack, names, make = texts.unpack, texts.Unpacked(), envelope.Event
     events: list[envelope.Event] = []
     add = events.append
     for row in rows:
@@ -275,14 +275,6 @@ def _decode(rows: Sequence[_Row], fields: dict[int, _KindFields]) -> list[envelo
             )
         )
     return events
-
-
-class _Names(dict[texts.Stored, str]):
-    """Unpacked ids of one page."""
-
-    def __missing__(self, stored: texts.Stored) -> str:
-        text = self[stored] = texts.unpack(stored)
-        return text
 
 
 def _passes(fields: _KindFields, where: envelope.Filter) -> bool:

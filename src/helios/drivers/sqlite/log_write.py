@@ -53,6 +53,7 @@ class Writer:
         self._actors = log_numbers.actors()
         self._aggregates = log_numbers.aggregates()
         self._dictionaries = (self._origins, self._families, self._kinds)
+        self._packed = texts.Packed()
         self._all = (*self._dictionaries, self._actors, self._aggregates)
 
     def commit(
@@ -60,6 +61,7 @@ class Writer:
     ) -> list[envelope.Appended | Exception]:
         """See `ports.LogStorage.commit`."""
         asked = planning.questions(requests)
+        self._packed = texts.Packed()
         try:
             self._db.execute("BEGIN IMMEDIATE")
             plan = planning.plan(requests, self._facts(asked, recorded_at))
@@ -110,7 +112,7 @@ class Writer:
         for key in asked:
             origin = self._origins.get(key[:2])
             if origin is not None:
-                wanted[origin, texts.pack(key[2])] = key
+                wanted[origin, self._packed[key[2]]] = key
         if not wanted:
             return {}
         return {
@@ -123,7 +125,7 @@ class Writer:
         for key in asked:
             family = self._families.get(key[:2])
             if family is not None:
-                ids[texts.pack(key[2]), family] = key
+                ids[self._packed[key[2]], family] = key
         self._aggregates.look_up(self._db, ids)
         wanted: dict[tuple[int], envelope.AggregateKey] = {}
         for aggregate, key in ids.items():
@@ -170,7 +172,7 @@ class Writer:
         self, rows: Sequence[planning.Row], recorded_at: clock.Timestamp
     ) -> list[tuple[object, ...]]:
         """The rows as they are stored."""
-        db, pack = self._db, texts.pack
+        db, packed = self._db, self._packed
         self._actors.look_up(db, {(event.actor,): None for _, _, event in rows})
         origins, families, kinds = self._origins, self._families, self._kinds
         actors, aggregates = self._actors, self._aggregates
@@ -185,13 +187,13 @@ class Writer:
                     position,
                     kinds.obtain(db, (origin, family, event.type, event.version)),
                     origin,
-                    aggregates.obtain(db, (pack(event.aggregate_id), family)),
+                    aggregates.obtain(db, (packed[event.aggregate_id], family)),
                     sequence,
                     actors.obtain(db, (event.actor,)),
-                    pack(event.id),
+                    packed[event.id],
                     recorded_at - event.occurred_at,
-                    None if correlation is None else pack(correlation),
-                    None if causation is None else pack(causation),
+                    None if correlation is None else packed[correlation],
+                    None if causation is None else packed[causation],
                     event.payload,
                     None if event.metadata == _EMPTY else event.metadata,
                 )

@@ -28,3 +28,19 @@ def unpack(stored: Stored) -> str:
         return stored
     h = stored.hex()
     return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
+
+
+class Packed(dict[str, Stored]):
+    """Stored forms of the ids of one commit: each is needed two or three times."""
+
+    def __missing__(self, text: str) -> Stored:
+        stored = self[text] = pack(text)
+        return stored
+
+
+class Unpacked(dict[Stored, str]):
+    """Ids of one page, from their stored forms."""
+
+    def __missing__(self, stored: Stored) -> str:
+        text = self[stored] = unpack(stored)
+        return text
