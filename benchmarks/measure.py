@@ -134,12 +134,12 @@ def machine() -> str:
 
 def versions(*names: str) -> str:
     """The versions of the peers, from their environment."""
-    code = "import sys, importlib.metadata as m; print(*(f'{n} {m.version(n)}' for n in sys.argv[1:]), sep=', ')"
-    own = [f"helios {metadata.version('helios')}"]
+    each = "(f'{n} {m.version(n)}' for n in sys.argv[1:])"
+    code = f"import sys, importlib.metadata as m; print(', '.join({each}))"
     answer = subprocess.run(
         [PEERS_PYTHON, "-c", code, *names], capture_output=True, text=True, check=True
     )
-    return ", ".join([*own, answer.stdout.strip()])
+    return f"helios {metadata.version('helios')}, {answer.stdout.strip()}"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
