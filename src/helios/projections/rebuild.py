@@ -91,6 +91,7 @@ class _Rebuild:
         name = self._view.name
         alive = await build.drop_stale(name, self._store, self._clock, all_of_them=alone)
         build.refuse_second(name, alive)
+        await self._drop_ahead()
         slot = await self._builder.start()
         try:
             # Another rebuild may have started in the same moment and not have seen ours.
@@ -102,6 +103,14 @@ class _Rebuild:
             with contextlib.suppress(errors.HeliosError):
                 await self._store.drop(slot)
             raise
+
+    async def _drop_ahead(self) -> None:
+        """Drop a live copy that shows events which the log has lost in a restore."""
+        slots = await self._store.slots(self._view.name)
+        head = await self._log.head()
+        for slot in slots:
+            if slot.live and slot.checkpoint.position > head:
+                await self._store.drop(slot)
 
     async def _build(self, slot: ports.Slot) -> ports.Slot:
         slot = await self._builder.fill(slot, await self._log.head())

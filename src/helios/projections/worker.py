@@ -26,11 +26,13 @@ from helios.kernel import clock as clocks
 from helios.kernel import errors, limits
 from helios.projections import folding, ports, wait
 
-Status = Literal["starting", "catching_up", "live", "failed", "standby", "other_version"]
+Status = Literal[
+    "starting", "rebuilding", "catching_up", "live", "failed", "standby", "other_version"
+]
 
 _IDLE_S = 1.0
 _BACKOFF_MIN_S = 0.25
-_BACKOFF_MAX_S = 30.0
+_BACKOFF_MAX_S = 5.0
 _STANDBY_POLL_S = 2.0
 _STANDBY_S = 30.0
 
@@ -40,6 +42,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         status: `live` is caught up; `failed` retries; `standby`: another process keeps it;
+            `rebuilding`: no copy of this code's version yet, one is being built;
             `other_version`: the live copy is not of this code's version.
         position, head: of the view and of the log, as last seen by the worker.
         lag_events: positions between them.
@@ -216,9 +219,8 @@ class Worker:
             page = await self._read(after)
             if page.next_after > after:
                 return page
-            self._status = "live"
             self._head = page.head
-            self._oldest = None
+            self._succeed(caught_up=True)
             await self._log.wait(after, timeout_s=_IDLE_S)
 
     async def _read(self, after: envelope.Position) -> envelope.Page:

@@ -14,7 +14,7 @@ import pytest
 
 from helios.eventlog import envelope, log
 from helios.kernel import clock as clocks
-from helios.kernel import errors
+from helios.kernel import errors, limits
 from helios.projections import binding, ports, rebuild, verify, wait, worker
 from helios.testing import memory_log, sample_views, view_conformance
 
@@ -107,7 +107,10 @@ class Bench:
     async def append(self, count: int, *, kind: str = "OrderPlaced") -> envelope.Position:
         head = await self.log.head()
         events = [event(head + 1 + number, kind=kind) for number in range(count)]
-        return (await self.log.append(events)).position
+        for start in range(0, count, limits.BATCH_EVENTS_MAX):
+            appended = await self.log.append(events[start : start + limits.BATCH_EVENTS_MAX])
+            head = appended.position
+        return head
 
     async def events(self) -> list[envelope.Event]:
         return (await self.storage.read(envelope.Position(0), 1_000_000, envelope.ALL)).events
