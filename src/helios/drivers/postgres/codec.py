@@ -51,9 +51,14 @@ def _pack_uuid(text: str) -> bytes | None:
     return _UUID + value if value.hex() == digits else None
 
 
+def is_special(value: str) -> bool:
+    """Whether `to_text` would change it."""
+    return "\0" in value or _ESCAPE in value
+
+
 def to_text(value: str) -> str:
     """A text that PostgreSQL takes, whatever characters are in it."""
-    if "\0" not in value and _ESCAPE not in value:
+    if not is_special(value):
         return value
     return value.replace(_ESCAPE, _ITSELF).replace("\0", _NUL)
 

@@ -7,7 +7,7 @@ error of its own here (`LostError`), and each user decides what it means.
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
@@ -30,8 +30,8 @@ RETRY_S = 10.0
 BACKOFF_S = (0.05, 1.0)
 """First and longest pause between two tries; doubled from one to the next."""
 
-READERS = 4
-"""Connections that read. More readers than that wait for one another."""
+CONNECTIONS = 4
+"""Connections of one kind that a store uses. Who needs one more waits for one of them."""
 
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,39}")
 
@@ -193,13 +193,27 @@ async def patiently(
         pause = min(pause * 2, longest)
 
 
-class Readers:
-    """A few connections that read, replaced when the server has been away."""
+class Connections:
+    """A few connections of one kind, replaced when the server has been away.
+
+    Args:
+        url, schema: where they lead.
+        clock: for the pauses between attempts.
+        settings: of the server, for these connections.
+        prepare: called with each new connection.
+    """
 
     def __init__(
-        self, url: str, schema: str, clock: clocks.Clock, settings: Mapping[str, str]
+        self,
+        url: str,
+        schema: str,
+        clock: clocks.Clock,
+        settings: Mapping[str, str],
+        *,
+        prepare: Callable[[Any], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         self._url = url
+        self._prepare = prepare
         self._schema = schema
         self._clock = clock
         self._settings = settings
@@ -214,8 +228,9 @@ class Readers:
                 return await asyncpg.create_pool(
                     self._url,
                     min_size=1,
-                    max_size=READERS,
+                    max_size=CONNECTIONS,
                     connection_class=PlainConnection,
+                    init=self._prepare,
                     **_options(self._schema, self._settings),
                 )
             except Exception as error:
@@ -224,7 +239,7 @@ class Readers:
         self._pool = await patiently(self._clock, call)
 
     async def close(self) -> None:
-        """Let running reads finish for a moment, then let go of the connections."""
+        """Let running calls finish for a moment, then let go of the connections."""
         pool, self._pool = self._pool, None
         if pool is None:
             return
@@ -235,7 +250,7 @@ class Readers:
             pool.terminate()
 
     async def run(self, call: Callable[[Connection], Awaitable[T]]) -> T:
-        """Run one read, again while the server is away.
+        """Run a call that may be repeated, again while the server is away.
 
         Raises:
             StorageError: it stays away.

@@ -75,7 +75,7 @@ class PostgresLogStorage:
         channel = f"helios_{schema}"
         self._committer = log_commit.Committer(self._names, channel)
         self._reader = log_read.Reader(self._names)
-        self._readers = connections.Readers(url, schema, clock, _READING)
+        self._readers = connections.Connections(url, schema, clock, _READING)
         self._listener = listener.Listener(url, schema, channel, clock)
         self._turn = asyncio.Lock()
         self._writer: connections.Connection | None = None
