@@ -16,6 +16,7 @@ from collections.abc import Callable
 import msgspec
 
 from helios.eventlog import chain, envelope, ports
+from helios.kernel import errors
 
 
 class Break(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +51,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Progress = Callable[[envelope.Position, envelope.Position], None]
-"""Called after each page with the position reached and the head."""
+"""Called after each commit with the position reached and the head."""
 
 
 async def verify(
@@ -77,12 +78,17 @@ async def verify(
                 what=f"no commit is recorded for positions {after + 1} to {head}",
             )
         for batch in batches:
-            broken = check.batch(batch, await reader.upto(batch.last))
+            try:
+                broken = check.batch(batch, await reader.upto(batch.last))
+            except errors.CorruptionError as error:
+                broken = Break(first=batch.first, last=batch.last, what=str(error))
             if broken is not None:
                 break
             after = batch.last
             if progress is not None:
                 progress(after, head)
+    if broken is None:
+        broken = await _lost_end(storage, head)
     return Report(
         head=head,
         events=check.position,
@@ -91,6 +97,16 @@ async def verify(
         hash=check.hash,
         broken=broken,
     )
+
+
+async def _lost_end(storage: ports.LogStorage, head: envelope.Position) -> Break | None:
+    """A commit beyond the head: a new one moves the head too, so else its events were removed."""
+    beyond = await storage.batches(head, 1)
+    if not beyond or await storage.head() >= beyond[0].last:
+        return None
+    first, last = beyond[0].first, beyond[0].last
+    what = f"the events of the last commits, from position {first}, were removed"
+    return Break(first=first, last=last, what=what)
 
 
 class _Reader:
@@ -111,11 +127,18 @@ class _Reader:
                 found.append(self._ahead.popleft())
             if self._ahead or self._after >= min(last, self._head):
                 return found
-            page = await self._storage.read(self._after, self._page, envelope.ALL)
+            page = await self._next(last)
             self._ahead.extend(page.events)
             if page.next_after <= self._after:
                 return found
             self._after = page.next_after
+
+    async def _next(self, last: envelope.Position) -> envelope.Page:
+        try:
+            return await self._storage.read(self._after, self._page, envelope.ALL)
+        except errors.CorruptionError:
+            # Not beyond the commit in question: what is broken may lie in a later one.
+            return await self._storage.read(self._after, last - self._after, envelope.ALL)
 
 
 class _Check:

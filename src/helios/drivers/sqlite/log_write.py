@@ -35,6 +35,7 @@ _PURGE = (
     " (SELECT number FROM idempotency ORDER BY number LIMIT ?)"
 )
 _PURGE_MIN = 64
+_FLUSHES = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
 _EMPTY = b"{}"
 
 _answer_encoder = msgspec.msgpack.Encoder()
@@ -69,7 +70,7 @@ class Writer:
                 self._insert(plan, recorded_at)
         except apsw.Error as error:
             self._roll_back()
-            raise connections.translate(error, self._path) from error
+            raise _translate(error, self._path) from error
         except BaseException:
             self._roll_back()
             raise
@@ -206,6 +207,13 @@ class Writer:
             self._db.execute(_PURGE, (now, most))
 
 
+def _translate(error: apsw.Error, path: str) -> Exception:
+    """Before COMMIT everything can be rolled back, unless it was a flush that failed."""
+    if isinstance(error, apsw.IOError) and getattr(error, "extendedresult", 0) in _FLUSHES:
+        return _failed(error, path)
+    return connections.translate(error, path)
+
+
 def _translate_commit(error: apsw.Error, path: str) -> Exception:
     """A full disk at COMMIT is harmless, a failed write or flush is not.
 
@@ -215,6 +223,10 @@ def _translate_commit(error: apsw.Error, path: str) -> Exception:
     """
     if isinstance(error, apsw.FullError | apsw.BusyError):
         return connections.translate(error, path)
+    return _failed(error, path)
+
+
+def _failed(error: apsw.Error, path: str) -> errors.StorageFailedError:
     return errors.StorageFailedError(
         f"{path}: the flush of a commit failed ({type(error).__name__}: {error}), so it is "
         "unknown what is durable. Stop, look at the disk, start again: Helios recovers from "
