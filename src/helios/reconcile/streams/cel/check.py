@@ -297,7 +297,17 @@ class _Checker:
             if want is Want.SCALARS and given > 1:
                 want = Want.SCALAR
             self._argument(node, node.arguments[position], fact, want)
+        self._check_literals(node)
         return facts[0] if node.function == "dyn" else Fact(_result(function, facts))
+
+    def _check_literals(self, node: syntax.Call) -> None:
+        last = node.arguments[-1]
+        try:
+            functions.constant(node)
+            if node.function == "matches" and isinstance(last, syntax.Literal):
+                functions.regex(str(last.value))
+        except functions.EvalError as error:
+            raise lexer.error(error.reason, last.at) from None
 
     def _argument(self, call: syntax.Call, node: syntax.Node, fact: Fact, want: Want) -> None:
         if fact.kind not in _ACCEPTED[want]:

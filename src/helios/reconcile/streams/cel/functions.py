@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from helios.reconcile.streams.cel import values
+from helios.reconcile.streams.cel import syntax, values
 from helios.reconcile.streams.cel.values import CONTEXT, EvalError
 
 __all__ = ["CONTEXT", "FUNCTIONS", "EvalError", "Function", "Kind", "Style", "Want", "suggest"]
@@ -78,6 +78,18 @@ def suggest(name: str, known: list[str]) -> str:
     if near:
         return f"did you mean '{near[0]}'?"
     return f"known: {', '.join(sorted(known))}" if known else "there are none"
+
+
+def constant(call: syntax.Call) -> Any:
+    """The value of a conversion of a literal, such as `duration("30s")`; UNSET for other calls.
+
+    Raises:
+        EvalError: the literal cannot be converted.
+    """
+    literals = [a.value for a in call.arguments if isinstance(a, syntax.Literal)]
+    if call.function not in _CONVERSIONS or len(literals) != len(call.arguments):
+        return values.UNSET
+    return FUNCTIONS[call.function].call(*literals)
 
 
 # Sums and extremes
@@ -382,3 +394,5 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "dyn": Function(identity, (Want.VALUE,), Kind.DYN),
     **_PARTS,
 }
+
+_CONVERSIONS: Final = frozenset({"int", "double", "string", "bool", "timestamp", "duration"})

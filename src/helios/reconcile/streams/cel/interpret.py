@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-import msgspec
-
 from helios.reconcile.streams.cel import functions, syntax, values
 from helios.reconcile.streams.cel.values import EvalError
 
@@ -88,12 +86,11 @@ class _Interpreter:
 
     def _field(self, node: syntax.Select | syntax.Has, scope: _Scope) -> Any:
         owner = self.run(node.operand, scope)
-        if isinstance(owner, msgspec.Struct):
-            return getattr(owner, self._attribute(node.field), values.UNSET)
-        if type(owner) is dict:
-            return owner.get(node.field, values.UNSET)
-        path = _path(node.operand, scope)
-        raise EvalError(f"{path} is {values.kind(owner)}, so it has no field '{node.field}'")
+        try:
+            return values.read(owner, self._attribute(node.field), node.field)
+        except EvalError:
+            owned = f"{_path(node.operand, scope)} is {values.article(owner)}"
+            raise EvalError(f"{owned} and has no field '{node.field}'") from None
 
     def _index(self, node: syntax.Index, scope: _Scope) -> Any:
         container = self.run(node.operand, scope)

@@ -86,6 +86,14 @@ def kind(value: object) -> str:
     return "object" if isinstance(value, msgspec.Struct) else type(value).__name__
 
 
+def article(value: object) -> str:
+    """The kind of a value with its article, as it stands in a sentence."""
+    name = kind(value)
+    if name == "null" or name.startswith("an "):
+        return name
+    return f"an {name}" if name[0] in "aeiou" else f"a {name}"
+
+
 # Equality and order
 
 
@@ -229,6 +237,16 @@ def negate(a: Any) -> Any:
 
 
 # Parts of values
+
+
+def read(owner: Any, attribute: str, name: str) -> Any:
+    """A field of an object: the attribute of a Struct or the key of a dict; UNSET when absent."""
+    if type(owner) is dict:
+        return owner.get(name, UNSET)
+    if isinstance(owner, msgspec.Struct):
+        fields = type(owner).__struct_fields__
+        return getattr(owner, attribute) if attribute in fields else UNSET
+    raise EvalError(f"{kind(owner)} has no field '{name}'")
 
 
 def item(container: Any, index: Any) -> Any:
