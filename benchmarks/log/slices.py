@@ -28,7 +28,10 @@ AsyncAppend = Callable[[], Awaitable[None]]
 
 def _report(taken: list[float], seconds: float) -> None:
     taken.sort()
-    quantile = lambda q: taken[min(len(taken) - 1, int(len(taken) * q))] * 1000 if taken else 0.0  # noqa: E731
+
+    def quantile(share: float) -> float:
+        return taken[min(len(taken) - 1, int(len(taken) * share))] * 1000 if taken else 0.0
+
     row = {
         "appends": len(taken),
         "seconds": seconds,

@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 Committed = Callable[..., list[Path]]
+Refuse = Callable[[list[str], str], None]
 
 
 @cache
@@ -56,3 +57,14 @@ def parsed() -> Callable[[Path], ast.Module]:
         return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
     return parse
+
+
+@pytest.fixture(scope="session")
+def refuse() -> Refuse:
+    """Fail with every offender on a line of its own, and why it is one."""
+
+    def check(offenders: list[str], why: str) -> None:
+        if offenders:
+            pytest.fail("\n  ".join([f"{why}:", *offenders]), pytrace=False)
+
+    return check

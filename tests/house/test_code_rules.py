@@ -31,6 +31,7 @@ BANNED = {
 RANDOM = "a random.Random that is passed in"
 
 Committed = Callable[..., list[Path]]
+Refuse = Callable[[list[str], str], None]
 Parsed = Callable[[Path], ast.Module]
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -46,14 +47,14 @@ def _functions(tree: ast.Module) -> Iterator[tuple[Function, int]]:
             yield node, (node.end_lineno or node.lineno) - node.lineno + 1
 
 
-def test_no_file_holds_two_ideas(root: Path, committed: Committed) -> None:
+def test_no_file_holds_two_ideas(refuse: Refuse, root: Path, committed: Committed) -> None:
     sizes = {p: len(p.read_bytes().splitlines()) for p in committed(".py", ".sql", ".sh")}
     long = [f"{p.relative_to(root)}: {n} lines" for p, n in sizes.items() if n > FILE_LINES_MAX]
-    assert long == [], f"over {FILE_LINES_MAX} lines a file is two ideas: split it"
+    refuse(long, f"over {FILE_LINES_MAX} lines a file is two ideas: split it")
 
 
 def test_no_function_is_longer_than_a_page(
-    root: Path, committed: Committed, parsed: Parsed
+    refuse: Refuse, root: Path, committed: Committed, parsed: Parsed
 ) -> None:
     long = [
         f"{path.relative_to(root)}:{node.lineno} {node.name}: {lines} lines"
@@ -61,7 +62,7 @@ def test_no_function_is_longer_than_a_page(
         for node, lines in _functions(parsed(path))
         if lines > FUNCTION_LINES_MAX
     ]
-    assert long == [], f"over {FUNCTION_LINES_MAX} lines a function does several things"
+    refuse(long, f"over {FUNCTION_LINES_MAX} lines a function does several things")
 
 
 def test_most_functions_of_the_product_are_short(product: list[Path], parsed: Parsed) -> None:
@@ -69,14 +70,14 @@ def test_most_functions_of_the_product_are_short(product: list[Path], parsed: Pa
     assert statistics.median(lines) <= FUNCTION_LINES_MEDIAN_MAX
 
 
-def test_no_line_is_wider_than_the_page(root: Path, committed: Committed) -> None:
+def test_no_line_is_wider_than_the_page(refuse: Refuse, root: Path, committed: Committed) -> None:
     wide = [
         f"{path.relative_to(root)}:{number}: {len(line)} characters"
         for path in committed(".py", ".sql", ".sh")
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         if len(line) > LINE_CHARS_MAX
     ]
-    assert wide == [], f"over {LINE_CHARS_MAX} characters"
+    refuse(wide, f"over {LINE_CHARS_MAX} characters")
 
 
 def _remedy(call: ast.Call) -> str | None:
@@ -89,7 +90,7 @@ def _remedy(call: ast.Call) -> str | None:
 
 
 def test_time_ids_randomness_and_output_are_passed_in(
-    root: Path, product: list[Path], parsed: Parsed
+    refuse: Refuse, root: Path, product: list[Path], parsed: Parsed
 ) -> None:
     kernel = root / "src/helios/kernel"
     found = [
@@ -99,10 +100,10 @@ def test_time_ids_randomness_and_output_are_passed_in(
         for node in ast.walk(parsed(path))
         if isinstance(node, ast.Call) and (remedy := _remedy(node))
     ]
-    assert found == [], "the simulation cannot control these"
+    refuse(found, "the simulation cannot control these")
 
 
-def test_nothing_is_left_for_later(root: Path, committed: Committed) -> None:
+def test_nothing_is_left_for_later(refuse: Refuse, root: Path, committed: Committed) -> None:
     marks = ("FIX" + "ME", "TO" + "DO", "XX" + "X ")
     found = [
         f"{path.relative_to(root)}:{number}: {line.strip()}"
@@ -110,21 +111,23 @@ def test_nothing_is_left_for_later(root: Path, committed: Committed) -> None:
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         if any(mark in line for mark in marks)
     ]
-    assert found == [], "do it now, or write it down where people look: an issue"
+    refuse(found, "do it now, or write it down where people look: an issue")
 
 
-def test_every_module_says_what_it_is_for(root: Path, committed: Committed, parsed: Parsed) -> None:
+def test_every_module_says_what_it_is_for(
+    refuse: Refuse, root: Path, committed: Committed, parsed: Parsed
+) -> None:
     silent = [
         str(path.relative_to(root))
         for folder in ("src", "scripts", "benchmarks", "tests")
         for path in committed(".py", below=folder)
         if not ast.get_docstring(parsed(path))
     ]
-    assert silent == [], "begin the file with why it exists"
+    refuse(silent, "begin the file with why it exists")
 
 
 def test_every_public_name_of_the_product_is_documented(
-    root: Path, product: list[Path], parsed: Parsed
+    refuse: Refuse, root: Path, product: list[Path], parsed: Parsed
 ) -> None:
     silent = [
         f"{path.relative_to(root)}:{node.lineno}: {node.name}"
@@ -134,4 +137,4 @@ def test_every_public_name_of_the_product_is_documented(
         and not node.name.startswith("_")
         and not ast.get_docstring(node)
     ]
-    assert silent == [], "say what it means: units, types, errors"
+    refuse(silent, "say what it means: units, types, errors")

@@ -1,0 +1,195 @@
+"""Write the generated parts of docs/reference/ from the code, or check that they are current.
+
+    python scripts/reference.py            write
+    python scripts/reference.py --check    exit 1 and name the pages that differ
+
+A page is prose with places marked `<!-- generated: NAME -->` … `<!-- end -->`. What stands between
+the marks belongs to this script, all else to people.
+"""
+
+import argparse
+import ast
+import dataclasses
+import inspect
+import itertools
+import pkgutil
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+import helios
+from helios import cli
+from helios.api import metrics, problems
+from helios.kernel import errors, limits, settings
+
+PAGES = Path(__file__).resolve().parents[1] / "docs" / "reference"
+MARK = re.compile(r"<!-- generated: ([\w.]+) -->\n.*?<!-- end -->", re.DOTALL)
+WIDTH = 96
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A Markdown table; bars in cells are escaped."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(
+        "| " + " | ".join(" ".join(str(cell).split()).replace("|", "\\|") for cell in row) + " |"
+        for row in lines
+    )
+
+
+def code(text: object) -> str:
+    """As inline code, when there is something to show."""
+    return f"`{text}`" if str(text) else ""
+
+
+def from_docstring(text: str) -> str:
+    """Docstring markup to Markdown: what follows a blank line is a paragraph of its own."""
+    return inspect.cleandoc(text).strip()
+
+
+# -- the command line
+
+
+def command_help(command: click.Command, path: str, parent: click.Context | None) -> Iterator[str]:
+    """The help of a command and of all below it, as `--help` prints it."""
+    context = click.Context(
+        command,
+        info_name=path.rsplit(maxsplit=1)[-1],
+        parent=parent,
+        terminal_width=WIDTH,
+        color=False,
+    )
+    level = "##" if parent is None else "##" + "#" * min(2, len(path.split()) - 2)
+    yield f"{level} `{path}`\n\n```text\n{command.get_help(context).rstrip()}\n```"
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            if below is not None and not below.hidden:
+                yield from command_help(below, f"{path} {name}", context)
+
+
+def cli_page() -> str:
+    return "\n\n".join(command_help(cli.main, "helios", None))
+
+
+# -- settings, limits, errors, metrics
+
+
+def settings_page() -> str:
+    told = settings.documentation()
+    rows = []
+    for field in dataclasses.fields(settings.Settings):
+        default = "" if field.default is None else field.default
+        shown = " ".join(default) if isinstance(default, tuple) else default
+        variable = settings.ENVIRONMENT_PREFIX + field.name.upper()
+        rows.append((code(field.name), code(variable), code(shown), told[field.name]))
+    return table(("setting", "environment", "default", "meaning"), rows)
+
+
+def documented_constants(module: Any) -> Iterator[tuple[str, Any, str]]:
+    """Name, value and docstring of each constant of a module."""
+    body = ast.parse(inspect.getsource(module)).body
+    for node, below in itertools.pairwise(body):
+        is_text = isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and is_text:
+            name = node.targets[0].id
+            assert isinstance(below, ast.Expr)
+            assert isinstance(below.value, ast.Constant)
+            yield name, getattr(module, name), str(below.value.value)
+
+
+def amount(value: object) -> str:
+    """A bound for people: bytes in powers of two where they are exact."""
+    if isinstance(value, int) and value >= 1 << 20 and value % (1 << 20) == 0:
+        return f"{value >> 20} MiB"
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
+
+
+def limits_page() -> str:
+    rows = [(code(name), amount(value), text) for name, value, text in documented_constants(limits)]
+    return table(("name", "value", "meaning"), rows)
+
+
+def error_kinds() -> list[type[errors.HeliosError]]:
+    """Every error that Helios raises on purpose, by code."""
+    for module in pkgutil.walk_packages(helios.__path__, "helios."):
+        if not module.name.startswith("helios.testing"):
+            import_module(module.name)
+    found: list[type[errors.HeliosError]] = []
+    waiting: list[type[errors.HeliosError]] = [errors.HeliosError]
+    while waiting:
+        kind = waiting.pop()
+        found.append(kind)
+        waiting += kind.__subclasses__()
+    product = (kind for kind in found if not kind.__module__.startswith("helios.testing"))
+    return sorted(product, key=lambda kind: (kind.code, kind.__name__))
+
+
+def errors_page() -> str:
+    status = problems.codes()
+    rows: dict[str, tuple[str, ...]] = {}
+    for kind in error_kinds():
+        meaning = from_docstring(kind.__doc__ or "").split("\n\n")[0]
+        again = "yes" if kind.retryable else "no"
+        rows.setdefault(
+            kind.code, (code(kind.code), str(status.get(kind.code, "")), again, meaning)
+        )
+    return table(
+        ("code", "HTTP status", "same call may succeed later", "meaning"), [*rows.values()]
+    )
+
+
+def metrics_page() -> str:
+    text = metrics.Metrics().render().decode()
+    kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
+    told = re.findall(r"^# HELP (\S+) (.*)$", text, re.MULTILINE)
+    rows = [(code(name), kinds[name], meaning) for name, meaning in told]
+    return table(("metric", "type", "meaning"), rows)
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "cli": cli_page,
+    "settings": settings_page,
+    "limits": limits_page,
+    "errors": errors_page,
+    "metrics": metrics_page,
+}
+
+
+def renewed(text: str) -> str:
+    """A page with its generated parts written anew."""
+
+    def block(match: re.Match[str]) -> str:
+        name = match[1]
+        if name not in BLOCKS:
+            raise SystemExit(f"no generator is called {name!r}; there are {', '.join(BLOCKS)}")
+        return f"<!-- generated: {name} -->\n\n{BLOCKS[name]()}\n\n<!-- end -->"
+
+    return MARK.sub(block, text)
+
+
+def outdated() -> dict[Path, str]:
+    """Pages that differ from the code, with what they should say."""
+    pages = {page: page.read_text(encoding="utf-8") for page in sorted(PAGES.glob("*.md"))}
+    return {page: new for page, old in pages.items() if (new := renewed(old)) != old}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    options = parser.parse_args()
+    pages = outdated()
+    for page, text in pages.items():
+        print(f"{'differs from the code' if options.check else 'written'}: {page.name}")
+        if not options.check:
+            page.write_text(text, encoding="utf-8")
+    if options.check and pages:
+        sys.exit("run `make reference` and commit what it writes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""The reference says what the code says."""
+
+import ast
+import importlib.util
+import re
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+Refuse = Callable[[list[str], str], None]
+
+
+@pytest.fixture(scope="module")
+def reference(root: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("reference", root / "scripts/reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_generated_pages_are_current(refuse: Refuse, reference: ModuleType) -> None:
+    differing = [page.name for page in reference.outdated()]
+    refuse(differing, "run `make reference` and commit what it writes")
+
+
+def _accepted_fields(tree: ast.Module) -> set[str]:
+    """Every name that the contract's parser takes: the strings in its `….fields((…))` calls."""
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    asked = (
+        call.args[0]
+        for call in calls
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "fields" and call.args
+    )
+    constants = (node for names in asked for node in ast.walk(names))
+    return {
+        node.value
+        for node in constants
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
+def test_every_field_of_a_contract_is_in_the_reference(
+    refuse: Refuse, root: Path, parsed: Callable[[Path], ast.Module]
+) -> None:
+    fields = _accepted_fields(parsed(root / "src/helios/reconcile/streams/contract.py"))
+    page = (root / "docs/reference/contract.md").read_text()
+    told = set(re.findall(r"\w+", page))
+    refuse(sorted(fields - told), "docs/reference/contract.md does not name these fields")
+    assert len(fields) > 20, "the parser asks for its fields in another way: mend this test"
