@@ -92,7 +92,7 @@ def test_almost_sorted_runs_are_loaded_a_few_at_a_time() -> None:
 
     batches = [spill.Batch([n, n + 1, n + 15], [n] * 3, [b"x"] * 3) for n in range(0, 1000, 10)]
     runs = [
-        Loads(index, (batch.times[0], batch.times[-1]), [lambda b=batch: b])
+        Loads(index, (batch.times[0], batch.times[-1]), [spill._known(batch)])
         for index, batch in enumerate(batches)
     ]
     times = [time for batch in spill._merge(runs) for time in batch.times]

@@ -33,7 +33,7 @@ class _Physical:
 
     def __init__(self, source: unpack.Source, blocks: Iterator[bytes], bytes_max: int) -> None:
         self._source = source
-        self._bytes_max = bytes_max
+        self._row_bytes_max = min(bytes_max, limits.EVENT_BYTES_MAX)
         self._parts = json_lines.Cutter(keep_cr=True, bytes_max=bytes_max).cut(blocks)
         self._lines: list[bytes] = []
         self._at = 0
@@ -58,7 +58,7 @@ class _Physical:
         self.number += 1
         self._row.append(line)
         self._row_bytes += len(line)
-        if self._row_bytes > self._bytes_max:
+        if self._row_bytes > self._row_bytes_max:
             raise _RowTooLongError
         return line.decode("utf-8", "surrogateescape") + "\n"
 
@@ -66,6 +66,13 @@ class _Physical:
         """Forget the lines of the row before."""
         self._row = []
         self._row_bytes = 0
+
+    def end_row_at_its_first_line(self) -> None:
+        """Give the other lines of the row out again, as rows of their own."""
+        self._lines = self._row[1:] + self._lines[self._at :]
+        self._at = 0
+        self.number -= len(self._row) - 1
+        self._row = self._row[:1]
 
     @property
     def raw(self) -> bytes:
@@ -96,7 +103,7 @@ def read(
         InvalidInputError: no usable header, or not UTF-8 at all.
     """
     # Process-wide in the csv module; it bounds a quote that is never closed.
-    csv.field_size_limit(bytes_max)
+    csv.field_size_limit(min(bytes_max, limits.EVENT_BYTES_MAX))
     physical = _Physical(source, blocks, bytes_max)
     names, separator = _header(source, physical)
     yield from physical.rejects
@@ -173,11 +180,13 @@ def _rows(
 
 def _unparsed(source: unpack.Source, physical: _Physical, error: Exception) -> feeds.Reject:
     first = physical.number - physical.row_lines + 1
-    reason = f"not a CSV row: {error}"
     if isinstance(error, _RowTooLongError) or re.search("field limit|end of data", str(error)):
-        reason = "a quote is opened and not closed"
-    if physical.row_lines > 1:
-        reason += f" (lines {first} to {physical.number})"
+        reason = "a quote is opened and never closed, or the row is longer than an event may be"
+        physical.end_row_at_its_first_line()
+    elif physical.row_lines > 1:
+        reason = f"not a CSV row: {error} (lines {first} to {physical.number})"
+    else:
+        reason = f"not a CSV row: {error}"
     return feeds.reject(source.name, first, "csv_row", reason, physical.raw)
 
 

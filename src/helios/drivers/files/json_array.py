@@ -53,15 +53,14 @@ class _Elements:
         self._scanned = done - self._start
         self._data = self._data[self._start :]
         self._start = 0
-        if len(self._data) > self._bytes_max:
-            raise self._error(0, f"an element is longer than {self._bytes_max} bytes")
+        self._check_size(len(self._data))
 
     def finish(self) -> None:
         """Check that the array was closed and that nothing follows."""
         if not self._closed:
             raise self._error(len(self._data), "the array is not closed: the file is cut off")
-        if self._data.strip():
-            raise self._error(0, "something stands after the array's end")
+        if rest := self._data.lstrip():
+            raise self._error(len(self._data) - len(rest), "something stands after the array's end")
 
     def _structure(self, at: int, char: int) -> Iterator[tuple[int, bytes]]:
         if self._closed:
@@ -79,6 +78,7 @@ class _Elements:
             self._pass(at + 1)
 
     def _element(self, end: int) -> Iterator[tuple[int, bytes]]:
+        self._check_size(end - self._start)
         raw = self._data[self._start : end]
         text = raw.strip()
         if text:
@@ -87,6 +87,11 @@ class _Elements:
             yield self._line + lead, text.replace(b"\n", b" ")
         elif not self._closed:
             raise self._error(end, "an element is missing before the comma")
+
+    def _check_size(self, size: int) -> None:
+        if size > self._bytes_max:
+            message = f"an element is longer than {self._bytes_max} bytes"
+            raise self._error(self._start, message)
 
     def _pass(self, to: int) -> None:
         self._line += self._data.count(b"\n", self._start, to)

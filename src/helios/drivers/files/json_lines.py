@@ -17,7 +17,6 @@ LINES_PER_CHUNK = 1000
 """About how many lines a chunk has: enough to hide its own cost, few enough to stay in cache."""
 
 _CUT_BYTES_MIN = 4096
-_CUT_BYTES_FIRST = 256 * LINES_PER_CHUNK
 
 
 class Lines(msgspec.Struct, frozen=True, gc=False):
@@ -47,7 +46,7 @@ class Cutter:
         self._keep_cr = keep_cr
         self._bytes_max = bytes_max
         self._number = 1
-        self._cut_bytes = _CUT_BYTES_FIRST
+        self._cut_bytes = 0
 
     def cut(self, blocks: Iterator[bytes]) -> Iterator[Lines | LongLine]:
         """Yield every line exactly once, in order, the empty ones too."""
@@ -88,22 +87,28 @@ class Cutter:
     def _pieces(self, data: bytes) -> Iterator[Lines | LongLine]:
         """Split data that ends with a line's end into chunks of about the wanted length."""
         at, size = 0, len(data)
+        if not self._cut_bytes:
+            self._cut_bytes = self._wanted(data.find(b"\n"))
         while at < size:
-            stop = data.find(b"\n", min(at + self._cut_bytes, size - 1))
+            # What would be left as a short last piece goes with the one before.
+            whole = size - at < 3 * self._cut_bytes // 2
+            stop = size - 1 if whole else data.find(b"\n", at + self._cut_bytes)
             piece = data[at:stop]
             at = stop + 1
             if not self._keep_cr and b"\r" in piece:
                 piece = piece.replace(b"\r\n", b"\n").removesuffix(b"\r")
             lines = piece.split(b"\n")
-            self._cut_bytes = max(
-                _CUT_BYTES_MIN,
-                min(LINES_PER_CHUNK * len(piece) // len(lines), unpack.BLOCK_BYTES),
-            )
+            self._cut_bytes = self._wanted(len(piece) // len(lines))
             if len(piece) > self._bytes_max:
                 yield from self._checked(lines)
             else:
                 yield Lines(self._number, lines)
                 self._number += len(lines)
+
+    @staticmethod
+    def _wanted(line_bytes: int) -> int:
+        """The length of a chunk of about a thousand such lines."""
+        return max(_CUT_BYTES_MIN, min(LINES_PER_CHUNK * line_bytes, unpack.BLOCK_BYTES))
 
     def _checked(self, lines: list[bytes]) -> Iterator[Lines | LongLine]:
         """The slow way, for a piece that is long enough to hide a line beyond the limit."""
