@@ -185,22 +185,22 @@ def test_rows_expire_by_the_time_of_the_newest_event(tmp_path: Path) -> None:
     mirrored(tmp_path, [*events, late], check)
 
 
-@pytest.mark.parametrize("batch", [1, 7, 256, 5_000])
+@pytest.mark.parametrize("batch", [1, 7, 500, 5_000])
 def test_expired_rows_are_deleted_a_bounded_number_at_a_time_in_any_batches(
     tmp_path: Path, batch: int
 ) -> None:
-    old = [event(p) for p in range(1, 1_301)]
+    old = [event(p) for p in range(1, 2_301)]
     late = clocks.Timestamp(31 * DAY_US)
 
     def rows_after(last: int) -> list[envelope.Event]:
-        return [*old, *(event(p, recorded_at=late) for p in range(1_301, last + 1))]
+        return [*old, *(event(p, recorded_at=late) for p in range(2_301, last + 1))]
 
     async def check(store: ports.ViewStore) -> None:
         (slot,) = await store.slots(event_mirror.NAME)
         rows = await store.query(event_mirror.NAME, "SELECT min(position) FROM {t}events")
-        assert (slot.checkpoint.position, rows[0][0]) == (1_536, 1_025)
+        assert (slot.checkpoint.position, rows[0][0]) == (2_500, 2_001)
 
-    mirrored(tmp_path, rows_after(1_536), check, batch=batch)
+    mirrored(tmp_path, rows_after(2_500), check, batch=batch)
 
 
 def test_a_drift_check_marks_the_events_it_names_of_its_own_client(tmp_path: Path) -> None:

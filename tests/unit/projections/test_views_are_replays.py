@@ -25,7 +25,7 @@ kinds = st.sampled_from(["OrderPlaced", "contract.declared", "contract.withdrawn
 @st.composite
 def histories(draw: st.DrawFn) -> list[envelope.Event]:
     """Events at contiguous positions that touch a sweep, with times that jump and go back."""
-    start = draw(st.integers(200, 256))
+    start = draw(st.integers(440, 500))
     drawn = draw(
         st.lists(
             st.tuples(kinds, st.sampled_from("ab"), st.integers(-1, 40), st.booleans()),

@@ -6,7 +6,7 @@ there (`payloads`), so the view is small and cheap to keep.
 A row lives for 30 days after its event was recorded. "Now" is the time the newest event of the
 view was recorded, never the wall clock, so a replay drops exactly what the first run dropped; and
 never event time, because one producer with a wrong clock would empty the view. Readers do not see
-expired rows; `apply` deletes them, a bounded number at each 256th position.
+expired rows; `apply` deletes them, a bounded number at each 500th position.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,8 +25,8 @@ TTL_S = 30 * 24 * 3600
 """How long a row lives after its event was recorded."""
 
 _TTL_US = TTL_S * clocks.SECOND_US
-_SWEEP_EVERY = 256
-_SWEEP_ROWS = 1_024
+_SWEEP_EVERY = 500
+_SWEEP_ROWS = 2_000
 
 _COLUMNS = (
     "position, tenant, provider, event_id, event_type, content_id, occurred_at, ttl_at, "
