@@ -31,6 +31,8 @@ COLUMNS = (
     "validation_errors",
     "events_count",
     "late",
+    "revision",
+    "supersedes",
     "superseded_by",
     "created_at",
     "reconciled_at",
@@ -52,6 +54,10 @@ class Form(Protocol):
 
     def finish(self) -> None:
         """Write what must stand at the end."""
+        ...
+
+    def abandon(self) -> None:
+        """Let go without writing; after `finish` this does nothing."""
         ...
 
 
@@ -81,6 +87,7 @@ class VerdictFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
+        self._form.abandon()
         self._file.abort()
 
     def write(self, batch: Sequence[verdicts.Verdict]) -> None:
@@ -135,6 +142,9 @@ class _Jsonl:
     def finish(self) -> None:
         """Nothing stands at the end of JSON Lines."""
 
+    def abandon(self) -> None:
+        """There is nothing to let go of."""
+
 
 class _Csv:
     def __init__(self, file: atomic.AtomicFile) -> None:
@@ -151,6 +161,9 @@ class _Csv:
 
     def finish(self) -> None:
         """Nothing stands at the end of CSV."""
+
+    def abandon(self) -> None:
+        """There is nothing to let go of."""
 
 
 def _cell(value: object) -> object:

@@ -22,6 +22,8 @@ _SCHEMA = pa.schema(
         pa.field("validation_errors", pa.string(), nullable=False),
         pa.field("events_count", pa.int64(), nullable=False),
         pa.field("late", pa.bool_(), nullable=False),
+        pa.field("revision", pa.int32(), nullable=False),
+        pa.field("supersedes", pa.string()),
         pa.field("superseded_by", pa.string()),
         pa.field("created_at", _TIME, nullable=False),
         pa.field("reconciled_at", _TIME),
@@ -31,12 +33,31 @@ _GROUP_ROWS = 20_000
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
+class _Sink:
+    """The file, until the run is given up: the writer cannot be closed without writing."""
+
+    def __init__(self, handle: IO[bytes]) -> None:
+        self._handle: IO[bytes] | None = handle
+        self.closed = False
+
+    def write(self, data: bytes) -> int:
+        return self._handle.write(data) if self._handle is not None else len(data)
+
+    def flush(self) -> None:
+        """The file itself is flushed by who opened it."""
+
+    def cut(self) -> None:
+        self._handle = None
+
+
 class ParquetForm:
     """Rows in groups of 20,000; `validation_errors` is JSON text, since each rule has its own."""
 
     def __init__(self, handle: IO[bytes]) -> None:
         self._rows: list[dict[str, Any]] = []
-        self._writer = parquet.ParquetWriter(handle, _SCHEMA, compression="zstd")
+        self._sink = _Sink(handle)
+        file = pa.PythonFile(self._sink, mode="w")
+        self._writer = parquet.ParquetWriter(file, _SCHEMA, compression="zstd")
 
     def write(self, rows: Sequence[dict[str, Any]], /) -> None:
         """Take rows in; a full group is written."""
@@ -53,6 +74,11 @@ class ParquetForm:
         if self._rows:
             self._put(self._rows)
             self._rows = []
+        self._writer.close()
+
+    def abandon(self) -> None:
+        """Close the writer without writing."""
+        self._sink.cut()
         self._writer.close()
 
     def _put(self, rows: list[dict[str, Any]]) -> None:
