@@ -132,6 +132,7 @@ def test_every_public_name_of_the_product_is_documented(
     silent = [
         f"{path.relative_to(root)}:{node.lineno}: {node.name}"
         for path in product
+        if not path.is_relative_to(root / "src/helios/drivers")  # their contract is their port
         for node in parsed(path).body
         if isinstance(node, ast.ClassDef | Function)
         and not node.name.startswith("_")

@@ -1,0 +1,98 @@
+"""What the documentation tells people to type does what it says.
+
+In a page `<!-- run -->` stands before a console block that is run here, `<!-- run: exit 1 -->`
+before one whose last command ends so, and `<!-- file: NAME -->` before a block that is the content
+of a file. All blocks of a page share a folder, which begins as a copy of examples/tutorial. The
+lines under a command are what it prints; `...` stands for anything.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BLOCK = re.compile(
+    r"<!-- (?:file: (?P<file>\S+)|run(?:: exit (?P<exit>\d+))?) -->\n+"
+    r"```\w*\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+TIMEOUT_S = 60
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command, what it prints and how it ends."""
+
+    command: str
+    output: str
+    exit_code: int
+
+
+def _pages() -> list[Path]:
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    return [page for page in pages if BLOCK.search(page.read_text(encoding="utf-8"))]
+
+
+def _steps(text: str, exit_code: int) -> list[Step]:
+    joined = text.replace("\\\n", " ")
+    told = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", joined, re.MULTILINE)
+    last = len(told) - 1
+    return [
+        Step(command, output, exit_code if i == last else 0)
+        for i, (command, output) in enumerate(told)
+    ]
+
+
+def _pattern(output: str) -> str:
+    """A regular expression for the expected output."""
+    lines = ["(?s:.*)" if line.strip() == "..." else _line(line) for line in output.splitlines()]
+    return r"\n?".join(lines)
+
+
+def _line(line: str) -> str:
+    return r"[^\n]*".join(r"\s+".join(map(re.escape, part.split())) for part in line.split("..."))
+
+
+def _run(step: Step, folder: Path) -> None:
+    programs = Path(sys.executable).parent
+    environment = {
+        **os.environ,
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "COLUMNS": "100",
+        "NO_COLOR": "1",
+    }
+    done = subprocess.run(
+        ["bash", "-c", step.command],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    shown = "\n".join(" ".join(line.split()) for line in done.stdout.splitlines())
+    assert done.returncode == step.exit_code, f"$ {step.command}\n{done.stdout}"
+    if step.output.strip():
+        wanted = _pattern(step.output)
+        assert re.fullmatch(r"\s*" + wanted + r"\s*", shown), (
+            f"$ {step.command}\nprints\n{done.stdout}\nbut the page says\n{step.output}"
+        )
+
+
+@pytest.mark.parametrize("page", _pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_commands_of_a_page_do_what_it_says(page: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "tutorial"
+    shutil.copytree(ROOT / "examples/tutorial", folder)
+    for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
+        if block["file"]:
+            (folder / block["file"]).write_text(block["text"], encoding="utf-8")
+            continue
+        for step in _steps(block["text"], int(block["exit"] or 0)):
+            _run(step, folder)
