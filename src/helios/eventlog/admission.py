@@ -76,6 +76,8 @@ def _check_fields(event: envelope.NewEvent) -> None:
         _check_each(event)
     if not (event.aggregate_type and event.aggregate_id and event.actor):
         _check_each(event)
+    if "" in (event.correlation_id, event.causation_id):
+        _check_each(event)
     if not 1 <= event.version <= _VERSION_MAX:
         raise errors.InvalidInputError(f"{event.version}: versions begin at 1", field="version")
     if not _TIME_MIN <= event.occurred_at <= _TIME_MAX:
@@ -114,5 +116,7 @@ def _check_text(value: str, field: str, chars_max: int) -> None:
 def _check_object(text: bytes, field: str) -> None:
     try:
         _check_json(text)
+        if not text.isascii():
+            text.decode()  # what is skipped over is not looked at: invalid UTF-8 would pass
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise errors.InvalidInputError(f"not a JSON object ({error})", field=field) from error

@@ -66,6 +66,7 @@ class Log:
         self._queued_bytes = 0
         self._arrived = asyncio.Event()
         self._refusal: errors.HeliosError | None = errors.StorageError("the log is not open yet")
+        self._failed = False
         self._writer: asyncio.Task[None] | None = None
         self._watch = _Watch(storage)
 
@@ -205,7 +206,7 @@ class Log:
 
     async def _write(self) -> None:
         try:
-            while self._refusal is None or self._queue:
+            while not self._failed and (self._refusal is None or self._queue):
                 if self._queue:
                     await self._commit(self._take())
                 else:
@@ -245,8 +246,7 @@ class Log:
         try:
             outcomes = await self._storage.commit([w.request for w in batch], self._clock.now())
         except errors.StorageFailedError as error:
-            self._fail(error)
-            self._refuse(batch, error)
+            self._fail(batch, error)
             return
         except Exception as error:  # noqa: BLE001 - the callers get it, whatever it is
             self._refuse(batch, error)
@@ -269,8 +269,10 @@ class Log:
                 waiting.outcome.set_exception(outcome)
         self._watch.advance(envelope.Position(head))
 
-    def _fail(self, error: errors.StorageFailedError) -> None:
+    def _fail(self, batch: list[_Waiting], error: errors.StorageFailedError) -> None:
+        self._failed = True
         self._refusal = error
+        self._refuse(batch, error)
         if self._on_fatal is not None:
             self._on_fatal(error)
 
