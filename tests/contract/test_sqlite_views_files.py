@@ -15,7 +15,7 @@ from helios.eventlog import log
 from helios.kernel import clock as clocks
 from helios.kernel import errors
 from helios.projections import catalog
-from helios.testing import projection_conformance, sample_views, view_conformance
+from helios.testing import projection_bench, sample_views, view_conformance
 
 
 @contextlib.asynccontextmanager
@@ -37,10 +37,10 @@ async def follow(folder: Path, *, append: int) -> None:
     """Append, let every view catch up, and compare each with the log."""
     async with cataloged(folder) as (views, history):
         await views.start()
-        async with projection_conformance.running(views.run()):
+        async with projection_bench.running(views.run()):
             head = await history.head()
             for number in range(head + 1, head + append + 1):
-                await history.append([projection_conformance.event(number)])
+                await history.append([projection_bench.event(number)])
             for name in views.names:
                 await views.wait_for(name, await history.head())
                 found = await views.verify(name)
@@ -52,11 +52,12 @@ async def serve() -> None:
     """Append and project until killed; prints a line after each append."""
     async with cataloged(Path(sys.argv[1])) as (views, history):
         await views.start()
-        async with projection_conformance.running(views.run()):
+        async with projection_bench.running(views.run()):
             while True:
                 head = await history.head()
-                events = [projection_conformance.event(head + n) for n in range(1, 8)]
-                print((await history.append(events)).position, flush=True)  # noqa: T201 - for the parent
+                events = [projection_bench.event(head + n) for n in range(1, 8)]
+                appended = await history.append(events)
+                print(appended.position, flush=True)  # noqa: T201 - for the parent
 
 
 def test_kill_9_leaves_views_that_go_on_and_equal_the_log(tmp_path: Path) -> None:

@@ -6,180 +6,16 @@ work and once after, start again over what is left and compare with a replay.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
 
-from helios.eventlog import envelope, log
-from helios.kernel import clock as clocks
-from helios.kernel import errors, limits
-from helios.projections import binding, ports, rebuild, verify, wait, worker
-from helios.testing import memory_log, sample_views, view_conformance
-
-_PATIENCE_S = 20.0
-
-
-class FastClock:
-    """The machine's clock, but pauses and measured times pass a hundred times as fast."""
-
-    SPEED = 100
-
-    def __init__(self) -> None:
-        self._clock = clocks.SystemClock()
-
-    def now(self) -> clocks.Timestamp:
-        return self._clock.now()
-
-    def monotonic(self) -> float:
-        return self._clock.monotonic() * self.SPEED
-
-    async def sleep(self, seconds: float, /) -> None:
-        await self._clock.sleep(seconds / self.SPEED)
-
-
-class Crash(BaseException):
-    """The process is gone."""
-
-
-class Crashing:
-    """A store that dies at one of its calls, and stays dead.
-
-    Args:
-        store: does the work until then.
-        call: number of the call at which to die, from 0; None: never.
-        after: die after its work was done, not before.
-    """
-
-    def __init__(self, store: ports.ViewStore, call: int | None, *, after: bool) -> None:
-        self._store = store
-        self._call = call
-        self._after = after
-        self.calls = 0
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._store, name)
-        return method if name == "reading" else self._wrapped(method)
-
-    def _wrapped(
-        self, method: Callable[..., Coroutine[Any, Any, Any]]
-    ) -> Callable[..., Coroutine[Any, Any, Any]]:
-        async def call(*args: Any, **options: Any) -> Any:
-            number, self.calls = self.calls, self.calls + 1
-            if self._call is not None and (
-                number > self._call or self._is_now(number, after=False)
-            ):
-                raise Crash
-            result = await method(*args, **options)
-            if self._is_now(number, after=True):
-                raise Crash
-            return result
-
-        return call
-
-    def _is_now(self, number: int, *, after: bool) -> bool:
-        return number == self._call and self._after is after
-
-
-class Bench:
-    """A log, a store, and what is needed to run workers on them."""
-
-    def __init__(self, store: ports.ViewStore, storage: memory_log.MemoryLogStorage) -> None:
-        self.store = store
-        self.storage = storage
-        self.clock = FastClock()
-        self.log = log.Log(storage, self.clock)
-        self.progress = wait.Progress()
-        self.waiter = wait.Waiter(store, self.progress)
-        self._count = 0
-
-    def worker(self, view: ports.View | None = None, *, batch_events: int = 100) -> worker.Worker:
-        return worker.Worker(
-            view or sample_views.Counting(),
-            self.log,
-            self.store,
-            progress=self.progress,
-            clock=self.clock,
-            batch_events=batch_events,
-        )
-
-    async def append(self, count: int, *, kind: str = "OrderPlaced") -> envelope.Position:
-        head = await self.log.head()
-        events = [event(head + 1 + number, kind=kind) for number in range(count)]
-        for start in range(0, count, limits.BATCH_EVENTS_MAX):
-            appended = await self.log.append(events[start : start + limits.BATCH_EVENTS_MAX])
-            head = appended.position
-        return head
-
-    async def events(self) -> list[envelope.Event]:
-        return (await self.storage.read(envelope.Position(0), 1_000_000, envelope.ALL)).events
-
-    async def check(self, view: str = "counting") -> None:
-        """The live copy holds what a replay up to its position gives."""
-        (slot,) = [slot for slot in await self.store.slots(view) if slot.live]
-        known = (await self.events())[: slot.checkpoint.position]
-        assert await sample_views.contents(self.store, view) == sample_views.replay(known)
-
-
-def event(number: int, *, kind: str = "OrderPlaced") -> envelope.NewEvent:
-    """The event of a test's log at a position."""
-    return envelope.NewEvent(
-        id=f"e{number}",
-        source="test",
-        type=kind,
-        occurred_at=clocks.Timestamp(number),
-        aggregate_type="order",
-        aggregate_id=f"o{number % 7}",
-        payload=b'{"n": %d}' % number,
-    )
-
-
-@contextlib.asynccontextmanager
-async def benched(
-    store: ports.ViewStore, storage: memory_log.MemoryLogStorage | None = None, *, events: int = 0
-) -> AsyncIterator[Bench]:
-    bench = Bench(store, storage or memory_log.MemoryLogStorage())
-    await bench.log.open()
-    try:
-        if events:
-            await bench.append(events)
-        yield bench
-    finally:
-        await bench.log.close()
-
-
-@contextlib.asynccontextmanager
-async def running(
-    *coroutines: Coroutine[Any, Any, None],
-) -> AsyncIterator[list[asyncio.Task[None]]]:
-    """Tasks that are stopped at the end of the block; an error of theirs is raised there."""
-    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
-    try:
-        yield tasks
-    finally:
-        for task in tasks:
-            task.cancel()
-        results = await asyncio.gather(*tasks, return_exceptions=True)
-    for result in results:
-        if isinstance(result, Exception):
-            raise result
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Return when the condition holds; fail when it never does."""
-    async with asyncio.timeout(_PATIENCE_S):
-        while not condition():  # noqa: ASYNC110 - any condition, not only ours
-            await asyncio.sleep(0.001)
-
-
-async def crashing(work: Coroutine[Any, Any, Any]) -> bool:
-    """Run until it ends or dies; whether it died."""
-    try:
-        await work
-    except Crash:
-        return True
-    return False
+from helios.eventlog import envelope
+from helios.kernel import errors
+from helios.projections import binding, ports, rebuild, verify, wait
+from helios.testing import memory_log, projection_bench, sample_views, view_conformance
 
 
 class ProjectionConformance:
@@ -195,12 +31,15 @@ class ProjectionConformance:
     @pytest.fixture
     def bench(
         self, open_store: view_conformance.OpenStore
-    ) -> Callable[..., AbstractAsyncContextManager[Bench]]:
+    ) -> Callable[..., AbstractAsyncContextManager[projection_bench.Bench]]:
         @contextlib.asynccontextmanager
         async def opened(
             storage: memory_log.MemoryLogStorage | None = None, *, events: int = 0
-        ) -> AsyncIterator[Bench]:
-            async with open_store() as store, benched(store, storage, events=events) as bench:
+        ) -> AsyncIterator[projection_bench.Bench]:
+            async with (
+                open_store() as store,
+                projection_bench.benched(store, storage, events=events) as bench,
+            ):
                 yield bench
 
         return opened
@@ -209,7 +48,7 @@ class ProjectionConformance:
 
     def test_a_worker_catches_up_and_follows(self, bench: Any) -> None:
         async def test() -> None:
-            async with bench(events=1_234) as b, running(b.worker().run()):
+            async with bench(events=1_234) as b, projection_bench.running(b.worker().run()):
                 assert await b.waiter.wait_for("counting", 1_234) == 1_234
                 for _ in range(20):
                     position = await b.append(3)
@@ -224,8 +63,8 @@ class ProjectionConformance:
             async with bench(events=50) as b:
                 w = b.worker()
                 assert w.health().status == "starting"
-                async with running(w.run()):
-                    await until(lambda: w.health().status == "live")
+                async with projection_bench.running(w.run()):
+                    await projection_bench.until(lambda: w.health().status == "live")
                     health = w.health()
                     assert (health.position, health.head, health.lag_events) == (50, 50, 0)
                     assert (health.lag_s, health.error, health.is_ready) == (0.0, None, True)
@@ -238,7 +77,7 @@ class ProjectionConformance:
             async with bench(events=350) as b:
                 await b.append(1, kind="Rare")
                 head = await b.append(250)
-                async with running(b.worker(view).run()):
+                async with projection_bench.running(b.worker(view).run()):
                     await b.waiter.wait_for("counting", head)
                     assert [row[0] for row in (await sample_views.contents(b.store))[1]] == [351]
 
@@ -255,7 +94,7 @@ class ProjectionConformance:
                     await asyncio.gather(task, return_exceptions=True)
                     if await b.store.slots("counting"):
                         await b.check()
-                async with running(b.worker().run()):
+                async with projection_bench.running(b.worker().run()):
                     await b.waiter.wait_for("counting", envelope.Position(3_000))
                     await b.check()
 
@@ -267,8 +106,10 @@ class ProjectionConformance:
                 real, call, died = b.store, 0, True
                 while died:
                     for after in (False, True):
-                        b.store = Crashing(real, call, after=after)
-                        died = await crashing(_until_caught_up(b, 500))
+                        b.store = projection_bench.Crashing(real, call, after=after)
+                        died = await projection_bench.crashing(
+                            projection_bench.until_caught_up(b, 500)
+                        )
                         b.store = real
                         if await real.slots("counting"):
                             await b.check()
@@ -283,20 +124,20 @@ class ProjectionConformance:
         async def test() -> None:
             async with bench(events=10) as b:
                 first, second = b.worker(), b.worker()
-                async with running(first.run()):
-                    await until(lambda: first.health().status == "live")
-                    async with running(second.run()) as tasks:
-                        await until(lambda: second.health().status == "live")
+                async with projection_bench.running(first.run()):
+                    await projection_bench.until(lambda: first.health().status == "live")
+                    async with projection_bench.running(second.run()) as tasks:
+                        await projection_bench.until(lambda: second.health().status == "live")
                         head = await b.append(10)
-                        await until(lambda: second.health().position == head)
-                        await until(lambda: first.health().status == "standby")
+                        await projection_bench.until(lambda: second.health().position == head)
+                        await projection_bench.until(lambda: first.health().status == "standby")
                         head = await b.append(10)
-                        await until(lambda: second.health().position == head)
+                        await projection_bench.until(lambda: second.health().position == head)
                         assert first.health().status == "standby"
                         await b.check()
                         tasks[0].cancel()
                     head = await b.append(10)
-                    await until(lambda: first.health().position == head)
+                    await projection_bench.until(lambda: first.health().position == head)
                     assert first.health().status == "live"
                     await b.check()
 
@@ -307,8 +148,8 @@ class ProjectionConformance:
             view = sample_views.Counting(poison={"e777"})
             async with bench(events=1_000) as b:
                 w = b.worker(view)
-                async with running(w.run()):
-                    await until(lambda: w.health().failed_event_id is not None)
+                async with projection_bench.running(w.run()):
+                    await projection_bench.until(lambda: w.health().failed_event_id is not None)
                     health = w.health()
                     assert (health.status, health.is_ready) == ("failed", False)
                     assert (health.failed_position, health.failed_event_id) == (777, "e777")
@@ -330,11 +171,11 @@ class ProjectionConformance:
                 await b.store.create(sample_views.Counting(version=1), live=True)
                 view = sample_views.Counting(version=2)
                 w = b.worker(view)
-                async with running(w.run()):
-                    await until(lambda: w.health().status == "other_version")
+                async with projection_bench.running(w.run()):
+                    await projection_bench.until(lambda: w.health().status == "other_version")
                     assert not w.health().is_ready
                     await rebuild.rebuild(view, b.log, b.store, clock=b.clock)
-                    await until(lambda: w.health().status == "live")
+                    await projection_bench.until(lambda: w.health().status == "live")
                     await b.check()
 
         view_conformance.run(test)
@@ -345,7 +186,7 @@ class ProjectionConformance:
             async with bench(storage) as b:
                 for _ in range(3):
                     await b.append(10)
-                async with running(b.worker().run()):
+                async with projection_bench.running(b.worker().run()):
                     await b.waiter.wait_for("counting", envelope.Position(30))
             async with bench(storage.copy(head=20)) as b:
                 with pytest.raises(errors.CursorError, match="views rebuild counting"):
@@ -363,7 +204,7 @@ class ProjectionConformance:
         async def test() -> None:
             async with bench(events=5_000) as b:
                 w = b.worker()
-                async with running(w.run(), _appending(b)):
+                async with projection_bench.running(w.run(), projection_bench.appending(b)):
                     await b.waiter.wait_for("counting", envelope.Position(5_000))
                     (old,) = await b.store.slots("counting")
                     steps: list[rebuild.Step] = []
@@ -391,14 +232,14 @@ class ProjectionConformance:
     def test_a_rebuild_killed_at_any_call_can_be_done_again(self, bench: Any) -> None:
         async def test() -> None:
             async with bench(events=300) as b:
-                await _until_caught_up(b, 300)
+                await projection_bench.until_caught_up(b, 300)
                 view = sample_views.Counting()
                 call, died = 0, True
                 while died:
                     for after in (False, True):
-                        store = Crashing(b.store, call, after=after)
+                        store = projection_bench.Crashing(b.store, call, after=after)
                         again = rebuild.rebuild(view, b.log, store, clock=b.clock, alone=True)
-                        died = await crashing(again)
+                        died = await projection_bench.crashing(again)
                         await b.check()
                         await rebuild.rebuild(view, b.log, b.store, clock=b.clock, alone=True)
                         await b.check()
@@ -431,7 +272,7 @@ class ProjectionConformance:
     def test_a_rebuild_that_fails_leaves_the_old_copy_alone(self, bench: Any) -> None:
         async def test() -> None:
             async with bench(events=300) as b:
-                await _until_caught_up(b, 300)
+                await projection_bench.until_caught_up(b, 300)
                 view = sample_views.Counting(poison={"e250"})
                 with pytest.raises(errors.HeliosError, match="e250"):
                     await rebuild.rebuild(view, b.log, b.store, clock=b.clock)
@@ -445,7 +286,9 @@ class ProjectionConformance:
     def test_a_view_that_is_what_the_log_says_verifies(self, bench: Any) -> None:
         async def test() -> None:
             async with bench(events=5_000) as b:
-                async with running(b.worker().run(), _appending(b)):
+                async with projection_bench.running(
+                    b.worker().run(), projection_bench.appending(b)
+                ):
                     await b.waiter.wait_for("counting", envelope.Position(5_000))
                     found = await verify.verify(
                         sample_views.Counting(), b.log, b.store, clock=b.clock
@@ -466,7 +309,7 @@ class ProjectionConformance:
             if not keyed:
                 view.keys = {}
             async with bench(events=4_500) as b:
-                await _until_caught_up(b, 4_500)
+                await projection_bench.until_caught_up(b, 4_500)
                 slot = await b.store.claim((await b.store.slots("counting"))[0])
                 statements = (
                     "UPDATE {t}seen SET id = 'other' WHERE position = ?",
@@ -489,7 +332,7 @@ class ProjectionConformance:
 
     def test_a_wait_ends_at_its_deadline_and_names_both_positions(self, bench: Any) -> None:
         async def test() -> None:
-            async with bench(events=5) as b, running(b.worker().run()):
+            async with bench(events=5) as b, projection_bench.running(b.worker().run()):
                 await b.waiter.wait_for("counting", envelope.Position(5))
                 with pytest.raises(errors.DeadlineError, match=r"counting.* 5, .* 6, ") as caught:
                     await b.waiter.wait_for("counting", envelope.Position(6), timeout_s=0.05)
@@ -504,11 +347,11 @@ class ProjectionConformance:
             async with (
                 open_store() as store,
                 open_store() as other,
-                benched(store, events=10) as b,
+                projection_bench.benched(store, events=10) as b,
             ):
                 waiter = wait.Waiter(other, wait.Progress())
                 waiting = asyncio.create_task(waiter.wait_for("counting", envelope.Position(15)))
-                async with running(b.worker().run()):
+                async with projection_bench.running(b.worker().run()):
                     await b.waiter.wait_for("counting", envelope.Position(10))
                     assert not waiting.done()
                     await b.append(5)
@@ -532,32 +375,3 @@ class ProjectionConformance:
                 assert await binding.bound_to(b.store) == "two"
 
         view_conformance.run(test)
-
-
-async def _until_caught_up(b: Bench, position: int) -> None:
-    """Run a worker until it stands there; its death is ours."""
-    work = asyncio.create_task(b.worker().run())
-    reached = asyncio.create_task(_reached(b, position))
-    try:
-        await asyncio.wait([work, reached], return_when=asyncio.FIRST_COMPLETED)
-        if work.done():
-            work.result()
-    finally:
-        await _stop([work, reached])
-
-
-async def _reached(b: Bench, position: int) -> None:
-    while (b.progress.position("counting") or 0) < position:
-        await b.progress.changed("counting", timeout_s=1.0)
-
-
-async def _stop(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)
-
-
-async def _appending(b: Bench) -> None:
-    while True:
-        await b.append(5)
-        await asyncio.sleep(0.001)

@@ -45,6 +45,7 @@ def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 
 def at(position: int, state: bytes = b"") -> ports.Checkpoint:
+    """A checkpoint at a position."""
     return ports.Checkpoint(position=envelope.Position(position), state=state)
 
 
@@ -57,6 +58,7 @@ async def insert(
 
 
 async def seen(store: ports.ViewStore, view: str = "counting") -> list[int]:
+    """The positions in the live copy of `Counting`."""
     rows = await store.query(view, "SELECT position FROM {t}seen ORDER BY position")
     return [row[0] for row in rows]
 

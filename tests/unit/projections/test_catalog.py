@@ -11,23 +11,23 @@ from helios.drivers.sqlite import view_store
 from helios.eventlog import envelope
 from helios.kernel import errors
 from helios.projections import catalog, ports
-from helios.testing import memory_log, projection_conformance, sample_views, view_conformance
+from helios.testing import memory_log, projection_bench, sample_views, view_conformance
 
 
 @contextlib.asynccontextmanager
 async def benched(
     tmp_path: Path, storage: memory_log.MemoryLogStorage | None = None, *, events: int = 0
-) -> AsyncIterator[projection_conformance.Bench]:
+) -> AsyncIterator[projection_bench.Bench]:
     store = view_store.SqliteViewStore(str(tmp_path / "views.db"))
     async with (
         view_conformance.opened(store) as opened,
-        projection_conformance.benched(opened, storage, events=events) as bench,
+        projection_bench.benched(opened, storage, events=events) as bench,
     ):
         yield bench
 
 
 def cataloged(
-    bench: projection_conformance.Bench, *views: ports.View, alone: bool = True
+    bench: projection_bench.Bench, *views: ports.View, alone: bool = True
 ) -> catalog.Catalog:
     return catalog.Catalog(
         views or [sample_views.Counting()], bench.log, bench.store, clock=bench.clock, alone=alone
@@ -40,7 +40,7 @@ def test_a_new_view_follows_a_short_log(tmp_path: Path) -> None:
             views = cataloged(bench, *catalog.SHIPPED, sample_views.Counting())
             assert views.names == ["contracts", "counting", "event_mirror"]
             await views.start()
-            async with projection_conformance.running(views.run()):
+            async with projection_bench.running(views.run()):
                 for name in views.names:
                     assert await views.wait_for(name, envelope.Position(50)) == 50
                 assert [health.status for health in views.health()] == ["live"] * 3
@@ -56,11 +56,11 @@ def test_a_new_view_of_a_long_log_is_built_with_indexes_last(tmp_path: Path) -> 
         async with benched(tmp_path, events=10_001) as bench:
             views = cataloged(bench)
             await views.start()
-            async with projection_conformance.running(views.run()):
-                await projection_conformance.until(lambda: views.health()[0].status == "rebuilding")
+            async with projection_bench.running(views.run()):
+                await projection_bench.until(lambda: views.health()[0].status == "rebuilding")
                 assert not views.health()[0].is_ready
                 await views.wait_for("counting", envelope.Position(10_001))
-                await projection_conformance.until(lambda: views.health()[0].is_ready)
+                await projection_bench.until(lambda: views.health()[0].is_ready)
             assert [slot.live for slot in await bench.store.slots("counting")] == [True]
             await bench.check()
 
@@ -76,8 +76,8 @@ def test_another_version_of_the_code_rebuilds_beside_the_old_copy(
             for version in versions:
                 views = cataloged(bench, sample_views.Counting(version=version))
                 await views.start()
-                async with projection_conformance.running(views.run()):
-                    await projection_conformance.until(
+                async with projection_bench.running(views.run()):
+                    await projection_bench.until(
                         lambda views=views: views.health()[0].status == "live"
                     )
                 (slot,) = await bench.store.slots("counting")
@@ -92,10 +92,8 @@ def test_beside_other_processes_a_later_version_is_left_alone(tmp_path: Path) ->
         async with benched(tmp_path, events=100) as bench:
             await bench.store.create(sample_views.Counting(version=2), live=True)
             views = cataloged(bench, sample_views.Counting(version=1), alone=False)
-            async with projection_conformance.running(views.run()):
-                await projection_conformance.until(
-                    lambda: views.health()[0].status == "other_version"
-                )
+            async with projection_bench.running(views.run()):
+                await projection_bench.until(lambda: views.health()[0].status == "other_version")
             (slot,) = await bench.store.slots("counting")
             assert slot.version == 2
 
@@ -108,11 +106,11 @@ def test_a_build_that_fails_is_told_and_tried_again(tmp_path: Path) -> None:
             await bench.store.create(sample_views.Counting(version=1), live=True)
             view = sample_views.Counting(version=2, poison={"e60"})
             views = cataloged(bench, view)
-            async with projection_conformance.running(views.run()):
-                await projection_conformance.until(lambda: views.health()[0].status == "failed")
+            async with projection_bench.running(views.run()):
+                await projection_bench.until(lambda: views.health()[0].status == "failed")
                 assert "e60" in str(views.health()[0].error)
                 view.poison.clear()
-                await projection_conformance.until(lambda: views.health()[0].status == "live")
+                await projection_bench.until(lambda: views.health()[0].status == "live")
             await bench.check()
 
     asyncio.run(test())
@@ -131,7 +129,7 @@ def test_views_of_another_log_are_refused_until_they_are_discarded(tmp_path: Pat
                     await call
             await views.discard_all()
             await views.start()
-            async with projection_conformance.running(views.run()):
+            async with projection_bench.running(views.run()):
                 await views.wait_for("counting", envelope.Position(5))
             await bench.check()
 
@@ -145,7 +143,7 @@ def test_a_view_ahead_of_a_restored_log_is_refused_until_it_is_rebuilt(tmp_path:
             for _ in range(3):
                 await bench.append(10)
             views = cataloged(bench)
-            async with projection_conformance.running(views.run()):
+            async with projection_bench.running(views.run()):
                 await views.wait_for("counting", envelope.Position(30))
         async with benched(tmp_path, storage.copy(head=20)) as bench:
             views = cataloged(bench)

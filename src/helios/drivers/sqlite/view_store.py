@@ -281,7 +281,7 @@ class _Lane:
     async def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            await self._offload.run("views.close", lambda: connection.close(True))  # noqa: FBT003 - apsw's
+            await self._offload.run("views.close", connection.close)
         if self._is_ours:
             self._offload.close()
 
