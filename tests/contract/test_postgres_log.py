@@ -8,7 +8,7 @@ import pytest
 
 from helios.drivers.postgres import log_storage
 from helios.eventlog import envelope
-from helios.kernel import clock, ids
+from helios.kernel import clock
 from helios.testing import log_conformance
 
 pytestmark = pytest.mark.postgres
@@ -21,8 +21,7 @@ class Place:
         self._url = url
 
     def storage(self) -> log_storage.PostgresLogStorage:
-        time = clock.SystemClock()
-        return log_storage.PostgresLogStorage(self._url, clock=time, fresh=ids.Uuid7Ids(time))
+        return log_storage.PostgresLogStorage(self._url, clock.SystemClock())
 
     async def tamper(self, position: envelope.Position) -> None:
         connection = await asyncpg.connect(self._url)

@@ -6,6 +6,7 @@ error of its own here (`LostError`), and each user decides what it means.
 """
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, TypeAlias, TypeVar
@@ -200,6 +201,7 @@ class Connections:
         url, schema: where they lead.
         clock: for the pauses between attempts.
         settings: of the server, for these connections.
+        retry_s: how long `run` goes on while the server is away.
         prepare: called with each new connection.
     """
 
@@ -210,8 +212,10 @@ class Connections:
         clock: clocks.Clock,
         settings: Mapping[str, str],
         *,
+        retry_s: float = RETRY_S,
         prepare: Callable[[Any], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
+        self._retry_s = retry_s
         self._url = url
         self._prepare = prepare
         self._schema = schema
@@ -222,21 +226,18 @@ class Connections:
 
     async def open(self) -> None:
         """Make the first connection. Raises StorageError when that is not possible."""
-
-        async def call() -> Pool:
-            try:
-                return await asyncpg.create_pool(
-                    self._url,
-                    min_size=1,
-                    max_size=CONNECTIONS,
-                    connection_class=PlainConnection,
-                    init=self._prepare,
-                    **_options(self._schema, self._settings),
-                )
-            except Exception as error:
-                raise translate(error, self._where) from error
-
-        self._pool = await patiently(self._clock, call)
+        try:
+            self._pool = await asyncpg.create_pool(
+                self._url,
+                min_size=0,
+                max_size=CONNECTIONS,
+                connection_class=PlainConnection,
+                init=self._prepare,
+                **_options(self._schema, self._settings),
+            )
+        except (ValueError, asyncpg.InterfaceError) as error:
+            raise translate(error, self._where) from error
+        await self.run(_ask)
 
     async def close(self) -> None:
         """Let running calls finish for a moment, then let go of the connections."""
@@ -260,7 +261,7 @@ class Connections:
             async with self.acquire() as connection:
                 return await call(connection)
 
-        return await patiently(self._clock, once)
+        return await patiently(self._clock, once, retry_s=self._retry_s)
 
     def acquire(self) -> "_Lease":
         """One connection for a while; errors inside are translated."""
@@ -270,6 +271,10 @@ class Connections:
         if self._pool is None:
             raise errors.StorageError(f"{self._where}: closed; open it first")
         return self._pool
+
+
+async def _ask(connection: Connection) -> None:
+    await connection.execute("SELECT")
 
 
 class _Lease:
@@ -294,11 +299,10 @@ class _Lease:
     async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
         connection, self._connection = self._connection, None
         translated = translate(error, self._where) if isinstance(error, Exception) else None
-        if isinstance(translated, LostError) or (error and connection.is_in_transaction()):
-            connection.terminate()
-        try:
+        # The pool takes a broken connection back by itself; then all of this is misuse to it.
+        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            if isinstance(translated, LostError) or (error and connection.is_in_transaction()):
+                connection.terminate()
             await self._pool.release(connection)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            connection.terminate()
         if translated is not None and translated is not error:
             raise translated from error

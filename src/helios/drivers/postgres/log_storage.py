@@ -49,25 +49,25 @@ class PostgresLogStorage:
 
     Args:
         url: `postgresql://user:password@host:port/database`.
-        schema: where its tables live; made when it is not there.
         clock: for waits.
-        fresh: gives a new log its identity.
+        schema: where its tables live; made when it is not there.
+        fresh: gives a new log its identity; None: UUIDv7.
         retry_s: how long calls go on while the server is away.
     """
 
     def __init__(
         self,
         url: str,
+        clock: clocks.Clock,
         *,
         schema: str = "helios",
-        clock: clocks.Clock,
-        fresh: ids.Ids,
+        fresh: ids.Ids | None = None,
         retry_s: float = connections.RETRY_S,
     ) -> None:
         self._url = url
         self._schema = connections.check_schema(schema)
         self._clock = clock
-        self._fresh = fresh
+        self._fresh = fresh or ids.Uuid7Ids(clock)
         self._retry_s = retry_s
         self._where = f"{connections.place(url)} schema {schema}"
         self._log_id: str | None = None
@@ -75,7 +75,7 @@ class PostgresLogStorage:
         channel = f"helios_{schema}"
         self._committer = log_commit.Committer(self._names, channel)
         self._reader = log_read.Reader(self._names)
-        self._readers = connections.Connections(url, schema, clock, _READING)
+        self._readers = connections.Connections(url, schema, clock, _READING, retry_s=retry_s)
         self._listener = listener.Listener(url, schema, channel, clock)
         self._turn = asyncio.Lock()
         self._writer: connections.Connection | None = None

@@ -61,7 +61,7 @@ class PostgresViewStore:
     Args:
         url: `postgresql://user:password@host:port/database`.
         schema: where the tables live; made when it is not there.
-        clock: for waits.
+        clock: for waits; None: the machine's.
         retry_s: how long calls go on while the server is away.
     """
 
@@ -70,18 +70,17 @@ class PostgresViewStore:
         url: str,
         *,
         schema: str = "helios_views",
-        clock: clocks.Clock,
+        clock: clocks.Clock | None = None,
         retry_s: float = connections.RETRY_S,
     ) -> None:
         self._url = url
         self._schema = connections.check_schema(schema)
-        self._clock = clock
-        self._retry_s = retry_s
+        time = clock or clocks.SystemClock()
         self._writers = connections.Connections(
-            url, schema, clock, _WRITING, prepare=_numbers_as_sqlite
+            url, schema, time, _WRITING, retry_s=retry_s, prepare=_numbers_as_sqlite
         )
         self._readers = connections.Connections(
-            url, schema, clock, _READING, prepare=_numbers_as_sqlite
+            url, schema, time, _READING, retry_s=retry_s, prepare=_numbers_as_sqlite
         )
         self._live: dict[str, str] = {}
 
@@ -161,7 +160,7 @@ class PostgresViewStore:
                 f"from {slot.checkpoint.position} to {checkpoint.position}"
             )
         attempt = _Commit(slot, writes, checkpoint)
-        await self._run(self._writers, attempt.run)
+        await self._writers.run(attempt.run)
         return attempt.result()
 
     async def finish(self, view: ports.View, slot: ports.Slot) -> None:
@@ -239,18 +238,7 @@ class PostgresViewStore:
                 await connection.execute(_DURABLE)
                 return await call(connection)
 
-        return await self._run(self._writers, transaction)
-
-    async def _run(
-        self,
-        pool: connections.Connections,
-        call: Callable[[connections.Connection], Awaitable[T]],
-    ) -> T:
-        async def once() -> T:
-            async with pool.acquire() as connection:
-                return await call(connection)
-
-        return await connections.patiently(self._clock, once, retry_s=self._retry_s)
+        return await self._writers.run(transaction)
 
 
 class _Commit:
@@ -338,8 +326,8 @@ async def _numbers_as_sqlite(connection: connections.Connection) -> None:
 
 async def _roll_back(connection: connections.Connection) -> None:
     # The first error is the one to tell; a broken connection is replaced by the pool.
-    if not connection.is_closed() and connection.is_in_transaction():
-        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        if connection.is_in_transaction():
             await connection.execute("ROLLBACK")
 
 
