@@ -7,7 +7,8 @@ it begins on, also when quoted values run over several.
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 import msgspec
 
@@ -16,8 +17,9 @@ from helios.kernel import errors, limits
 from helios.reconcile.streams import lines as feeds
 
 SEPARATORS = ",;\t|"
-_ROWS_PER_CHUNK = json_lines.LINES_PER_CHUNK
 _NOT_A_NAME = re.compile(r"[-+]?[\d.,]+([eE][-+]?\d+)?|\d{4}-\d\d-\d\d.*|true|false|null|[{\[].*")
+Document: TypeAlias = dict[str, str | None]
+
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -41,18 +43,14 @@ class _Physical:
         self._row_bytes = 0
         self.rejects: list[feeds.Reject] = []
         self.number = 0
+        self.is_done = False
 
     def __iter__(self) -> "_Physical":
         return self
 
     def __next__(self) -> str:
-        while self._at >= len(self._lines):
-            part = next(self._parts)
-            if isinstance(part, json_lines.LongLine):
-                self.rejects.append(json_lines.too_long(self._source.name, part))
-                self.number += 1
-                continue
-            self._lines, self._at = part.lines, 0
+        if not self._fill():
+            raise StopIteration
         line = self._lines[self._at]
         self._at += 1
         self.number += 1
@@ -61,6 +59,33 @@ class _Physical:
         if self._row_bytes > self._row_bytes_max:
             raise _RowTooLongError
         return line.decode("utf-8", "surrogateescape") + "\n"
+
+    def _fill(self) -> bool:
+        """Have at least one line at hand; False at the end."""
+        while self._at >= len(self._lines):
+            part = next(self._parts, None)
+            if part is None:
+                self.is_done = True
+                return False
+            if isinstance(part, json_lines.LongLine):
+                self.rejects.append(json_lines.too_long(self._source.name, part))
+                self.number += 1
+                continue
+            self._lines, self._at = part.lines, 0
+        return True
+
+    def ahead(self) -> list[bytes]:
+        """All lines at hand; none when a reject must be told first."""
+        return self._lines[self._at :] if self._fill() and not self.rejects else []
+
+    def pass_over(self, count: int) -> None:
+        """Take as read what `ahead` showed."""
+        self._at += count
+        self.number += count
+
+    @property
+    def is_at_edge(self) -> bool:
+        return self._at >= len(self._lines)
 
     def begin_row(self) -> None:
         """Forget the lines of the row before."""
@@ -108,24 +133,86 @@ def read(
     names, separator = _header(source, physical)
     yield from physical.rejects
     physical.rejects.clear()
-    parser = csv.reader(physical, delimiter=separator, strict=True)
-    documents: list[dict[str, str | None]] = []
-    numbers: list[int] = []
-    for number, row in _rows(source, parser, physical):
-        if isinstance(row, feeds.Reject):
-            yield row
+    table = _Table(source, physical, names, separator)
+    numbers: Sequence[int]
+    while True:
+        whole = table.whole()
+        if whole:
+            first = physical.number - len(whole) + 1
+            yield _chunk(source, whole, range(first, first + len(whole)), leg)
             continue
-        reject = _misfit(source, number, row, names, physical)
-        if reject is not None:
-            yield reject
-            continue
-        documents.append(dict(zip(names, [value or None for value in row], strict=True)))
-        numbers.append(number)
-        if len(documents) >= _ROWS_PER_CHUNK:
+        documents: list[Document] = []
+        numbers = []
+        for number, row in table.rows():
+            if isinstance(row, feeds.Reject):
+                yield row
+            else:
+                documents.append(row)
+                numbers.append(number)
+        if documents:
             yield _chunk(source, documents, numbers, leg)
-            documents, numbers = [], []
-    if documents:
-        yield _chunk(source, documents, numbers, leg)
+        if physical.is_done:
+            return
+
+
+class _Table:
+    """Rows of a file whose header is known."""
+
+    def __init__(
+        self, source: unpack.Source, physical: _Physical, names: list[str], separator: str
+    ) -> None:
+        self._source = source
+        self._physical = physical
+        self._names = names
+        self._separator = separator
+        self._parser = csv.reader(physical, delimiter=separator, strict=True)
+
+    def whole(self) -> list[Document]:
+        """The next lines at once, when each is a row of its own that fits; else none of them."""
+        lines = self._physical.ahead()
+        try:
+            text = [line.decode() for line in lines]
+            rows = list(csv.reader(text, delimiter=self._separator, strict=True))
+        except (UnicodeDecodeError, csv.Error):
+            return []
+        if len(rows) != len(lines) or set(map(len, rows)) != {len(self._names)}:
+            return []
+        self._physical.pass_over(len(lines))
+        names = self._names
+        return [dict(zip(names, [value or None for value in row], strict=True)) for row in rows]
+
+    def rows(self) -> Iterator[tuple[int, Document | feeds.Reject]]:
+        """Rows one by one, with the line they begin on, until whole lines may be tried again."""
+        physical = self._physical
+        while True:
+            physical.begin_row()
+            row: list[str] | feeds.Reject | None = None
+            try:
+                row = next(self._parser, None)
+            except (csv.Error, _RowTooLongError) as error:
+                row = _unparsed(self._source, physical, error)
+            yield from ((reject.line, reject) for reject in physical.rejects)
+            physical.rejects.clear()
+            number = physical.number - physical.row_lines + 1
+            if isinstance(row, feeds.Reject):
+                yield number, row
+            elif row:
+                yield number, self._document(number, row)
+            if row is None or physical.is_at_edge:
+                return
+
+    def _document(self, number: int, row: list[str]) -> Document | feeds.Reject:
+        """The row by its names, or why it cannot be used."""
+        source, raw = self._source.name, self._physical.raw
+        if len(row) != len(self._names):
+            reason = f"the row has {len(row)} values, the header names {len(self._names)} columns"
+            return feeds.reject(source, number, "csv_columns", reason, raw)
+        try:
+            "".join(row).encode()
+        except UnicodeEncodeError:
+            reason = "the row is not UTF-8; convert the file, for example with iconv"
+            return feeds.reject(source, number, "invalid_utf8", reason, raw)
+        return dict(zip(self._names, [value or None for value in row], strict=True))
 
 
 def _header(source: unpack.Source, physical: _Physical) -> tuple[list[str], str]:
@@ -158,26 +245,6 @@ def _headless(source: unpack.Source, what: str, *, line: int) -> errors.InvalidI
     return source.error(message, line=line)
 
 
-def _rows(
-    source: unpack.Source, reader: Iterator[list[str]], physical: _Physical
-) -> Iterator[tuple[int, list[str] | feeds.Reject]]:
-    """Rows with the line they begin on; a row that cannot be parsed is a reject."""
-    while True:
-        physical.begin_row()
-        row: list[str] | feeds.Reject | None = None
-        try:
-            row = next(reader, None)
-        except (csv.Error, _RowTooLongError) as error:
-            row = _unparsed(source, physical, error)
-        for reject in physical.rejects:
-            yield reject.line, reject
-        physical.rejects.clear()
-        if row is None:
-            return
-        if row:
-            yield physical.number - physical.row_lines + 1, row
-
-
 def _unparsed(source: unpack.Source, physical: _Physical, error: Exception) -> feeds.Reject:
     first = physical.number - physical.row_lines + 1
     if isinstance(error, _RowTooLongError) or re.search("field limit|end of data", str(error)):
@@ -190,25 +257,10 @@ def _unparsed(source: unpack.Source, physical: _Physical, error: Exception) -> f
     return feeds.reject(source.name, first, "csv_row", reason, physical.raw)
 
 
-def _misfit(
-    source: unpack.Source, number: int, row: list[str], names: list[str], physical: _Physical
-) -> feeds.Reject | None:
-    """Why a row cannot be used, if it cannot."""
-    if len(row) != len(names):
-        reason = f"the row has {len(row)} values, the header names {len(names)} columns"
-        return feeds.reject(source.name, number, "csv_columns", reason, physical.raw)
-    try:
-        "".join(row).encode()
-    except UnicodeEncodeError:
-        reason = "the row is not UTF-8; convert the file, for example with iconv"
-        return feeds.reject(source.name, number, "invalid_utf8", reason, physical.raw)
-    return None
-
-
 def _chunk(
     source: unpack.Source,
-    documents: list[dict[str, str | None]],
-    numbers: list[int],
+    documents: list[Document],
+    numbers: Sequence[int],
     leg: str | None,
 ) -> feeds.Chunk:
     lines = _ENCODER.encode_lines(documents).split(b"\n")

@@ -12,7 +12,9 @@ from helios.drivers.files import json_lines, unpack
 from helios.kernel import errors, limits
 from helios.reconcile.streams import lines as feeds
 
-_TOKEN = re.compile(rb'"(?:[^"\\\n]+|\\[^\n])*+"|["\[\]{},]')
+_STRING = rb'"(?:[^"\\\n]++|\\[^\n])*+"'
+_FLAT = re.compile(rb'(?:[^"\[\]{},]++|' + _STRING + rb")*+")
+_DEEP = re.compile(rb'(?:[^"\[\]{}]++|' + _STRING + rb")*+")
 _OPEN, _CLOSE = frozenset(b"[{"), frozenset(b"]}")
 _QUOTE, _COMMA = b'",'
 _CHUNK_BYTES = 256 * json_lines.LINES_PER_CHUNK
@@ -38,16 +40,17 @@ class _Elements:
     def feed(self, block: bytes) -> Iterator[tuple[int, bytes]]:
         """Yield (line, element) for each element that ends in this block."""
         self._data += block
-        done = len(self._data)
-        for token in _TOKEN.finditer(self._data, self._scanned):
-            at = token.start()
-            if self._data[at] != _QUOTE:
-                yield from self._structure(at, self._data[at])
-            elif token.end() - at == 1:
-                if self._data.find(b"\n", at) >= 0:
-                    raise self._error(at, "a string is not closed on its line")
-                done = at
+        done = self._scanned
+        while (done := self._skip(done)) < len(self._data):
+            char = self._data[done]
+            if char == _QUOTE:
+                if self._data.find(b"\n", done) >= 0:
+                    raise self._error(done, "a string is not closed on its line")
                 break
+            found = self._structure(done, char)
+            if found is not None:
+                yield found
+            done += 1
         if self._depth == 0 and not self._closed:
             self._pass(done)
         self._scanned = done - self._start
@@ -62,31 +65,39 @@ class _Elements:
         if rest := self._data.lstrip():
             raise self._error(len(self._data) - len(rest), "something stands after the array's end")
 
-    def _structure(self, at: int, char: int) -> Iterator[tuple[int, bytes]]:
+    def _skip(self, at: int) -> int:
+        """The next character that may matter; within an element only its brackets do."""
+        skipped = (_DEEP if self._depth > 1 else _FLAT).match(self._data, at)
+        return skipped.end() if skipped else at
+
+    def _structure(self, at: int, char: int) -> tuple[int, bytes] | None:
         if self._closed:
             raise self._error(at, "something stands after the array's end")
         if char in _OPEN:
             self._depth += 1
             if self._depth == 1:
                 self._pass(at + 1)
-            return
+            return None
         if char in _CLOSE:
             self._depth -= 1
             self._closed = self._depth == 0
-        if self._closed or (char == _COMMA and self._depth == 1):
-            yield from self._element(at)
-            self._pass(at + 1)
+        if not self._closed and (char != _COMMA or self._depth != 1):
+            return None
+        found = self._element(at)
+        self._pass(at + 1)
+        return found
 
-    def _element(self, end: int) -> Iterator[tuple[int, bytes]]:
+    def _element(self, end: int) -> tuple[int, bytes] | None:
         self._check_size(end - self._start)
         raw = self._data[self._start : end]
         text = raw.strip()
         if text:
             lead = raw[: raw.index(text[:1])].count(b"\n")
             # Between tokens an end of line is white space, so the element fits on one line.
-            yield self._line + lead, text.replace(b"\n", b" ")
-        elif not self._closed:
+            return self._line + lead, text.replace(b"\n", b" ")
+        if not self._closed:
             raise self._error(end, "an element is missing before the comma")
+        return None
 
     def _check_size(self, size: int) -> None:
         if size > self._bytes_max:
