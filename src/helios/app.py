@@ -7,8 +7,9 @@ alike. `serve` runs them: start in the order of dependence, stop in reverse, eve
 import asyncio
 import contextlib
 import signal
+import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,16 @@ from helios.ingest import gateway as gateways
 from helios.kernel import clock as clocks
 from helios.kernel import errors, ids
 from helios.kernel import settings as config
-from helios.projections import binding, rebuild, verify, wait, worker
+from helios.projections import catalog
 from helios.projections import ports as view_ports
-from helios.projections.views import contracts, event_mirror
+from helios.reconcile.streams import verdicts
 
 LOG_FILE = "log.sqlite"
 VIEWS_FILE = "views.sqlite"
-_VIEW_STOP_S = 5.0
+EXIT_STORAGE_FAILED = 3
+
+_DRAIN_SLACK_S = 2.0
+_VIEWS_STOP_S = 5.0
 
 _log = structlog.get_logger("helios.app")
 
@@ -47,100 +51,29 @@ class Parts(msgspec.Struct, kw_only=True):
     log: logs.Log
     storage: log_ports.LogStorage
     store: view_ports.ViewStore
-    progress: wait.Progress
-    waiter: wait.Waiter
-    keepers: "Keepers"
+    views: catalog.Catalog
     failure: "asyncio.Future[errors.StorageFailedError]"
 
 
-class Keepers:
-    """The workers that keep the views, and what an operator does with views."""
+class NoVerdicts:
+    """`api.services.VerdictReader` where no engine runs: no key is known."""
 
-    def __init__(
-        self,
-        views: Sequence[view_ports.View],
-        log: log_ports.EventLog,
-        store: view_ports.ViewStore,
-        progress: wait.Progress,
-        clock: clocks.Clock,
-    ) -> None:
-        self._views = {view.name: view for view in views}
-        self._log = log
-        self._store = store
-        self._clock = clock
-        self._workers = [
-            worker.Worker(view, log, store, progress=progress, clock=clock) for view in views
-        ]
-        self._tasks: list[asyncio.Task[None]] = []
+    async def latest(self, tenant: str, contract: str | None, key: str) -> list[verdicts.Verdict]:  # noqa: ARG002 - port
+        return []
 
-    @property
-    def names(self) -> list[str]:
-        """Names of all views."""
-        return sorted(self._views)
+    async def history(self, tenant: str, contract: str, key: str) -> list[verdicts.Verdict]:  # noqa: ARG002 - port
+        return []
 
-    def start(self) -> None:
-        """Begin to keep the views up to date."""
-        self._tasks = [
-            asyncio.create_task(keeper.run(), name=f"view-{name}")
-            for name, keeper in zip(self._views, self._workers, strict=True)
-        ]
+    async def page(self, tenant: str | None, **_: Any) -> services.VerdictPage:  # noqa: ARG002 - port
+        return services.VerdictPage(verdicts=[])
 
-    async def stop(self) -> None:
-        """Stop after the commits under way."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_VIEW_STOP_S)
-        self._tasks = []
-
-    def health(self) -> Sequence[services.ViewHealth]:
-        """How each view is doing."""
-        return [keeper.health() for keeper in self._workers]
-
-    def lags(self) -> list[tuple[str, int, float]]:
-        """Name, lag in events and lag in seconds of each view."""
-        return [(h.view, h.lag_events, h.lag_s) for h in self.health()]
-
-    async def rebuild(self, view: str, report: services.Report) -> Mapping[str, Any]:
-        """Build a view anew beside the old copy and swap."""
-
-        def told(step: rebuild.Step) -> None:
-            report(step.phase, step.position, step.head)
-
-        slot = await rebuild.rebuild(
-            self._view(view), self._log, self._store, clock=self._clock, report=told
-        )
-        return {"view": view, "version": slot.version, "position": slot.checkpoint.position}
-
-    async def verify(self, view: str, report: services.Report) -> Mapping[str, Any]:
-        """Rebuild a view into scratch and compare row for row."""
-
-        def told(position: int, head: int) -> None:
-            report("comparing", position, head)
-
-        found = await verify.verify(
-            self._view(view), self._log, self._store, clock=self._clock, report=told
-        )
-        differences = [msgspec.to_builtins(d) for d in found.differences]
-        return {
-            "view": view,
-            "equal": found.is_equal,
-            "rows": found.rows,
-            "position": found.position,
-            "differences": differences,
-        }
-
-    def _view(self, name: str) -> view_ports.View:
-        if name not in self._views:
-            raise errors.NotFoundError(
-                f"there is no view {name[:80]!r}; there are {', '.join(self.names)}"
-            )
-        return self._views[name]
+    async def counts(self, tenant: str | None) -> Mapping[str, int]:  # noqa: ARG002 - port
+        return {}
 
 
-def views() -> list[view_ports.View]:
-    """Every view of Helios."""
-    return [event_mirror.VIEW, contracts.VIEW]
+async def no_rejudge(**_: Any) -> Mapping[str, Any]:
+    """`api.services.Rejudge` where no engine runs."""
+    raise errors.NotFoundError("no engine runs in this process")
 
 
 @contextlib.asynccontextmanager
@@ -165,11 +98,11 @@ async def opened(
         stack.push_async_callback(log.close)
         await store.open()
         stack.push_async_callback(store.close)
-        await binding.bind(store, log.log_id)
-        progress = wait.Progress()
+        views = catalog.Catalog(
+            catalog.SHIPPED, log, store, clock=clock, alone=settings.database_url is None
+        )
         metrics = meters.Metrics()
-        keepers = Keepers(views(), log, store, progress, clock)
-        metrics.watch_views(lambda: iter(keepers.lags()))
+        metrics.watch_views(lambda: ((h.view, h.lag_events, h.lag_s) for h in views.health()))
         metrics.gauge(
             "helios_log_queue_events", "Events waiting for a commit.", lambda: log.queued_events
         )
@@ -181,9 +114,7 @@ async def opened(
             log=log,
             storage=storage,
             store=store,
-            progress=progress,
-            waiter=wait.Waiter(store, progress),
-            keepers=keepers,
+            views=views,
             failure=failure,
         )
 
@@ -198,9 +129,9 @@ def application(parts: Parts) -> web.Application:
         ids=parts.ids,
         metrics=parts.metrics,
         store=parts.store,
-        waiter=parts.waiter,
-        verdicts=None,
-        views=parts.keepers,
+        views=parts.views,
+        verdicts=NoVerdicts(),
+        rejudge=no_rejudge,
     )
     return web.Application(routes.table(found))
 
@@ -223,37 +154,76 @@ async def serve(
     listener = server.bind(settings.host, settings.port)
     with contextlib.closing(listener):
         async with opened(settings) as parts:
-            stopping = _stop_signals()
-            app = application(parts)
-            http = server.make(app, drain_s=settings.drain_s)
-            parts.keepers.start()
-            serving = asyncio.create_task(server.serve(http, listener), name="http")
-            host, port = listener.getsockname()[:2]
-            announce(f"http://{f'[{host}]' if ':' in host else host}:{port}")
-            _log.info("started", host=host, port=port, log_id=parts.log.log_id)
-            await asyncio.wait(
-                [stopping, parts.failure, serving], return_when=asyncio.FIRST_COMPLETED
-            )
-            failed = parts.failure.result() if parts.failure.done() else None
-            if failed is not None:
-                _log.error("storage_failed", error=str(failed))
-            await server.stop(http, app)
-            await asyncio.wait([serving], timeout=settings.drain_s + 2.0)
-            await parts.keepers.stop()
+            await parts.views.start()
+            failed = await _run(parts, listener, announce)
     _log.info("stopped")
-    return 0 if failed is None else 3
+    return 0 if failed is None else EXIT_STORAGE_FAILED
+
+
+async def _run(
+    parts: Parts, listener: socket.socket, announce: Callable[[str], None]
+) -> BaseException | None:
+    """Run until a signal comes or something fails; returns what failed."""
+    stopping = _stop_signals()
+    app = application(parts)
+    http = server.make(app, drain_s=parts.settings.drain_s)
+    keeping: asyncio.Future[None] = asyncio.ensure_future(parts.views.run())
+    serving: asyncio.Future[None] = asyncio.ensure_future(server.serve(http, listener))
+    host, port = listener.getsockname()[:2]
+    announce(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+    _log.info("started", host=host, port=port, log_id=parts.log.log_id)
+    ends: set[asyncio.Future[Any]] = {stopping, parts.failure, keeping, serving}
+    done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    failed = next((found for task in done if (found := _fault(task)) is not None), None)
+    if failed is not None:
+        _log.error("failed", error=str(failed))
+    _log.info("draining", seconds=parts.settings.drain_s)
+    await server.stop(http, app)
+    await asyncio.wait([serving], timeout=parts.settings.drain_s + _DRAIN_SLACK_S)
+    keeping.cancel()
+    await asyncio.wait([keeping], timeout=_VIEWS_STOP_S)
+    return failed
+
+
+def _fault(task: "asyncio.Future[Any]") -> BaseException | None:
+    """Why a part ended that should not have; None when it was asked to."""
+    if task.cancelled():
+        return None
+    error = task.exception()
+    if error is not None:
+        return error
+    result = task.result()
+    return result if isinstance(result, BaseException) else None
 
 
 def _storages(
     settings: config.Settings, clock: clocks.Clock, stack: contextlib.AsyncExitStack
 ) -> tuple[log_ports.LogStorage, view_ports.ViewStore]:
     if settings.database_url is not None:
-        raise errors.InvalidInputError("not yet")
+        return _postgres(settings.database_url, clock)
     folder = _folder(settings.data_dir)
     stack.enter_context(locks.FolderLock(folder))
     return (
         sqlite_log.SqliteLogStorage(str(folder / LOG_FILE), clock),
         sqlite_views.SqliteViewStore(str(folder / VIEWS_FILE)),
+    )
+
+
+def _postgres(url: str, clock: clocks.Clock) -> tuple[log_ports.LogStorage, view_ports.ViewStore]:
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise errors.InvalidInputError(
+            "expected postgresql://user:password@host/database", field="database_url"
+        )
+    try:
+        # asyncpg is an extra: the embedded setting does without it.
+        from helios.drivers.postgres import log_storage, view_store  # noqa: PLC0415
+    except ImportError as error:
+        raise errors.StorageError(
+            "PostgreSQL needs one more package: pip install 'helios[postgres]'"
+        ) from error
+    return (
+        log_storage.PostgresLogStorage(url, clock=clock, fresh=ids.Uuid7Ids(clock)),
+        view_store.PostgresViewStore(url, clock=clock),
     )
 
 

@@ -63,6 +63,7 @@ def make(application: web.Application, *, drain_s: float) -> Server:
         http="httptools",
         ws="none",
         lifespan="off",
+        proxy_headers=False,
         access_log=False,
         log_config=None,
         server_header=False,

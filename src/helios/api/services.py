@@ -1,6 +1,6 @@
 """What the routes work with; put together by `helios.app`, and by tests."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -10,8 +10,8 @@ from helios.eventlog import ports as log_ports
 from helios.ingest import gateway as gateways
 from helios.kernel import clock as clocks
 from helios.kernel import ids as id_sources
+from helios.projections import catalog
 from helios.projections import ports as view_ports
-from helios.projections import wait
 from helios.reconcile.streams import verdicts
 
 
@@ -38,18 +38,18 @@ class VerdictReader(Protocol):
 
     async def page(
         self,
-        tenant: str,
+        tenant: str | None,
         *,
         contract: str | None = None,
-        status: verdicts.Status | None = None,
+        statuses: Sequence[verdicts.Status] | None = None,
         start: clocks.Timestamp | None = None,
         end: clocks.Timestamp | None = None,
         after: str | None = None,
         limit: int = 100,
     ) -> VerdictPage:
-        """Verdicts that nothing supersedes, newest first.
+        """Verdicts that nothing supersedes, newest first; of all tenants if `tenant` is None.
 
-        `status` None is all that are stored; `start` and `end` (exclusive) bound `created_at`;
+        `statuses` None is all that are stored; `start` and `end` (exclusive) bound `created_at`;
         `after` is `next` of the page before.
 
         Raises:
@@ -57,57 +57,33 @@ class VerdictReader(Protocol):
         """
         ...
 
-    async def counts(self, tenant: str | None) -> dict[str, int]:
-        """Current verdicts by status."""
+    async def counts(self, tenant: str | None) -> Mapping[str, int]:
+        """How many current verdicts there are of each status; of all tenants if None."""
         ...
 
 
-class ViewHealth(Protocol):
-    """How one view is doing; `helios.projections.worker.Health` is one."""
+class Rejudge(Protocol):
+    """Judges keys again from the log; idempotent."""
 
-    @property
-    def view(self) -> str: ...
-    @property
-    def status(self) -> str: ...
-    @property
-    def position(self) -> int: ...
-    @property
-    def lag_events(self) -> int: ...
-    @property
-    def lag_s(self) -> float: ...
-    @property
-    def error(self) -> str | None: ...
-    @property
-    def is_ready(self) -> bool: ...
+    async def __call__(
+        self,
+        *,
+        tenant: str,
+        contract: str,
+        keys: Sequence[str] | None,
+        start: clocks.Timestamp | None,
+        end: clocks.Timestamp | None,
+    ) -> Mapping[str, Any]:
+        """Judge these keys, or all with events in the range; says what was done.
 
-
-Report = Callable[[str, int, int], None]
-"""Called with phase, position and head as a long operation goes on."""
-
-
-class ViewOperations(Protocol):
-    """What an operator does with views."""
-
-    def health(self) -> Sequence[ViewHealth]:
-        """How each view is doing."""
-        ...
-
-    async def rebuild(self, view: str, report: Report) -> Mapping[str, Any]:
-        """Build the view anew and swap. Raises NotFoundError for an unknown view."""
-        ...
-
-    async def verify(self, view: str, report: Report) -> Mapping[str, Any]:
-        """Rebuild into scratch and compare row for row."""
+        Raises:
+            NotFoundError: there is no such contract.
+        """
         ...
 
 
 class Services(msgspec.Struct, kw_only=True):
-    """The running parts that routes use.
-
-    Attributes:
-        storage_error: what is wrong with the log, or None while it can be written.
-        replay: judges keys of a contract again; gives the verdicts that changed.
-    """
+    """The running parts that routes use."""
 
     log: log_ports.EventLog
     gateway: gateways.Gateway
@@ -115,8 +91,6 @@ class Services(msgspec.Struct, kw_only=True):
     ids: id_sources.Ids
     metrics: meters.Metrics
     store: view_ports.ViewStore
-    waiter: wait.Waiter
+    views: catalog.Catalog
     verdicts: VerdictReader
-    views: ViewOperations
-    storage_error: Callable[[], str | None] = lambda: None
-    replay: Callable[..., Awaitable[Mapping[str, Any]]] | None = None
+    rejudge: Rejudge

@@ -16,6 +16,9 @@ from helios.ingest import incoming
 from helios.kernel import clock as clocks
 from helios.kernel import errors, ids
 
+FAULT_S = 10.0
+"""How long a failed append makes the log count as not writable."""
+
 
 class Meter(Protocol):
     """What the gate counts."""
@@ -81,10 +84,20 @@ class Gateway:
         self._clock = clock
         self._ids = ids
         self._meter = meter
+        self._fault: tuple[float, str] | None = None
 
     def arrival(self) -> incoming.Arrival:
         """Time and ids for what arrives now."""
         return incoming.Arrival(self._clock.now(), self._ids)
+
+    def fault(self) -> str | None:
+        """What the storage said at the last append, or None when that went well.
+
+        Forgotten after `FAULT_S`, because whoever is told to stay away will not try again.
+        """
+        if self._fault is None or self._clock.monotonic() - self._fault[0] > FAULT_S:
+            return None
+        return self._fault[1]
 
     def refused(self, error: errors.HeliosError) -> None:
         """Count a request that never became an event."""
@@ -101,9 +114,7 @@ class Gateway:
         Raises:
             IdempotencyError, OverloadError, StorageError: as `EventLog.append`.
         """
-        started = self._clock.monotonic()
-        appended = await self._log.append((event,), idempotency=idempotency)
-        self._meter.appended(self._clock.monotonic() - started)
+        appended = await self._append((event,), idempotency)
         position = appended.positions[0]
         if appended.replayed:
             (kept,) = await self._log.read_at(appended.positions)
@@ -137,11 +148,22 @@ class Gateway:
             return _summary([], refused), False
         unique = {(e.tenant, e.source, e.id): e for e in reversed(events)}
         firsts = list(reversed(unique.values()))
-        started = self._clock.monotonic()
-        appended = await self._log.append(firsts, idempotency=idempotency)
-        self._meter.appended(self._clock.monotonic() - started)
+        appended = await self._append(firsts, idempotency)
         receipts = await self._receipts(events, firsts, appended)
         return _summary(receipts, refused), appended.replayed
+
+    async def _append(
+        self, events: Sequence[envelope.NewEvent], idempotency: ports.Idempotency | None
+    ) -> envelope.Appended:
+        started = self._clock.monotonic()
+        try:
+            appended = await self._log.append(events, idempotency=idempotency)
+        except errors.StorageError as error:
+            self._fault = (self._clock.monotonic(), str(error))
+            raise
+        self._fault = None
+        self._meter.appended(self._clock.monotonic() - started)
+        return appended
 
     async def _receipts(
         self,

@@ -51,8 +51,8 @@ class IncomingEvent(msgspec.Struct, forbid_unknown_fields=True, gc=False, kw_onl
     source: _Name
     event_type: _Name | None = msgspec.field(default=None, name="eventType")
     event_type_alias: _Name | None = msgspec.field(default=None, name="event_type")
-    payload: _Json = msgspec.Raw(b"")
-    metadata: _Json = msgspec.Raw(b"")
+    payload: _Json
+    metadata: _Json | msgspec.UnsetType = msgspec.UNSET
     event_id: _Name | None = None
     id: _Name | None = None
     version: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] = 1
@@ -232,19 +232,21 @@ def check_size(payload: bytes, metadata: bytes) -> None:
 
 
 def _objects(seen: IncomingEvent) -> tuple[bytes, bytes]:
-    payload, metadata = bytes(seen.payload), bytes(seen.metadata)
+    payload = bytes(seen.payload)
     if payload[:1] != b"{":
-        reason = f"expected an object, found {payload[:20].decode()}" if payload else "required"
-        raise errors.InvalidInputError(reason, field="payload")
-    if metadata[:1] != b"{":
-        if metadata not in (b"", b"null"):
-            raise errors.InvalidInputError(
-                f"expected an object, found {metadata[:20].decode(errors='replace')}",
-                field="metadata",
-            )
+        raise _no_object(payload, "payload")
+    metadata = b"{}" if seen.metadata is msgspec.UNSET else bytes(seen.metadata)
+    if metadata == b"null":
         metadata = b"{}"
+    if metadata[:1] != b"{":
+        raise _no_object(metadata, "metadata")
     check_size(payload, metadata)
     return payload, metadata
+
+
+def _no_object(found: bytes, field: str) -> errors.InvalidInputError:
+    kind = jsonio.type_name(msgspec.json.decode(found))
+    return errors.InvalidInputError(f"expected an object, found {kind}", field=field)
 
 
 def _occurred_at(

@@ -1,9 +1,17 @@
 """The table of all operations of the API, one module per group."""
 
 from helios.api import services, web
-from helios.api.routes import events, ingest
+from helios.api.routes import contracts, events, ingest, system, verdicts, views
 
 
 def table(parts: services.Services) -> list[web.Route]:
     """Every route, in the order in which the description lists them."""
-    return [*ingest.routes(parts), *events.routes(parts)]
+    routes = [
+        *ingest.routes(parts),
+        *events.routes(parts),
+        *verdicts.routes(parts),
+        *contracts.routes(parts),
+        *views.routes(parts),
+        *system.routes(parts),
+    ]
+    return [*routes, system.describing(routes)]

@@ -1,0 +1,77 @@
+"""Long operations that must run once per idempotency key.
+
+The request is an event, and so is its result, under an id made from that of the request. Whoever
+comes with the same key finds the first request, and its result if there is one. A request without
+a result was cut off by a crash: it runs again, and may, as every such operation is idempotent.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from helios.api import services
+from helios.eventlog import envelope, ports
+from helios.kernel import jsonio
+
+SOURCE = "helios"
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked for: event types end in `_requested` and `_finished`."""
+
+    kind: str
+    tenant: str
+    aggregate_type: str
+    aggregate_id: str
+    request: Mapping[str, Any]
+
+
+async def once(
+    parts: services.Services,
+    operation: Operation,
+    idempotency: ports.Idempotency | None,
+    run: Callable[[], Awaitable[Mapping[str, Any]]],
+) -> tuple[Mapping[str, Any], bool]:
+    """Run an operation, or give the result it had under the same key.
+
+    Returns:
+        The result, and whether it is the first answer again.
+
+    Raises:
+        IdempotencyError: the key was used for another request.
+    """
+    asked = _event(parts, operation, "requested", operation.request)
+    appended = await parts.log.append([asked], idempotency=idempotency)
+    first = asked
+    if appended.replayed:
+        (seen,) = await parts.log.read_at(appended.positions)
+        done = await parts.log.find(operation.tenant, SOURCE, _result_id(seen.id))
+        if done is not None:
+            return done.data(), True
+        first = msgspec.structs.replace(asked, id=seen.id)
+    result = await run()
+    finished = _event(parts, operation, "finished", result)
+    finished = msgspec.structs.replace(finished, id=_result_id(first.id), causation_id=first.id)
+    await parts.log.append([finished])
+    return result, False
+
+
+def _event(
+    parts: services.Services, operation: Operation, step: str, payload: Mapping[str, Any]
+) -> envelope.NewEvent:
+    return envelope.NewEvent(
+        id=parts.ids.new(),
+        source=SOURCE,
+        type=f"{operation.kind}_{step}",
+        occurred_at=parts.clock.now(),
+        tenant=operation.tenant,
+        aggregate_type=operation.aggregate_type,
+        aggregate_id=operation.aggregate_id,
+        actor="user:anonymous",
+        payload=jsonio.encode(payload),
+    )
+
+
+def _result_id(request_id: str) -> str:
+    return f"{request_id}.result"
