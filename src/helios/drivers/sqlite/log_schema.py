@@ -55,6 +55,10 @@ CREATE TABLE idempotency (
   UNIQUE (scope, key)) STRICT;
 """
 
+_OPENED = (
+    "INSERT INTO meta VALUES ('openings', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1"
+)
+
 
 def prepare(connection: apsw.Connection, path: str, new_log_id: str) -> str:
     """Create the tables in an empty file, or check the version; returns the log's identity.
@@ -90,6 +94,19 @@ def _prepare(connection: apsw.Connection, path: str, new_log_id: str) -> str:
         )
     log_id: str = connection.execute("SELECT value FROM meta WHERE name = 'log_id'").get
     return log_id
+
+
+def settle(connection: apsw.Connection) -> None:
+    """Make durable what recovery found in the WAL, before anyone reads it or is answered from it.
+
+    A process killed between the write of a commit and its flush leaves it in the WAL; recovery
+    shows it, flushed or not, and a power cut may still take it back. After a failed flush the
+    kernel even calls pages clean that never reached the disk, and no later flush writes them. So
+    everything is copied into the file, and a commit begins the WAL anew: it is flushed, and what
+    stood there before is void.
+    """
+    connection.execute("PRAGMA wal_checkpoint(RESTART)")
+    connection.execute(_OPENED)
 
 
 def prewarm(connection: apsw.Connection, pages: int) -> None:

@@ -166,6 +166,7 @@ class SqliteLogStorage:
         connection = self._connect()
         try:
             self._log_id = log_schema.prepare(connection, self._path, self._ids.new())
+            log_schema.settle(connection)
             log_schema.prewarm(connection, self._prewarm_pages)
         except apsw.Error as error:
             connection.close(True)  # noqa: FBT003 - positional only
