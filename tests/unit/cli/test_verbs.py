@@ -1,0 +1,99 @@
+"""How every verb ends: one line for a person, a code for a script."""
+
+import importlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import click
+import pytest
+
+from helios import cli
+from helios.kernel import errors
+
+
+def raises(error: BaseException) -> Callable[[], None]:
+    def verb() -> None:
+        raise error
+
+    return verb
+
+
+def run(verb: Callable[[], object], *args: str) -> int:
+    """Run a group that has this verb only, as the command line does."""
+    command = click.Command("verb", callback=verb)
+    group = cli.Verbs("helios", commands={"verb": cli.debug_option(command)})
+    with pytest.raises(SystemExit) as ended:
+        group.main(["verb", *args])
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (errors.InvalidInputError("bad", source="a.csv", line=3), 2, "helios: a.csv:3: bad\n"),
+        (errors.StorageError("disk\nfull"), 3, "helios: disk full\n"),
+        (KeyboardInterrupt(), 130, "helios: interrupted\n"),
+        (click.Abort(), 130, "helios: interrupted\n"),
+        (ValueError("x"), 70, "helios: a defect of helios: ValueError: x (run with --debug)\n"),
+    ],
+)
+def test_an_error_is_one_line_and_a_code(
+    error: BaseException, code: int, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(raises(error)) == code
+    assert capsys.readouterr().err.lstrip() == line
+
+
+def test_debug_shows_the_trace(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(raises(errors.StorageError("away")), "--debug") == 3
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_verb_that_ends_well_gives_zero_and_one_that_exits_gives_its_code() -> None:
+    assert run(lambda: None) == 0
+    assert run(lambda: click.get_current_context().exit(1)) == 1
+
+
+def test_a_wrong_call_is_told_as_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(lambda: None, "--nope") == 2
+    assert "No such option" in capsys.readouterr().err
+
+
+def test_every_verb_of_the_table_exists() -> None:
+    for name, target in cli.COMMANDS.items():
+        module, _, attribute = target.partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command), name
+        assert command.name == name
+
+
+def test_help_lists_the_verbs(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main.main(["--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert all(f"  {name} " in shown for name in cli.COMMANDS)
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    script = (
+        "import click, helios.cli as cli\n"
+        "def verb():\n"
+        "    for _ in range(100_000): click.echo('x' * 80)\n"
+        "cli.Verbs('helios', commands={'verb': click.Command('verb', callback=verb)}).main()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, "verb"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        told = process.stderr.read()
+        assert (process.wait(), told) == (141, b"")
