@@ -18,13 +18,13 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
 import helios
 from helios import cli
-from helios.api import metrics, problems
+from helios.api import metrics, openapi, problems, routes, services
 from helios.kernel import errors, limits, settings
 
 PAGES = Path(__file__).resolve().parents[1] / "docs" / "reference"
@@ -74,6 +74,97 @@ def command_help(command: click.Command, path: str, parent: click.Context | None
 
 def cli_page() -> str:
     return "\n\n".join(command_help(cli.main, "helios", None))
+
+
+# -- HTTP
+
+
+class Nothing:
+    """Stands for the running parts: describing the routes reads none of them."""
+
+    def __getattr__(self, name: str) -> None:
+        return None
+
+
+def description() -> dict[str, Any]:
+    """The OpenAPI document, without a server."""
+    table_of_all = routes.table(cast("services.Services", Nothing()))
+    return openapi.describe(table_of_all, version="0")
+
+
+def type_of(schema: dict[str, Any]) -> str:
+    """A JSON schema in a few words."""
+    if "$ref" in schema:
+        name = schema["$ref"].rsplit("/", maxsplit=1)[-1]
+        return f"[{name}](#{name.lower()})"
+    for many in ("anyOf", "oneOf"):
+        if many in schema:
+            return " or ".join(type_of(option) for option in schema[many])
+    if "enum" in schema:
+        return " or ".join(code(value) for value in schema["enum"])
+    kind = schema.get("type", "any")
+    if kind == "array":
+        return f"list of {type_of(schema.get('items', {}))}"
+    return str(kind)
+
+
+def operation(method: str, path: str, what: dict[str, Any]) -> Iterator[str]:
+    """One operation: what it takes and what it answers."""
+    yield f"### `{method.upper()} {path}`\n\n{what.get('summary', '')}."
+    rows = [
+        (code(p["name"]), p["in"], "yes" if p.get("required") else "", p.get("description", ""))
+        for p in what.get("parameters", ())
+    ]
+    if rows:
+        yield table(("parameter", "in", "required", "meaning"), rows)
+    bodies = what.get("requestBody", {}).get("content", {})
+    if bodies:
+        yield "Body: " + ", ".join(f"`{k}` ({type_of(v['schema'])})" for k, v in bodies.items())
+    rows = []
+    for status, reply in what["responses"].items():
+        shown = [type_of(c["schema"]) for c in reply.get("content", {}).values() if "schema" in c]
+        rows.append((status, reply.get("description", ""), "; ".join(dict.fromkeys(shown))))
+    yield table(("status", "means", "body"), rows)
+
+
+def attributes(text: str) -> dict[str, str]:
+    """Name -> meaning, from the `Attributes:` section of a docstring."""
+    section = text.partition("Attributes:\n")[2]
+    indent = re.match(r" *", section)
+    step = indent[0] if indent else ""
+    entry = rf"^{step}(\S.*?)(?=^{step}\S|\Z)"
+    found: dict[str, str] = {}
+    for line in re.findall(entry, section, re.MULTILINE | re.DOTALL):
+        names, _, meaning = line.partition(":")
+        found |= {name.strip(): " ".join(meaning.split()) for name in names.split(",")}
+    return found
+
+
+def schema_section(name: str, schema: dict[str, Any]) -> Iterator[str]:
+    """The fields of one schema."""
+    yield f"### {name}"
+    text = from_docstring(schema.get("description", ""))
+    yield text.split("\n\nAttributes:")[0]
+    meanings = attributes(text)
+    required = schema.get("required", ())
+    rows = [
+        (code(field), type_of(what), "yes" if field in required else "", meanings.get(field, ""))
+        for field, what in schema.get("properties", {}).items()
+    ]
+    if rows:
+        yield table(("field", "type", "required", "meaning"), rows)
+
+
+def http_page() -> str:
+    document = description()
+    parts = ["## Operations"]
+    for path, methods in document["paths"].items():
+        for method, what in methods.items():
+            parts += operation(method, path, what)
+    parts.append("## Schemas")
+    for name, schema in sorted(document["components"]["schemas"].items()):
+        parts += schema_section(name, schema)
+    return "\n\n".join(parts)
 
 
 # -- settings, limits, errors, metrics
@@ -153,6 +244,7 @@ def metrics_page() -> str:
 
 BLOCKS: dict[str, Callable[[], str]] = {
     "cli": cli_page,
+    "http": http_page,
     "settings": settings_page,
     "limits": limits_page,
     "errors": errors_page,
