@@ -51,8 +51,13 @@ _SETTINGS = {
 _CLIENT_TIMEOUT_S = 15.0
 """Longest wait for an answer; beyond the server's own bound, so only a dead network meets it."""
 
+_UNUSABLE = ("clos", "in progress", "released back")
+"""In the texts of asyncpg's errors about a connection that ended, or is stuck, under its user."""
+
 _GONE = (
     OSError,
+    # What a server says while it ends may reach a connection between two states of its own.
+    asyncpg.InternalClientError,
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.AdminShutdownError,
@@ -131,9 +136,9 @@ def place(url: str) -> str:
 
 def is_gone(error: Exception) -> bool:
     """Whether the connection is of no use any more."""
-    if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
-        # These classes are for misuse as well; only the text tells the two apart.
-        return "clos" in str(error)
+    if isinstance(error, asyncpg.InterfaceError):
+        # The class is for misuse as well; only the text tells the two apart.
+        return any(words in str(error) for words in _UNUSABLE)
     return isinstance(error, _GONE)
 
 
