@@ -59,12 +59,13 @@ class Fact:
     """What is known of a node's value.
 
     `places` are the places of the input that it may be; `items` is known when it is a list that
-    the expression makes.
+    the expression makes; `inner` is the kind of the elements of a list of the input.
     """
 
     kind: Kind = Kind.DYN
     places: tuple[_PlaceNode, ...] = ()
     items: "Fact | None" = None
+    inner: Kind = Kind.DYN
 
     def mark(self, use: shape.Shape) -> None:
         """Note a use; of a made list, a use as a whole is one of its elements too."""
@@ -76,7 +77,7 @@ class Fact:
     def element(self) -> "Fact":
         inner = tuple(place.element() for place in self.places)
         if self.items is None:
-            return Fact(places=inner)
+            return Fact(self.inner, inner)
         return _either(self.items, Fact(places=inner)) if inner else self.items
 
 
@@ -130,12 +131,13 @@ class _Checker:
     def __init__(self, variables: Mapping[str, VarKind]) -> None:
         self._variables = variables
         self.roots: dict[str, Fact] = {}
-        for name, kind in variables.items():
-            many = kind is VarKind.MANY
+        for name, holds in variables.items():
+            many = holds is VarKind.MANY
             place = _PlaceNode(shape.LIST if many else shape.STRUCT)
             if many:
                 place.element().mark(shape.STRUCT)
-            self.roots[name] = Fact(Kind.LIST if many else Kind.MAP, (place,))
+            kind = Kind.LIST if many else Kind.MAP
+            self.roots[name] = Fact(kind, (place,), inner=Kind.MAP if many else Kind.DYN)
 
     def visit(self, node: syntax.Node, scope: _Scope) -> Fact:  # noqa: C901, PLR0911, PLR0912
         match node:
@@ -174,7 +176,7 @@ class _Checker:
                 return self._call(node, scope)
             case syntax.Macro():
                 return self._macro(node, scope)
-            case _:
+            case _:  # pragma: no cover
                 assert_never(node)
 
     # Names and fields
@@ -347,13 +349,7 @@ def _any_of(facts: list[Fact]) -> Fact:
 
 
 def _named(node: syntax.Node) -> str:
-    match node:
-        case syntax.Name():
-            return node.name
-        case syntax.Select():
-            return syntax.step(_named(node.operand), node.field)
-        case _:
-            return "this value"
+    return node.name if isinstance(node, syntax.Name) else "this value"
 
 
 def _a(kind: Kind) -> str:
@@ -399,7 +395,7 @@ def _arithmetic_kind(operator: str, left: Kind, right: Kind) -> Kind | None:  # 
     if operator == "-":
         if not {left, right} <= _NUMERIC:
             return None
-        return Kind.DYN if left is Kind.DYN else Kind.NUMBER
+        return Kind.NUMBER if Kind.NUMBER in (left, right) else Kind.DYN
     if Kind.DYN in (left, right):
         return right if left is Kind.DYN else left
     return left if left is right else None

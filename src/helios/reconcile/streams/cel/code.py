@@ -177,9 +177,7 @@ class Writer:
 
     def not_bool(self, code: Code) -> Code:
         """The value, surely not a bool."""
-        if code.kind is Kind.BOOL:
-            self.give_up_if("True")
-        if not code.boolish:
+        if not code.boolish and code.kind is not Kind.BOOL:
             return code
         code = self.atom(code)
         self.give_up_if(f"{code.text} is True or {code.text} is False")

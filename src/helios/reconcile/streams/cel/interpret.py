@@ -158,7 +158,7 @@ class _Interpreter:
             case "filter":
                 kept = (one for one in inner if self._truth(node.body, one))
                 return [one[node.variable].value for one in kept]
-            case "map":
+            case _:
                 return [self.run(node.body, one) for one in inner if self._kept(node, one)]
 
     def _kept(self, node: syntax.Macro, scope: _Scope) -> bool:
@@ -216,7 +216,8 @@ def _path(node: syntax.Node, scope: _Scope) -> str:
             source = _path(bound.source, {k: v for k, v in scope.items() if v is not bound})
             return f"{source}[{bound.index}]" if _is_plain(bound.source) else node.name
         case syntax.Select():
-            return syntax.step(_path(node.operand, scope), node.field)
+            owner = _path(node.operand, scope)
+            return f"'{node.field}' of {owner}" if " " in owner else syntax.step(owner, node.field)
         case syntax.Index(index=syntax.Literal(value=value)):
             return f"{_path(node.operand, scope)}[{value}]"
         case _:

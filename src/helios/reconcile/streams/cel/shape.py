@@ -33,7 +33,10 @@ class Use(enum.Enum):
 
 
 class Weak(enum.Enum):
-    """Why a shape is ANY though nothing forces it to be; yields to stronger uses."""
+    """Why a shape is ANY though nothing forces it to be; yields to stronger uses.
+
+    A weak shape is never numeric.
+    """
 
     PRESENCE = "presence"
     SIZED = "sized"
@@ -74,7 +77,7 @@ def merge(a: Shape, b: Shape) -> Shape:
     if weaker.weak is not None:
         clash = weaker.weak is Weak.VALUE and stronger.use in {Use.STRUCT, Use.LIST}
         clash = clash or (weaker.weak is Weak.SIZED and stronger.use is Use.STRUCT)
-        return Shape(numeric=numeric) if clash else _with_numeric(stronger, numeric=numeric)
+        return Shape(numeric=numeric) if clash else stronger
     if a.use is not b.use:
         return Shape(numeric=numeric)
     items = _merge_items(a.items, b.items)
@@ -91,9 +94,3 @@ def merge_all(a: Mapping[str, Shape], b: Mapping[str, Shape]) -> dict[str, Shape
 
 def _merge_items(a: Shape | None, b: Shape | None) -> Shape | None:
     return merge(a, b) if a is not None and b is not None else a or b
-
-
-def _with_numeric(shape: Shape, *, numeric: bool) -> Shape:
-    if shape.numeric == numeric:
-        return shape
-    return Shape(shape.use, shape.fields, shape.items, numeric, shape.weak)

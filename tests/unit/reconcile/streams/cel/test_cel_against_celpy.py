@@ -5,7 +5,8 @@ Compared is what both understand. Left out, because cel-python is wrong or older
 - comparing values of different kinds (the specification says unequal; it raises, and it takes
   `true == 1` for true), so both sides of a relation have the same kind here;
 - a number as an operand of `&&` (it gives the number back);
-- `map` with three arguments (it does not know it).
+- `map` with three arguments (it does not know it);
+- `contains` of a concatenated string (it finds no such method).
 
 Left out because Helios departs on purpose: int and double do not mix there, so an expression has
 either integers or binary fractions, which are exact in both; there is no overflow here.
@@ -16,7 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 import celpy
-from celpy import celtypes
+from celpy import adapter, celtypes, evaluation
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -90,7 +91,7 @@ class _Grammar:
 
         kind = self.one("number", "string")
         owner = self.one(*scope)
-        method = self.one("startsWith", "endsWith", "contains")
+        method = self.one("startsWith", "endsWith")
         return [
             lambda: f"{inner(kind)} {self.one('==', '!=', '<', '<=', '>', '>=')} {inner(kind)}",
             lambda: f"{inner('list')} {self.one('==', '!=')} {inner('list')}",
@@ -103,6 +104,7 @@ class _Grammar:
             lambda: self._macro(self.one("all", "exists", "exists_one"), depth, scope),
             lambda: self._ternary("bool", depth, scope),
             lambda: f"{inner('string')}.{method}({inner('string')})",
+            lambda: f"{self._leaf('string', scope)}.contains({inner('string')})",
             lambda: f"{inner('string')}.matches('^a.?b*$')",
         ]
 
@@ -124,7 +126,7 @@ class _Grammar:
     def _macro(self, macro: str, depth: int, scope: tuple[str, ...]) -> str:
         self._fresh += 1
         name = f"x{self._fresh}"
-        if macro != "filter" and self.one(True, False):
+        if macro != "filter" and self._draw(st.booleans()):
             body = self.expression("number" if macro == "map" else "bool", depth, (*scope, name))
             return f"{self.one(*scope)}.items.{macro}({name}, {body})"
         source = self.expression("list", depth, scope)
@@ -161,22 +163,24 @@ def _as_cel(value: Any) -> Any:
         return celtypes.ListType([_as_cel(v) for v in value])
     if isinstance(value, decimal.Decimal):
         return celtypes.DoubleType(value)
-    return celpy.json_to_cel(value)
+    return adapter.json_to_cel(value)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(case=cases())
 def test_the_reference_and_cel_python_agree(case: tuple[str, bool, dict[str, Any]]) -> None:
     text, _whole, event = case
     program = ENVIRONMENT.program(ENVIRONMENT.compile(text))
     try:
         expected = bool(program.evaluate({"event": _as_cel(event)}))
-    except celpy.CELEvalError:
+    except evaluation.CELEvalError:
         expected = None
     compiled = cel.compile(text, {"event": cel.VarKind.ONE})
-    objects = {name: event for name in compiled.variables}
+    objects = dict.fromkeys(compiled.variables, event)
     try:
-        actual = interpret.evaluate(cel.analyse(text, {"event": cel.VarKind.ONE}).node, objects, str)
+        actual = interpret.evaluate(
+            cel.analyse(text, {"event": cel.VarKind.ONE}).node, objects, str
+        )
     except values.EvalError:
         actual = None
     assert actual is expected
