@@ -40,12 +40,10 @@ reference: $(VENV)/.dev ## write docs/reference/ again from the code
 	$(BIN)/python scripts/reference.py
 
 bench: $(VENV)/.dev bench-env ## measure every figure, peers included (about an hour, a quiet machine)
-	$(BIN)/python benchmarks/stream/run.py $(ARGS)
-	$(BIN)/python benchmarks/log/run.py $(ARGS)
+	$(BIN)/python benchmarks/all.py $(ARGS)
 
 bench-quick: $(VENV)/.dev bench-env ## the same on small inputs: do the scripts work?
-	$(BIN)/python benchmarks/stream/run.py --quick $(ARGS)
-	$(BIN)/python benchmarks/log/run.py --quick $(ARGS)
+	$(BIN)/python benchmarks/all.py --quick $(ARGS)
 
 bench-env: $(BENCH_VENV)/.peers ## install the peers into an environment of their own
 
