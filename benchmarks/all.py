@@ -44,15 +44,15 @@ def run_one(*arguments: str) -> bool:
 def views(*, quick: bool) -> list[str]:
     """Views on both backends; the names of those that failed."""
     few = VIEWS_QUICK if quick else ()
-    failed = []
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         Path(folder).chmod(0o755)
         url = stack.enter_context(log_run.postgres(Path(folder)))
         backends = (("sqlite",), ("postgres", "--database-url", f"{url}/ours"))
-        for backend in backends:
-            if not run_one("views.py", "--backend", *backend, *few):
-                failed.append(f"views.py --backend {backend[0]}")
-    return failed
+        return [
+            f"views.py --backend {backend[0]}"
+            for backend in backends
+            if not run_one("views.py", "--backend", *backend, *few)
+        ]
 
 
 def main() -> None:

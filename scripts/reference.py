@@ -120,11 +120,11 @@ def operation(method: str, path: str, what: dict[str, Any]) -> Iterator[str]:
     bodies = what.get("requestBody", {}).get("content", {})
     if bodies:
         yield "Body: " + ", ".join(f"`{k}` ({type_of(v['schema'])})" for k, v in bodies.items())
-    rows = []
+    replies = []
     for status, reply in what["responses"].items():
         shown = [type_of(c["schema"]) for c in reply.get("content", {}).values() if "schema" in c]
-        rows.append((status, reply.get("description", ""), "; ".join(dict.fromkeys(shown))))
-    yield table(("status", "means", "body"), rows)
+        replies.append((status, reply.get("description", ""), "; ".join(dict.fromkeys(shown))))
+    yield table(("status", "means", "body"), replies)
 
 
 def attributes(text: str) -> dict[str, str]:

@@ -153,8 +153,10 @@ def show(slices: Slices, flushes: list[measure.Flush]) -> None:
 def ratio(slices: Slices, one: str, *others: str) -> float:
     """How many times faster, within each round, than the fastest of the others; the median."""
     rounds = zip(*(slices[name, max(CALLERS)] for name in (one, *others)), strict=True)
-    return statistics.median(
-        mine["rate"] / max(row["rate"] for row in theirs) for mine, *theirs in rounds
+    return float(
+        statistics.median(
+            mine["rate"] / max(row["rate"] for row in theirs) for mine, *theirs in rounds
+        )
     )
 
 

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -40,6 +40,7 @@ class Event(msgspec.Struct, gc=False):
 
 
 SLOTS = {"OrderPlaced": ORDER, "PaymentProcessed": PAYMENT, "InventoryReserved": STOCK}
+State = list[Any]
 Emit = Callable[[list[tuple[str, str]]], None]
 
 
@@ -54,7 +55,7 @@ def second_of(text: str) -> int:
     return int(datetime.fromisoformat(text + "+00:00").timestamp())
 
 
-def expire(state: dict[str, list], due: list[str], out: list[tuple[str, str]]) -> None:
+def expire(state: dict[str, State], due: list[str], out: list[tuple[str, str]]) -> None:
     """Close the windows of one second: what is incomplete now is partial."""
     for key in due:
         seen = state.pop(key)[0]
@@ -64,7 +65,7 @@ def expire(state: dict[str, list], due: list[str], out: list[tuple[str, str]]) -
 
 def match(source: BinaryIO, emit: Emit) -> int:
     """Read all events, emit each verdict once; return how many events there were."""
-    state: dict[str, list] = {}
+    state: dict[str, State] = {}
     buckets: dict[int, list[str]] = {}
     seconds: dict[str, int] = {}
     count = newest = closed = 0

@@ -51,7 +51,7 @@ def command(name: str, source: Path, answers: Path) -> list[str | Path]:
     peer = measure.PEERS_PYTHON
     contract = HERE / "order-match.yaml"
     helios = Path(sys.executable).with_name("helios")
-    return {
+    commands: dict[str, list[str | Path]] = {
         HAND: hand,
         HAND_DURABLE: [*hand, "--sqlite", answers.with_suffix(".db")],
         OURS: ours,
@@ -62,7 +62,8 @@ def command(name: str, source: Path, answers: Path) -> list[str | Path]:
         "Pathway": [peer, HERE / "peers/pathway_groupby.py", source, answers],
         "Faust": [peer, HERE / "peers/faust_channel.py", source, answers],
         "DuckDB (batch)": [peer, HERE / "peers/duckdb_sql.py", source, answers],
-    }[name]  # fmt: skip
+    }  # fmt: skip
+    return commands[name]
 
 
 CONTENDERS = (HAND, OURS, CLI, HAND_DURABLE, DURABLE, *STREAMING, "DuckDB (batch)")
@@ -90,7 +91,7 @@ def once(name: str, folder: Path) -> Result:
 
 
 def median(results: list[Result], field: str) -> float:
-    return statistics.median(getattr(result, field) for result in results)
+    return float(statistics.median(getattr(result, field) for result in results))
 
 
 def ratio(results: dict[str, list[Result]], one: str, other: str) -> float:

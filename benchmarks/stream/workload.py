@@ -29,7 +29,7 @@ def prepare(orders: int) -> Path:
     folder = CACHE / str(orders)
     if not (folder / "meta.json").is_file():
         generator = shared() / "bench/stream/gen.py"
-        command = [sys.executable, generator, "--orders", str(orders), "--out", folder]
+        command = [sys.executable, str(generator), "--orders", str(orders), "--out", str(folder)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return folder
 
