@@ -36,7 +36,7 @@ class Dictionary:
     def __init__(self, table: _Table) -> None:
         columns = ", ".join(table.columns)
         arrays = ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(table.types, 1))
-        same = " AND ".join(f"t.{name} = k.{name}" for name in table.columns)
+        same = " AND ".join(map(_same, table.columns, table.types))
         given = f"unnest({arrays}) AS k ({columns})"
         self._insert = (
             f"INSERT INTO {table.name} ({columns}) SELECT * FROM {given}"
@@ -84,6 +84,11 @@ class Dictionaries:
 
     def __init__(self) -> None:
         self.types, self.origins, self.families, self.actors = map(Dictionary, _TABLES)
+
+
+def _same(name: str, kind: str) -> str:
+    exact = f"t.{name} = k.{name}"
+    return f"md5(t.{name}) = md5(k.{name}) AND {exact}" if kind == "text" else exact
 
 
 def _to_column(value: str | int) -> str | int:

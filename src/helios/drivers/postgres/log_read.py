@@ -45,18 +45,22 @@ SELECT h.head, p.* FROM ({_HEAD}) AS h (head) LEFT JOIN LATERAL (
 ) AS p ON true ORDER BY p.position
 """
 
+# OFFSET 0 keeps the order of the joins: the family first, or all aggregates would be looked at.
 _OF_AGGREGATE = f"""
 SELECT h.head, p.* FROM ({_HEAD}) AS h (head) LEFT JOIN LATERAL (
-    SELECT q.* FROM families AS f
-    JOIN aggregates AS a ON a.family = f.id AND a.name = $8::bytea
-    CROSS JOIN LATERAL (
+    SELECT q.* FROM (
+        SELECT id FROM families
+        WHERE ($5::text IS NULL OR tenant = $5) AND ($7::text IS NULL OR aggregate_type = $7)
+        OFFSET 0
+    ) AS f CROSS JOIN LATERAL (
+        SELECT id, family, name FROM aggregates WHERE family = f.id AND name = $8::bytea OFFSET 0
+    ) AS a CROSS JOIN LATERAL (
         SELECT {_EVENT} FROM events AS e
         WHERE e.aggregate = a.id AND e.position > $1 AND $3::bigint IS NOT NULL AND {_MATCHES}
             AND e.sequence > coalesce(
                 (SELECT sequence FROM events WHERE position = $1 AND aggregate = a.id), 0)
         ORDER BY e.sequence LIMIT $2
     ) AS q
-    WHERE ($5 IS NULL OR f.tenant = $5) AND ($7 IS NULL OR f.aggregate_type = $7)
     ORDER BY q.position LIMIT $2
 ) AS p ON true ORDER BY p.position
 """
@@ -68,7 +72,8 @@ WHERE e.position = ANY($1::bigint[]) ORDER BY e.position
 
 _FIND = f"""
 SELECT 0, {_EVENT} FROM origins AS o JOIN events AS e ON e.origin = o.id AND e.id = $3
-JOIN aggregates AS a ON a.id = e.aggregate WHERE o.tenant = $1 AND o.source = $2
+JOIN aggregates AS a ON a.id = e.aggregate
+WHERE md5(o.tenant) = md5($1) AND md5(o.source) = md5($2) AND o.tenant = $1 AND o.source = $2
 """
 
 _BATCHES = """

@@ -2,7 +2,8 @@
 
 Rows are compact, because the log is most of what is stored: an event holds integers for its
 type, origin, actor and aggregate, whose names stand once in dictionaries. Columns go from wide to
-narrow, so that no padding is stored, and none is NULL, so that no row needs a bitmap.
+narrow, so that no padding is stored, and none is NULL, so that no row needs a bitmap. Dictionaries
+are found by MD5, not for secrecy: two long names together are more than an index entry can hold.
 
 Appends take turns by a lock on the one row of `turn`. The row is locked and never rewritten: an
 updated counter would leave a dead version for each commit, and a long transaction anywhere in the
@@ -21,17 +22,20 @@ INSERT INTO turn VALUES (true);
 
 CREATE TABLE types (
     id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    type text COLLATE "C" NOT NULL, version integer NOT NULL, UNIQUE (type, version));
+    type text COLLATE "C" NOT NULL, version integer NOT NULL);
 CREATE TABLE origins (
     id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    tenant text COLLATE "C" NOT NULL, source text COLLATE "C" NOT NULL, UNIQUE (tenant, source));
+    tenant text COLLATE "C" NOT NULL, source text COLLATE "C" NOT NULL);
 CREATE TABLE families (
     id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    tenant text COLLATE "C" NOT NULL, aggregate_type text COLLATE "C" NOT NULL,
-    UNIQUE (tenant, aggregate_type));
+    tenant text COLLATE "C" NOT NULL, aggregate_type text COLLATE "C" NOT NULL);
 CREATE TABLE actors (
     id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    actor text COLLATE "C" NOT NULL UNIQUE);
+    actor text COLLATE "C" NOT NULL);
+CREATE UNIQUE INDEX types_name ON types (md5(type), version);
+CREATE UNIQUE INDEX origins_name ON origins (md5(tenant), md5(source));
+CREATE UNIQUE INDEX families_name ON families (md5(tenant), md5(aggregate_type));
+CREATE UNIQUE INDEX actors_name ON actors (md5(actor));
 
 CREATE TABLE aggregates (
     id bigint PRIMARY KEY, family integer NOT NULL, name bytea NOT NULL, UNIQUE (family, name));
