@@ -59,7 +59,7 @@ def _cause(
     """Say what caused an error, down the chain, since the outer text does not repeat it."""
     error = message.get("error")
     if isinstance(error, BaseException):
-        causes = []
+        causes: list[str] = []
         inner = error.__cause__
         while inner is not None and len(causes) < 5:
             causes.append(f"{type(inner).__name__}: {inner}")

@@ -24,6 +24,7 @@ from itertools import accumulate, islice
 from typing import IO, Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from helios.kernel import errors
+from helios.reconcile.streams import lines
 
 T = TypeVar("T")
 
@@ -382,3 +383,37 @@ class PartitionSpill(Generic[T]):
 def _columns(held: list[tuple[int, int, T]]) -> Batch[T]:
     times, tags, items = zip(*held, strict=True)
     return Batch(list(times), list(tags), list(items))
+
+
+class Tape:
+    """Chunks written one after another, to be read again from the start.
+
+    Args:
+        open_file: opens an empty file; called at the first write.
+    """
+
+    def __init__(self, open_file: OpenFile) -> None:
+        self._store = _Store(open_file)
+        self._places: list[tuple[str, str | None, bool, tuple[int, int]]] = []
+
+    def write(self, chunk: lines.Chunk) -> None:
+        """Keep a chunk.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        batch = Batch([0] * len(chunk.lines), list(chunk.numbers), chunk.lines)
+        place = self._store.write(batch, LINES.dump)
+        self._places.append((chunk.source, chunk.leg, chunk.lax, place))
+
+    def read(self) -> Iterator[lines.Chunk]:
+        """The chunks, in the order in which they were written."""
+        for source, leg, lax, place in self._places:
+            batch = self._store.read(place, LINES.load)
+            yield lines.Chunk(
+                source=source, leg=leg, lax=lax, lines=batch.items, numbers=batch.tags
+            )
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._store.close()

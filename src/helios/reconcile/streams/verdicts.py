@@ -21,12 +21,12 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """The judgement of one key in one window.
 
     Attributes:
-        id: deterministic: contract, version, key, window and the place in the input that caused it.
         tenant: whose contract it is.
         contract: its name.
         contract_version: the declaration it was judged under, from 1.
         key: what the events have in common: an order id.
         window_start, window_end: event time, microseconds.
+        revision: 1, 2, 3 … : the number of this verdict among those of the key and window.
         status: matched, mismatched or partial.
         events: ids of the events of each leg, in order of event time; absent legs are left out.
         missing_events: required legs of which nothing came.
@@ -41,13 +41,13 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         reconciled_at: event time of the event that completed the key; None while partial.
     """
 
-    id: str
     tenant: str
     contract: str
     contract_version: int
     key: str
     window_start: clock.Timestamp
     window_end: clock.Timestamp
+    revision: int
     status: Status
     events: dict[str, list[str]]
     missing_events: list[str]
@@ -58,3 +58,24 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     created_at: clock.Timestamp
     superseded_by: str | None = None
     reconciled_at: clock.Timestamp | None = None
+
+    @property
+    def id(self) -> str:
+        """`order-fulfilment@1/ORD-7/1736935200000000/1`: the same however often it is computed."""
+        return verdict_id(
+            self.contract, self.contract_version, self.key, self.window_start, self.revision
+        )
+
+    @property
+    def supersedes(self) -> str | None:
+        """The id of the verdict that this one replaces."""
+        if self.revision == 1:
+            return None
+        return verdict_id(
+            self.contract, self.contract_version, self.key, self.window_start, self.revision - 1
+        )
+
+
+def verdict_id(contract: str, version: int, key: str, window_start: int, revision: int) -> str:
+    """The id of a verdict, from what it is the verdict of."""
+    return f"{contract}@{version}/{key}/{window_start}/{revision}"

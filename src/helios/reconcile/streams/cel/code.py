@@ -89,6 +89,8 @@ class Writer:
         self.lines: list[str] = []
         self.constants: dict[str, Any] = {}
         self._depth = 1
+        self._loops = 0
+        self.nested = False
         self._names = 0
 
     # Statements
@@ -119,15 +121,25 @@ class Writer:
         self.lines = written
 
     @contextlib.contextmanager
-    def loop(self, source: Code, name: str) -> Iterator[Code]:
-        """A `for` over a list; gives the element."""
+    def loop(self, source: Code, name: str, *, stages: int = 1) -> Iterator[Code]:
+        """A `for` over a list; gives the element. It stands for `stages` loops of the reference."""
         source = self.atom(source)
         if source.items is None:
             self.unless(f"_type({source.text}) is _list")
+        self.visit(f"{stages} * _len({source.text})")
         element = self._name(name)
         self.line(f"for {element} in {source.text}:")
+        self._loops += 1
         with self.block():
             yield replace(source.element(), text=element, atom=True)
+        self._loops -= 1
+
+    def visit(self, elements: str) -> None:
+        """Count, inside a loop, at least what the reference counts."""
+        if self._loops:
+            self.nested = True
+            self.line(f"_visited += {elements}")
+            self.give_up_if("_visited > _visited_max")
 
     def give_up_if(self, test: str) -> None:
         self.line(f"if {test}: raise _GiveUp")

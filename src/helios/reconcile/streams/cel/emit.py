@@ -47,6 +47,7 @@ _HELPERS: Final[dict[str, Any]] = {
     "_less": values.less,
     "_less_equal": values.less_equal,
     "_list": list,
+    "_len": len,
     "_mapping": values.mapping,
     "_plain": frozenset({bool, int, str, decimal.Decimal}),
     "_GiveUp": code.GiveUpError,
@@ -57,6 +58,7 @@ _HELPERS: Final[dict[str, Any]] = {
     "_str": str,
     "_type": type,
     "_UNSET": values.UNSET,
+    "_visited_max": values.NESTED_ELEMENTS_MAX,
     **{f"_f_{name}": function.call for name, function in functions.FUNCTIONS.items()},
 }
 _ORDER: Final = {"<": "_less", "<=": "_less_equal", ">": "_greater", ">=": "_greater_equal"}
@@ -96,7 +98,8 @@ def generate(
     result = out.present(emitter.emit(node, {n: replace(c, absent=True) for n, c in scope.items()}))
     out.line(f"return {result.text}")
     parameters = ", ".join(c.text for c in scope.values())
-    source = f"def rule({parameters}):\n" + "\n".join(out.lines) + "\n"
+    first = [f"{code.INDENT}_visited = 0"] if out.nested else []
+    source = "\n".join([f"def rule({parameters}):", *first, *out.lines, ""])
     made: dict[str, Any] = {**_HELPERS, **out.constants}
     try:
         exec(compile(source, "<rule>", "exec"), made)  # noqa: S102 - text from `out` alone
@@ -268,7 +271,8 @@ class _Emitter:
         if strings is not None:
             constant = self.out.constant(strings)
             return Code(f"({item.text} in {constant})", Kind.BOOL)
-        container = self._whole(node.container, scope)
+        container = self.out.atom(self._whole(node.container, scope))
+        self.out.visit(f"_len({container.text})")
         return Code(f"_contains({item.text}, {container.text})", Kind.BOOL)
 
     def _logic(self, node: syntax.Logic, scope: _Scope) -> Code:
@@ -407,10 +411,16 @@ class _Emitter:
             self.out.indented([f"{total} += 1"])
         return Code(f"({total} == 1)", Kind.BOOL)
 
-    def _loop(self, node: syntax.Node, scope: _Scope, each: Callable[[Code], None]) -> None:
+    def _loop(
+        self,
+        node: syntax.Node,
+        scope: _Scope,
+        each: Callable[[Code], None],
+        stages: int = 1,
+    ) -> None:
         """Write a loop over what a list expression gives, without making the list if possible."""
         if not (isinstance(node, syntax.Macro) and node.macro in {"map", "filter"}):
-            with self.out.loop(self.emit(node, scope), "each") as element:
+            with self.out.loop(self.emit(node, scope), "each", stages=stages) as element:
                 each(element)
             return
 
@@ -424,7 +434,7 @@ class _Emitter:
             with self.out.block():
                 each(self.emit(node.body, inner) if node.macro == "map" else element)
 
-        self._loop(node.source, scope, lambda element: through(self.out.atom(element)))
+        self._loop(node.source, scope, lambda element: through(self.out.atom(element)), stages + 1)
 
 
 def _strings(node: syntax.Node) -> tuple[str, ...] | frozenset[str] | None:

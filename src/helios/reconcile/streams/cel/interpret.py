@@ -59,6 +59,8 @@ def evaluate(node: syntax.Node, objects: Mapping[str, Any], attribute: Callable[
 class _Interpreter:
     def __init__(self, attribute: Callable[[str], str]) -> None:
         self._attribute = attribute
+        self._loops = 0
+        self._visited = 0
 
     def run(self, node: syntax.Node, scope: _Scope) -> Any:
         handler: Callable[[Any, Any, _Scope], Any] = self._HANDLERS[type(node)]
@@ -121,8 +123,10 @@ class _Interpreter:
         return _at(node, _RELATIONS[node.relation], left, self.run(node.right, scope))
 
     def _membership(self, node: syntax.Membership, scope: _Scope) -> Any:
-        item = self.run(node.item, scope)
-        return _at(node, values.contains, item, self.run(node.container, scope))
+        item, container = self.run(node.item, scope), self.run(node.container, scope)
+        if type(container) is list:
+            self._visit(len(container), node)
+        return _at(node, values.contains, item, container)
 
     def _truth(self, node: syntax.Node, scope: _Scope) -> bool:
         value = self.run(node, scope)
@@ -145,10 +149,25 @@ class _Interpreter:
 
     def _macro(self, node: syntax.Macro, scope: _Scope) -> Any:
         found = _at(node, values.elements, self.run(node.source, scope), node.macro)
-        inner = [
+        self._visit(len(found), node)
+        inner = (
             {**scope, node.variable: _Bound(element, node.source, index)}
             for index, element in enumerate(found)
-        ]
+        )
+        self._loops += 1
+        try:
+            return self._loop(node, inner)
+        finally:
+            self._loops -= 1
+
+    def _visit(self, elements: int, node: syntax.Node) -> None:
+        """Count what loops within loops visit."""
+        self._visited += elements if self._loops else 0
+        if self._visited > values.NESTED_ELEMENTS_MAX:
+            limit = f"{values.NESTED_ELEMENTS_MAX:,}"
+            raise EvalError(f"nested loops visit more than {limit} elements at {node.at}")
+
+    def _loop(self, node: syntax.Macro, inner: Iterable[_Scope]) -> Any:
         match node.macro:
             case "all" | "exists":
                 attempts = (lambda one=one: self._truth(node.body, one) for one in inner)

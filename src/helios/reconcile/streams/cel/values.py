@@ -28,6 +28,12 @@ DIGITS_MAX: Final = 200
 DIVISION_DIGITS: Final = 34
 """Digits of a quotient of decimals, rounded half to even."""
 
+NESTED_ELEMENTS_MAX: Final = 250_000
+"""Elements that loops within loops visit in one evaluation. Above: an error.
+
+A loop that is not in another is bounded by the size of the event already.
+"""
+
 _TRAPS = [
     decimal.InvalidOperation,
     decimal.DivisionByZero,
