@@ -9,7 +9,7 @@ import contextlib
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,9 @@ from helios.projections import ports as view_ports
 from helios.reconcile.streams import verdicts
 
 LOG_FILE = "log.sqlite"
+ADDRESS_FILE = "server.url"
+"""Where the server of a folder says its address, so that commands find it."""
+
 VIEWS_FILE = "views.sqlite"
 EXIT_STORAGE_FAILED = 3
 
@@ -119,6 +122,52 @@ async def opened(
         )
 
 
+@contextlib.asynccontextmanager
+async def reading(settings: config.Settings) -> AsyncIterator[log_ports.LogStorage]:
+    """Open the log alone, beside a server that may be running.
+
+    Raises:
+        NotFoundError: the data folder holds no log.
+        StorageError: it cannot be opened.
+    """
+    clock = clocks.SystemClock()
+    if settings.database_url is not None:
+        storage, _ = _postgres(settings.database_url, clock)
+    elif (settings.data_dir / LOG_FILE).exists():
+        path = str(settings.data_dir / LOG_FILE)
+        storage = sqlite_log.SqliteLogStorage(path, clock, prewarm_pages=0)
+    else:
+        raise errors.NotFoundError(f"{settings.data_dir} holds no log; give --data-dir")
+    await storage.open()
+    try:
+        yield storage
+    finally:
+        await storage.close()
+
+
+@contextlib.asynccontextmanager
+async def kept(parts: Parts) -> AsyncIterator[None]:
+    """Keep the views up to date for as long as the block runs, and caught up when it begins."""
+    await parts.views.start()
+    keeping = asyncio.ensure_future(parts.views.run())
+    try:
+        head = await parts.log.head()
+        for name in parts.views.names:
+            await parts.views.wait_for(name, head)
+        yield
+    finally:
+        keeping.cancel()
+        await asyncio.wait([keeping], timeout=_VIEWS_STOP_S)
+
+
+def served_at(data_dir: Path) -> str | None:
+    """The address of the server that serves this folder, or did before it was killed."""
+    try:
+        return (data_dir / ADDRESS_FILE).read_text(encoding="utf-8").strip() or None
+    except OSError:
+        return None
+
+
 def application(parts: Parts) -> web.Application:
     """The API over the parts."""
     gateway = gateways.Gateway(parts.log, clock=parts.clock, ids=parts.ids, meter=parts.metrics)
@@ -169,20 +218,48 @@ async def _run(
     http = server.make(app, drain_s=parts.settings.drain_s)
     keeping: asyncio.Future[None] = asyncio.ensure_future(parts.views.run())
     serving: asyncio.Future[None] = asyncio.ensure_future(server.serve(http, listener))
-    host, port = listener.getsockname()[:2]
-    announce(f"http://{f'[{host}]' if ':' in host else host}:{port}")
-    _log.info("started", host=host, port=port, log_id=parts.log.log_id)
-    ends: set[asyncio.Future[Any]] = {stopping, parts.failure, keeping, serving}
-    done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-    failed = next((found for task in done if (found := _fault(task)) is not None), None)
-    if failed is not None:
-        _log.error("failed", error=str(failed))
-    _log.info("draining", seconds=parts.settings.drain_s)
-    await server.stop(http, app)
-    await asyncio.wait([serving], timeout=parts.settings.drain_s + _DRAIN_SLACK_S)
+    url = _url(listener)
+    with _address_told(parts.settings, url):
+        announce(url)
+        _log.info("started", url=url, log_id=parts.log.log_id)
+        failed = await _ended(stopping, parts.failure, keeping, serving)
+        _log.info("draining", seconds_max=parts.settings.drain_s)
+        await server.stop(http, app)
+        await asyncio.wait([serving], timeout=parts.settings.drain_s + _DRAIN_SLACK_S)
     keeping.cancel()
     await asyncio.wait([keeping], timeout=_VIEWS_STOP_S)
     return failed
+
+
+async def _ended(*parts: "asyncio.Future[Any]") -> BaseException | None:
+    """Wait until a part ends; returns why, or None when it was asked to."""
+    done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+    failed = next((found for part in done if (found := _fault(part)) is not None), None)
+    if failed is not None:
+        _log.error("part_failed", error=failed)
+    return failed
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - to tell, not to bind
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+@contextlib.contextmanager
+def _address_told(settings: config.Settings, url: str) -> Iterator[None]:
+    """Leave the address in the data folder while we serve it."""
+    if settings.database_url is not None:
+        yield
+        return
+    file = settings.data_dir / ADDRESS_FILE
+    with contextlib.suppress(OSError):
+        file.write_text(url + "\n", encoding="utf-8")
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            file.unlink()
 
 
 def _fault(task: "asyncio.Future[Any]") -> BaseException | None:

@@ -11,6 +11,8 @@ FROZEN = {
     "InvalidInputError": ("invalid_input", False),
     "TooLargeError": ("too_large", False),
     "MethodError": ("method_not_allowed", False),
+    "UnreachableError": ("server_unreachable", True),
+    "UnexpectedAnswerError": ("unexpected_answer", False),
     "MediaTypeError": ("unsupported_media_type", False),
     "NotFoundError": ("not_found", False),
     "ConflictError": ("conflict", False),

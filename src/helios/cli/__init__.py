@@ -16,7 +16,18 @@ import click
 
 from helios.kernel import errors
 
-COMMANDS = {}
+COMMANDS = {
+    "append": "helios.cli.events:append",
+    "config": "helios.cli.config:config",
+    "contracts": "helios.cli.contracts:contracts",
+    "events": "helios.cli.events:events",
+    "health": "helios.cli.health:health",
+    "log": "helios.cli.log:log",
+    "reconcile": "helios.cli.reconcile:reconcile",
+    "serve": "helios.cli.serve:serve",
+    "verdicts": "helios.cli.verdicts:verdicts",
+    "views": "helios.cli.views:views",
+}
 """Verb -> `module:attribute` of its click command. A new verb is one more line."""
 
 EXIT_BAD_INPUT = 2

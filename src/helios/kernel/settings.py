@@ -54,9 +54,6 @@ class Settings:
     log_format: Literal["auto", "json", "console"] = "auto"
     """How log messages look. auto: console on a terminal, JSON elsewhere."""
 
-    start_contracts: tuple[str, ...] = ()
-    """Contract files to declare at the start, when they are not declared as they are."""
-
 
 class Resolved(msgspec.Struct, frozen=True, kw_only=True):
     """The settings, and where each came from: `default`, a file, a variable, a flag."""
@@ -150,8 +147,6 @@ def _convert(name: str, value: Any, origin: str) -> Any:
     wanted = hints[name]
     if isinstance(wanted, types.UnionType):
         (wanted,) = (kind for kind in typing.get_args(wanted) if kind is not types.NoneType)
-    if typing.get_origin(wanted) is tuple and isinstance(value, str):
-        value = [part for part in value.split(",") if part]
     try:
         if wanted is Path:
             return Path(msgspec.convert(str(value) if isinstance(value, Path) else value, str))

@@ -1,0 +1,123 @@
+"""`helios contracts`."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from helios.api.routes import contracts as routes
+from helios.cli import output as outputs
+from helios.cli import session
+from helios.kernel import errors
+
+_CLIENT = click.option("--client-id", help="Whose contract; `default` without it.")
+
+
+@click.group()
+def contracts() -> None:
+    """Declare what must hold."""
+
+
+@contracts.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(allow_dash=True))
+@click.option("--dry-run", is_flag=True, help="Check and declare nothing.")
+@session.options
+@outputs.option
+def apply(
+    where: session.Where, output: outputs.Format, files: Sequence[str], *, dry_run: bool
+) -> None:
+    r"""Declare contracts, or their next versions.
+
+    \b
+    Examples:
+      helios contracts apply order-fulfilment.yaml
+      helios contracts apply --dry-run *.yaml
+    """
+    documents = [(file, _text(file)) for file in files]
+
+    async def run() -> list[routes.Declared]:
+        async with session.opened(where) as helios:
+            found = []
+            for file, text in documents:
+                try:
+                    found.append(await helios.client.declare(text, dry_run=dry_run))
+                except errors.InvalidInputError as error:
+                    raise errors.InvalidInputError(error.message, source=file) from error
+            return found
+
+    done = asyncio.run(run())
+    rows = [{**outputs.plain(d), "result": _result(d)} for d in done]
+    outputs.show(done, output, rows=rows, columns=["name", "client_id", "version", "result"])
+
+
+@contracts.command(name="list")
+@click.option("--client-id", help="Of this client only.")
+@session.options
+@outputs.option
+def list_(where: session.Where, output: outputs.Format, client_id: str | None) -> None:
+    """Print the contracts that apply now."""
+
+    async def run() -> routes.ContractList:
+        async with session.opened(where) as helios:
+            return await helios.client.contracts(client_id)
+
+    found = asyncio.run(run())
+    rows = [outputs.plain(c) for c in found.contracts]
+    columns = ["name", "client_id", "version", "declared_at"]
+    outputs.show(
+        found.contracts,
+        output,
+        rows=rows,
+        columns=columns,
+        empty="no contracts: declare one with `helios contracts apply FILE`",
+    )
+
+
+@contracts.command()
+@click.argument("name")
+@_CLIENT
+@session.options
+@outputs.option
+def show(where: session.Where, output: outputs.Format, name: str, client_id: str | None) -> None:
+    """Print a contract as it was declared."""
+
+    async def run() -> routes.ContractView:
+        async with session.opened(where) as helios:
+            return await helios.client.contract(name, client_id)
+
+    found = asyncio.run(run())
+    if output == "table":
+        click.echo(found.yaml, nl=not found.yaml.endswith("\n"))
+        return
+    outputs.show(found, output, rows=[], columns=[])
+
+
+@contracts.command()
+@click.argument("name")
+@_CLIENT
+@session.options
+@outputs.option
+def delete(where: session.Where, output: outputs.Format, name: str, client_id: str | None) -> None:
+    """Withdraw a contract; its history and verdicts stay."""
+
+    async def run() -> routes.Withdrawn:
+        async with session.opened(where) as helios:
+            return await helios.client.withdraw(name, client_id)
+
+    done = asyncio.run(run())
+    row: dict[str, Any] = outputs.plain(done)
+    outputs.show(done, output, rows=[row], columns=list(row))
+
+
+def _text(file: str) -> str:
+    try:
+        return session.whole_input(file).decode()
+    except UnicodeDecodeError as error:
+        raise errors.InvalidInputError(f"not UTF-8: byte {error.start}", source=file) from error
+
+
+def _result(done: routes.Declared) -> str:
+    if done.dry_run:
+        return "valid"
+    return "unchanged" if done.unchanged else "declared"

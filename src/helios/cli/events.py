@@ -1,0 +1,186 @@
+"""`helios events` and `helios append`."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+import msgspec
+
+from helios.api import wire
+from helios.cli import output as outputs
+from helios.cli import session
+from helios.kernel import errors
+
+EXIT_SOME_REFUSED = 1
+_BATCH_LINES = 1_000
+_COLUMNS = ("position", "occurred_at", "source", "eventType", "event_id", "client_id", "payload")
+
+
+@click.group()
+def events() -> None:
+    """Read the log."""
+
+
+def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
+    for name, text in (
+        ("--client-id", "Of this client only."),
+        ("--type", "Event types, separated by commas."),
+        ("--source", "Sources, separated by commas."),
+        ("--aggregate-type", "Kind of what they are about."),
+        ("--aggregate-id", "What they are about."),
+    ):
+        command = click.option(name, help=text)(command)
+    return command
+
+
+@events.command(name="list")
+@_filters
+@click.option("--cursor", help="Read on after this place.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@session.options
+@outputs.option
+def list_(where: session.Where, output: outputs.Format, **query: Any) -> None:
+    r"""Print one page of events, oldest first.
+
+    \b
+    Examples:
+      helios events list --type OrderPlaced --limit 5
+      helios events list --source aws -o json
+    """
+
+    async def run() -> wire.EventList:
+        async with session.opened(where) as helios:
+            return await helios.client.events(**query)
+
+    page = asyncio.run(run())
+    rows = [_row(event) for event in page.events]
+    outputs.show(page, output, rows=rows, columns=_COLUMNS, empty="no events")
+    if output == "table" and not page.caught_up:
+        click.echo(f"more: --cursor {page.next_cursor}")
+
+
+@events.command()
+@_filters
+@click.option("--from-beginning", is_flag=True, help="Everything first, then what comes.")
+@click.option("--cursor", help="Resume after this place.")
+@session.options
+def tail(where: session.Where, *, from_beginning: bool, **query: Any) -> None:
+    """Print events as they come, one JSON object a line, until interrupted.
+
+    Where no server runs nothing can come: what is there is printed, and that is all.
+    """
+
+    async def run() -> None:
+        async with session.opened(where) as helios:
+            if helios.parts is None:
+                start = "beginning" if from_beginning else None
+                async for _, event in helios.client.stream(**{"from": start}, **query):
+                    click.echo(msgspec.json.encode(event))
+                return
+            await _print_all(helios, query)
+
+    asyncio.run(run())
+
+
+async def _print_all(helios: session.Session, query: Mapping[str, Any]) -> None:
+    cursor = query.get("cursor")
+    while True:
+        page = await helios.client.events(**{**query, "cursor": cursor, "limit": 1000})
+        for event in page.events:
+            click.echo(msgspec.json.encode(event))
+        cursor = page.next_cursor
+        if page.caught_up:
+            return
+
+
+@click.command()
+@click.argument("file", type=click.Path(allow_dash=True), required=False)
+@click.option("--source", help="Who emits it.")
+@click.option("--type", "event_type", help="Its type, such as OrderPlaced.")
+@click.option("--payload", help="A JSON object.")
+@click.option("--id", "event_id", help="Its id; the same id again is a duplicate.")
+@click.option("--client-id", help="Whose it is.")
+@click.option("--occurred-at", help="Event time, RFC 3339.")
+@click.option("--idempotency-key", help="Name of this request: the same again is done once.")
+@session.options
+@outputs.option
+def append(
+    where: session.Where,
+    output: outputs.Format,
+    file: str | None,
+    idempotency_key: str | None,
+    **fields: str | None,
+) -> int:
+    r"""Append one event given by options, or those of an NDJSON FILE (- is standard input).
+
+    Exit code 1 when some lines were refused.
+
+    \b
+    Examples:
+      helios append --source shop --type OrderPlaced --payload '{"orderId": "ORD-7"}'
+      helios append events.jsonl
+    """
+    if (file is None) == (fields["source"] is None and fields["event_type"] is None):
+        raise click.UsageError("Give a FILE, or --source, --type and --payload.")
+    if file is not None:
+        return asyncio.run(_append_file(where, output, file))
+
+    async def run() -> Any:
+        async with session.opened(where) as helios:
+            return await helios.client.append(_event(fields), idempotency_key=idempotency_key)
+
+    receipt = asyncio.run(run())
+    row = outputs.plain(receipt)
+    outputs.show(receipt, output, rows=[row], columns=list(row))
+    return 0
+
+
+async def _append_file(where: session.Where, output: outputs.Format, file: str) -> int:
+    lines = session.whole_input(file).splitlines(keepends=True)
+    counts = {"accepted": 0, "duplicates": 0, "conflicts": 0, "refused": 0, "position": 0}
+    async with session.opened(where) as helios:
+        for start in range(0, len(lines), _BATCH_LINES):
+            part = lines[start : start + _BATCH_LINES]
+            if not b"".join(part).strip():
+                continue
+            try:
+                done = await helios.client.append_lines(b"".join(part))
+            except errors.InvalidInputError as error:
+                click.echo(f"{file}:{start + 1}: {error}", err=True)
+                counts["refused"] += sum(1 for line in part if line.strip())
+                continue
+            counts["accepted"] += done.accepted
+            counts["duplicates"] += done.duplicates
+            counts["conflicts"] += done.conflicts
+            counts["refused"] += len(done.rejected)
+            counts["position"] = max(counts["position"], done.position)
+            for refused in done.rejected:
+                place = f": {refused.field}" if refused.field else ""
+                line = start + refused.index + 1
+                click.echo(f"{file}:{line}{place}: {refused.reason}", err=True)
+    outputs.show(counts, output, rows=[counts], columns=list(counts))
+    return EXIT_SOME_REFUSED if counts["refused"] else 0
+
+
+def _event(fields: Mapping[str, str | None]) -> dict[str, Any]:
+    try:
+        payload = json.loads(fields["payload"] or "{}")
+    except ValueError as error:
+        raise errors.InvalidInputError(f"not JSON: {error}", field="--payload") from error
+    found = {
+        "source": fields["source"],
+        "eventType": fields["event_type"],
+        "payload": payload,
+        "id": fields["event_id"],
+        "client_id": fields["client_id"],
+        "occurred_at": fields["occurred_at"],
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _row(event: wire.EventView) -> dict[str, Any]:
+    found: dict[str, Any] = outputs.plain(event)
+    found["payload"] = bytes(event.payload).decode()
+    return found

@@ -1,0 +1,51 @@
+"""`helios serve`."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from helios import app
+from helios.kernel import errors, logs, settings
+
+EXIT_NOT_STARTED = 2
+
+
+@click.command()
+@click.option("--host", help="Address to listen on.")
+@click.option("--port", type=int, help="TCP port; 0 takes a free one.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the log and views.")
+@click.option("--database-url", help="postgresql://… instead of the folder.")
+@click.option("--drain-s", type=float, help="Seconds that requests get to finish at the end.")
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
+@click.option("--log-format", type=click.Choice(["auto", "json", "console"]))
+@click.option(
+    "--config", envvar="HELIOS_CONFIG", type=click.Path(path_type=Path), help="Settings file."
+)
+def serve(config: Path | None, **flags: Any) -> int:
+    r"""Serve the API, keep the views, judge the contracts.
+
+    \b
+    Examples:
+      helios serve
+      helios serve --port 9000 --data-dir /var/lib/helios
+      HELIOS_DATABASE_URL=postgresql://helios@localhost/helios helios serve
+    """
+    found = resolve(config, flags)
+    logs.configure(found.settings.log_level, found.settings.log_format)
+    try:
+        return app.run(found.settings, announce=_announce)
+    except errors.HeliosError as error:
+        click.echo(f"helios: {' '.join(str(error).splitlines())}", err=True)
+        return EXIT_NOT_STARTED
+
+
+def resolve(file: Path | None, flags: Mapping[str, Any]) -> settings.Resolved:
+    """The settings of this process, with these flags."""
+    return settings.resolve(file=file, environment=dict(os.environ), flags=flags)
+
+
+def _announce(url: str) -> None:
+    click.echo(f"Helios serves at {url} (docs at {url}/docs). Ctrl-C stops it.")

@@ -1,0 +1,128 @@
+"""How a verb reaches Helios: over the network where a server runs, else into the data folder.
+
+A server leaves its address in the folder it serves, so verbs find it by the folder alone. Where
+none runs, the same application is put together in this process and spoken to directly: a verb has
+one way to ask, whoever answers.
+"""
+
+import contextlib
+import functools
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx
+import msgspec
+
+from helios import app, client
+from helios.kernel import errors, settings
+
+LOCAL_URL = "http://helios.local"
+"""Stands for this process in messages."""
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """A client, and the parts it reaches where they are in this process."""
+
+    client: client.Client
+    parts: app.Parts | None
+
+
+class Where(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the person said that Helios is."""
+
+    url: str | None
+    data_dir: Path | None
+    config: Path | None
+
+    def resolve(self, **flags: Any) -> settings.Resolved:
+        """The settings, with what was said here as flags."""
+        return settings.resolve(
+            file=self.config,
+            environment=dict(os.environ),
+            flags={"data_dir": self.data_dir, **flags},
+        )
+
+
+def options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of every verb that reaches Helios; passed on as `where`."""
+
+    # `wraps` also takes over the parameters that decorators below us left on the function.
+    @functools.wraps(command)
+    def wrapped(*args: Any, **given: Any) -> Any:
+        where = Where(
+            url=given.pop("url"), data_dir=given.pop("data_dir"), config=given.pop("config")
+        )
+        return command(*args, where=where, **given)
+
+    for option in (
+        click.option("--url", envvar="HELIOS_URL", help="Address of a running server."),
+        click.option(
+            "--data-dir", type=click.Path(path_type=Path), help="Folder of the log and views."
+        ),
+        click.option(
+            "--config",
+            envvar="HELIOS_CONFIG",
+            type=click.Path(path_type=Path),
+            help="Settings file; helios.toml in this folder without it.",
+        ),
+    ):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+@contextlib.asynccontextmanager
+async def opened(where: Where) -> AsyncIterator[Session]:
+    """Reach Helios.
+
+    Raises:
+        UnreachableError: no server answers, and there is no data folder to read.
+        StorageError: the data folder cannot be opened.
+    """
+    found = where.resolve().settings
+    url = where.url or await _served_at(found)
+    if url is not None:
+        async with client.Client(url) as remote:
+            yield Session(client=remote, parts=None)
+        return
+    if found.database_url is None and not (found.data_dir / app.LOG_FILE).exists():
+        raise client.UnreachableError(
+            f"no server runs here and {found.data_dir} holds no log: start one with "
+            "`helios serve`, or give --url or --data-dir"
+        )
+    async with app.opened(found) as parts, app.kept(parts):
+        transport = httpx.ASGITransport(app.application(parts))
+        async with client.Client(LOCAL_URL, transport=transport) as local:
+            yield Session(client=local, parts=parts)
+
+
+async def _served_at(found: settings.Settings) -> str | None:
+    """The address of the server of these settings, if one answers."""
+    if found.database_url is None:
+        url = app.served_at(found.data_dir)
+    else:
+        url = f"http://{found.host}:{found.port}"
+    if url is None:
+        return None
+    async with client.Client(url, timeout_s=5.0) as probe:
+        try:
+            await probe.ready()
+        except (client.UnreachableError, client.UnexpectedAnswerError):
+            return None
+    return url
+
+
+def whole_input(path: str) -> bytes:
+    """The bytes of a file, or of standard input for `-`.
+
+    Raises:
+        InvalidInputError: it cannot be read.
+    """
+    try:
+        with click.open_file(path, "rb") as file:
+            data: bytes = file.read()
+    except OSError as error:
+        raise errors.InvalidInputError(f"cannot be read: {error.strerror}", source=path) from error
+    return data

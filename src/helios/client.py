@@ -1,0 +1,316 @@
+"""A typed client of the HTTP API; the command line uses it too.
+
+    async with client.Client("http://127.0.0.1:8420") as helios:
+        receipt = await helios.append({"source": "shop", "eventType": "OrderPlaced", "payload": {}})
+        verdicts = await helios.key("order-fulfilment", "ORD-7", after=receipt.position)
+
+Problems come back as the errors of `helios.kernel.errors` that the server raised.
+"""
+
+import types
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Self, TypeVar
+
+import httpx
+import msgspec
+
+from helios.api import wire
+from helios.api.routes import contracts as contract_routes
+from helios.api.routes import system
+from helios.api.routes import verdicts as verdict_routes
+from helios.api.routes import views as view_routes
+from helios.ingest import gateway
+from helios.kernel import errors
+
+T = TypeVar("T")
+
+TIMEOUT_S = 40.0
+"""Longest wait for an answer: a little more than the longest wait of the server."""
+
+Params = Mapping[str, str | int | None]
+
+
+class UnreachableError(errors.HeliosError):
+    """No server answers at the address."""
+
+    code = "server_unreachable"
+    retryable = True
+
+
+class UnexpectedAnswerError(errors.HeliosError):
+    """Whoever answers at the address is not Helios, or not this version of it."""
+
+    code = "unexpected_answer"
+
+
+class Client:
+    """Talks to one server.
+
+    Args:
+        url: where it is, such as `http://127.0.0.1:8420`.
+        transport: another way to it than the network: for tests, and for reading a data folder.
+        timeout_s: longest wait for an answer.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._http = httpx.AsyncClient(
+            base_url=self.url, transport=transport, timeout=timeout_s, trust_env=False
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: types.TracebackType | None,
+    ) -> None:
+        await self._http.aclose()
+
+    async def append(
+        self, event: Mapping[str, Any], *, idempotency_key: str | None = None
+    ) -> gateway.Receipt:
+        """Append one event, in the form of `POST /api/v1/events/ingest`."""
+        return await self._send(
+            gateway.Receipt,
+            "POST",
+            "/api/v1/events/ingest",
+            json=event,
+            headers=_headers(idempotency_key),
+        )
+
+    async def append_lines(
+        self, lines: bytes, *, idempotency_key: str | None = None
+    ) -> gateway.BatchReceipt:
+        """Append events given as NDJSON; says of each line that was refused why."""
+        headers = {**_headers(idempotency_key), "content-type": "application/x-ndjson"}
+        return await self._send(
+            gateway.BatchReceipt,
+            "POST",
+            "/api/v1/events/ingest/batch",
+            content=lines,
+            headers=headers,
+        )
+
+    async def events(self, **query: str | int | None) -> wire.EventList:
+        """One page of events; parameters as of `GET /api/v1/events`."""
+        return await self._get(wire.EventList, "/api/v1/events", query)
+
+    async def stream(self, **query: str | int | None) -> AsyncIterator[tuple[str, wire.EventView]]:
+        """Events as they come, each with the id to resume after it."""
+        place = ""
+        try:
+            async with self._http.stream(
+                "GET", "/api/v1/events/stream", params=_given(query), timeout=None
+            ) as answer:
+                if answer.is_error:
+                    await answer.aread()
+                    _raise(answer)
+                async for line in answer.aiter_lines():
+                    if line.startswith("id: "):
+                        place = line[4:]
+                    elif line.startswith("data: "):
+                        yield place, msgspec.json.decode(line[6:], type=wire.EventView)
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+
+    async def status(self) -> system.Status:
+        """Numbers at a glance."""
+        return await self._get(system.Status, "/api/v1/status")
+
+    async def ready(self) -> system.Readiness:
+        """Whether requests are served as they should be, thing by thing."""
+        answer = await self._request("GET", "/ready")
+        if answer.status_code not in (200, 503):
+            _raise(answer)
+        return _decode(answer, system.Readiness)
+
+    async def declare(
+        self,
+        document: str,
+        *,
+        dry_run: bool = False,
+        if_match: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> contract_routes.Declared:
+        """Declare a contract (YAML), or only check it."""
+        headers = {**_headers(idempotency_key), "content-type": "application/yaml"}
+        if if_match is not None:
+            headers["if-match"] = if_match
+        return await self._send(
+            contract_routes.Declared,
+            "POST",
+            "/api/v1/contracts",
+            content=document.encode(),
+            params={"dry_run": "true"} if dry_run else {},
+            headers=headers,
+        )
+
+    async def contracts(self, client_id: str | None = None) -> contract_routes.ContractList:
+        """The contracts that apply now."""
+        return await self._get(
+            contract_routes.ContractList, "/api/v1/contracts", {"client_id": client_id}
+        )
+
+    async def contract(
+        self, name: str, client_id: str | None = None
+    ) -> contract_routes.ContractView:
+        """The version of a contract that applies now."""
+        path = f"/api/v1/contracts/{_segment(name)}"
+        return await self._get(contract_routes.ContractView, path, {"client_id": client_id})
+
+    async def withdraw(self, name: str, client_id: str | None = None) -> contract_routes.Withdrawn:
+        """Withdraw a contract; its history stays."""
+        return await self._send(
+            contract_routes.Withdrawn,
+            "DELETE",
+            f"/api/v1/contracts/{_segment(name)}",
+            params=_given({"client_id": client_id}),
+        )
+
+    async def verdicts(
+        self, contract: str | None = None, **query: str | int | None
+    ) -> verdict_routes.VerdictList:
+        """Current verdicts of a contract, or of all the keys that do not match."""
+        if contract is None:
+            path = "/api/v1/reconciliation/mismatches"
+        else:
+            path = f"/api/v1/contracts/{_segment(contract)}/verdicts"
+        return await self._get(verdict_routes.VerdictList, path, query)
+
+    async def key(
+        self,
+        contract: str,
+        key: str,
+        *,
+        client_id: str | None = None,
+        history: bool = False,
+        after: int | None = None,
+    ) -> verdict_routes.KeyVerdicts:
+        """How one key stands; `after` waits until that position is visible."""
+        return await self._send(
+            verdict_routes.KeyVerdicts,
+            "GET",
+            f"/api/v1/contracts/{_segment(contract)}/verdicts/{_segment(key)}",
+            params=_given({"client_id": client_id, "history": "true" if history else None}),
+            headers={} if after is None else {"helios-after": str(after)},
+        )
+
+    async def order(self, order_id: str, client_id: str | None = None) -> verdict_routes.OrderView:
+        """How one order stands, whichever contract knows it."""
+        path = f"/api/v1/reconciliation/{_segment(order_id)}"
+        return await self._get(verdict_routes.OrderView, path, {"client_id": client_id})
+
+    async def views(self) -> view_routes.ViewList:
+        """How the views are doing."""
+        return await self._get(view_routes.ViewList, "/api/v1/views")
+
+    async def on_view(self, name: str, operation: str) -> AsyncIterator[view_routes.Progress]:
+        """`rebuild` or `verify` a view: its steps, the last with the result.
+
+        Raises:
+            HeliosError: the operation failed; says why.
+        """
+        path = f"/api/v1/views/{_segment(name)}/{operation}"
+        try:
+            async with self._http.stream("POST", path, timeout=None) as answer:
+                if answer.is_error:
+                    await answer.aread()
+                    _raise(answer)
+                async for line in answer.aiter_lines():
+                    step = msgspec.json.decode(line, type=view_routes.Progress)
+                    if step.problem is not None:
+                        raise _error(bytes(step.problem))
+                    yield step
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+
+    async def _get(self, kind: type[T], path: str, query: Params | None = None) -> T:
+        return await self._send(kind, "GET", path, params=_given(query or {}))
+
+    async def _send(self, kind: type[T], method: str, path: str, **request: Any) -> T:
+        answer = await self._request(method, path, **request)
+        if answer.is_error:
+            _raise(answer)
+        return _decode(answer, kind)
+
+    async def _request(self, method: str, path: str, **request: Any) -> httpx.Response:
+        try:
+            return await self._http.request(method, path, **request)
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: httpx.HTTPError) -> UnreachableError:
+        reason = str(error) or type(error).__name__
+        return UnreachableError(
+            f"no server answers at {self.url} ({reason}): start one with `helios serve`, or give "
+            "another address with --url"
+        )
+
+
+_BY_CODE: dict[str, type[errors.HeliosError]] = {
+    kind.code: kind
+    for kind in (
+        errors.InvalidInputError,
+        errors.TooLargeError,
+        errors.NotFoundError,
+        errors.ConflictError,
+        errors.CursorError,
+        errors.IdempotencyError,
+        errors.DeadlineError,
+        errors.OverloadError,
+        errors.StorageError,
+        errors.StorageFailedError,
+        errors.CorruptionError,
+    )
+}
+
+
+def _decode(answer: httpx.Response, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(answer.content, type=kind)
+    except msgspec.DecodeError as error:
+        raise UnexpectedAnswerError(
+            f"{answer.request.url} does not answer as this version of Helios does: {error}"
+        ) from error
+
+
+def _raise(answer: httpx.Response) -> None:
+    raise _error(answer.content, f"{answer.request.url} answers {answer.status_code}")
+
+
+def _error(body: bytes, place: str = "the server") -> errors.HeliosError:
+    try:
+        problem = msgspec.json.decode(body, type=dict[str, Any])
+        code, detail = problem["code"], problem["detail"]
+    except (msgspec.DecodeError, KeyError):
+        return UnexpectedAnswerError(f"{place}, and not as Helios does; is it another server?")
+    return _BY_CODE.get(code, errors.HeliosError)(detail)
+
+
+def _given(query: Params) -> dict[str, str]:
+    return {name: str(value) for name, value in query.items() if value is not None}
+
+
+def _headers(idempotency_key: str | None) -> dict[str, str]:
+    return {} if idempotency_key is None else {"idempotency-key": idempotency_key}
+
+
+def _segment(text: str) -> str:
+    """A path segment in which everything is encoded: a key may hold slashes or dots."""
+    unreserved = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_~")
+    return "".join(
+        char if char in unreserved else "".join(f"%{byte:02X}" for byte in char.encode())
+        for char in text
+    )
+
+
+__all__: Sequence[str] = ("Client", "UnexpectedAnswerError", "UnreachableError")
