@@ -7,6 +7,7 @@ Aliases are refused: they serve nobody here and let a short text grow without bo
 
 import difflib
 from collections.abc import Collection, Iterator
+from typing import Any
 
 import yaml
 
@@ -167,12 +168,12 @@ def parse(text: str, *, source: str | None = None) -> Node:
                 )
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
+        at: Any = error.problem_mark or error.context_mark
         raise errors.InvalidInputError(
             f"not valid YAML: {error.problem or error.context}",
             source=source,
-            line=mark.line + 1 if mark else None,
-            column=mark.column + 1 if mark else None,
+            line=at.line + 1 if at else None,
+            column=at.column + 1 if at else None,
         ) from None
     except yaml.YAMLError as error:
         raise errors.InvalidInputError(f"not valid YAML: {error}", source=source) from None

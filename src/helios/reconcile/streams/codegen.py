@@ -42,7 +42,9 @@ class _Text:
         self.lines.append("    " * (self.depth + deeper) + text)
 
 
-def generate(compiled: program.Program, flavour: Flavour, *, flat: bool) -> str:
+def generate(  # noqa: C901 - a template, read from top to bottom
+    compiled: program.Program, flavour: Flavour, *, flat: bool
+) -> str:
     """The source of `make(engine, …)`, which returns `process(events)`.
 
     Args:
@@ -325,7 +327,7 @@ def _complete(out: _Text, compiled: program.Program) -> None:
 
 
 def build(
-    source: str, name: str, engine: Any, epoch: Any, bits: bytearray | None, mask: int
+    source: str, name: str, engine: Any, *, epoch: Any, bits: bytearray | None, mask: int
 ) -> Callable[[Sequence[Any]], None]:
     """Compile generated source and bind it to an engine."""
     namespace: dict[str, Any] = {"MICROSECOND": timedelta(microseconds=1)}

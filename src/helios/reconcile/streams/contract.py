@@ -264,13 +264,11 @@ def _legs(node: yamldoc.Node, key_node: yamldoc.Node | None) -> tuple[Leg, ...]:
         raise node.error(f"expected 1 to {LEGS_MAX} legs, found {len(legs)}")
     seen: dict[tuple[str | None, str], str] = {}
     for leg in legs:
-        for other_source, other_type in seen:
+        for (other_source, other_type), other in seen.items():
             if leg.type == other_type and (
                 None in (leg.source, other_source) or leg.source == other_source
             ):
-                raise node.error(
-                    f"legs {seen[other_source, other_type]!r} and {leg.name!r} want the same events"
-                )
+                raise node.error(f"legs {other!r} and {leg.name!r} want the same events")
         seen[leg.source, leg.type] = leg.name
     if not any(leg.required for leg in legs):
         raise node.error("at least one leg must be required (cardinality one or many)")

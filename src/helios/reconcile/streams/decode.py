@@ -128,7 +128,7 @@ class LineDecoder:
         check_numbers(record)
         time = self._time(record)
         try:
-            event = self._decode_loose(line)
+            event: Any = self._decode_loose(line)
         except msgspec.ValidationError as error:
             raise _invalid("wrong_type", str(error)) from None
         set_key(event if self.flat else event.h_payload, bound)
@@ -213,9 +213,9 @@ def _find_header(mapping: contracts.FieldMap, first: bytes) -> Header:
 
 
 def _is_plain(chunk: list[bytes]) -> bool:
-    """Whether the lines are valid UTF-8, also where the decoder does not look, and of no odd length.
+    """Whether the lines are valid UTF-8, also where the decoder does not look, and none stands out.
 
-    A number long enough to be damage makes its line stand out; such lines are looked at one by one.
+    A number long enough to be damage makes its line longer than most: those are looked at.
     """
     joined = b"".join(chunk)
     usual = len(joined) // max(len(chunk), 1) + limits.NUMBER_DIGITS_MAX
@@ -273,7 +273,7 @@ def check_numbers(value: Any, path: str = "$") -> None:
 def is_long(value: Any) -> bool:
     """Whether a number has more digits than `NUMBER_DIGITS_MAX`, in front or behind."""
     if type(value) is int:
-        return abs(value) >= 10**limits.NUMBER_DIGITS_MAX
+        return bool(abs(value) >= 10**limits.NUMBER_DIGITS_MAX)
     if isinstance(value, Decimal):
         if not value.is_finite():
             return True
@@ -294,12 +294,13 @@ def parse_time(value: Any, *, zone: tzinfo | None = None, pattern: str | None = 
         if pattern is not None:
             moment = datetime.strptime(str(value), pattern)  # noqa: DTZ007 - the zone comes below
         elif isinstance(value, int | Decimal) and not isinstance(value, bool):
-            seconds = float(value) / 1000 if abs(value) >= _MS_FROM else float(value)
+            seconds = float(value)
+            seconds = seconds / 1000 if abs(seconds) >= _MS_FROM else seconds
             moment = datetime.fromtimestamp(seconds, UTC)
         elif isinstance(value, str):
             moment = _parse_text(value.strip())
         else:
-            raise ValueError(value)
+            moment = _parse_text(f"not a time: {value}")
     except (ValueError, OverflowError, OSError):
         shown = str(value)[:40]
         raise _invalid("bad_time", f"{shown!r} is not a time; expected RFC 3339") from None

@@ -141,7 +141,12 @@ class Engine:
         loop = self._loops.get(flat)
         if loop is None:
             loop = self._loops[flat] = codegen.build(
-                self.source(flat=flat), self.contract.name, self, _EPOCH, self.bits, FILTER_BITS - 1
+                self.source(flat=flat),
+                self.contract.name,
+                self,
+                epoch=_EPOCH,
+                bits=self.bits,
+                mask=FILTER_BITS - 1,
             )
         before = decimal.getcontext()
         decimal.setcontext(values.CONTEXT)

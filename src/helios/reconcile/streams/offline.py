@@ -85,7 +85,9 @@ def run(
         again: reads the same input once more; None: what is needed for that is kept in a
             scratch file.
     """
-    job = _Run(contract, order, on_verdict, on_reject, open_scratch, again)
+    job = _Run(contract, order, on_verdict, on_reject)
+    job.open_scratch = open_scratch
+    job.again = again
     return job.run(parts)
 
 
@@ -96,16 +98,14 @@ class _Run:
         order: Order,
         on_verdict: Callable[[list[verdict_types.Verdict]], None] | None,
         on_reject: Callable[[lines.Reject], None],
-        open_scratch: Callable[[], IO[bytes]],
-        again: Callable[[], Parts] | None,
     ) -> None:
         self._contract = contract
         self._program = program.Program(contract)
         self._order = order
         self._on_verdict = on_verdict
         self._on_reject = on_reject
-        self._open_scratch = open_scratch
-        self._again = again
+        self.open_scratch: Callable[[], IO[bytes]]
+        self.again: Callable[[], Parts] | None = None
         self._decoders: dict[tuple[str, str | None], int] = {}
         self._made: list[decode.LineDecoder] = []
         self._out: list[verdict_types.Verdict] = []
@@ -117,8 +117,8 @@ class _Run:
         flavour = codegen.Flavour(ordered=ordered, screened=True)
         wanted = self._out.append if self._on_verdict is not None else None
         first = engine.Engine(self._program, flavour, on_verdict=wanted)
-        if self._again is None:
-            self._tape = spill.Tape(self._open_scratch)
+        if self.again is None:
+            self._tape = spill.Tape(self.open_scratch)
         for flat, events in self._events(self._taped(parts), fresh=True):
             first.process(events, flat=flat)
             self._hand_out()
@@ -179,8 +179,8 @@ class _Run:
             yield part
 
     def _reread(self) -> Parts:
-        if self._again is not None:
-            return self._again()
+        if self.again is not None:
+            return self.again()
         assert self._tape is not None
         return self._tape.read()
 
@@ -228,31 +228,32 @@ class _Run:
 
     def _sorted(self, parts: Parts, *, fresh: bool) -> "_Sorted":
         sorter: spill.SpillSort[bytes] = spill.SpillSort(
-            self._open_scratch, memory_bytes=SORT_MEMORY_BYTES, codec=spill.LINES
+            self.open_scratch, memory_bytes=SORT_MEMORY_BYTES, codec=spill.LINES
         )
         for index, chunk, events in self._decoded(parts, fresh=fresh):
             if not events:
                 continue
-            whole = len(events) == len(chunk.lines)
-            kept = chunk.lines if whole else self._kept(index, chunk)
-            numbers = chunk.numbers if whole else [n for n, _ in kept]
-            raw = kept if whole else [line for _, line in kept]
+            numbers, raw = list(chunk.numbers), list(chunk.lines)
+            if len(events) < len(raw):
+                numbers, raw = self._kept(index, chunk)
             sorter.add(
                 [engine.datetime_us(event.h_time) for event in events],
                 [index << _LINE_BITS | number for number in numbers],
-                list(raw),
+                raw,
                 nbytes=sum(map(len, raw)),
             )
         return _Sorted(sorter)
 
-    def _kept(self, index: int, chunk: lines.Chunk) -> list[tuple[int, bytes]]:
-        """The lines of a chunk that give an event, with their numbers."""
-        kept = []
+    def _kept(self, index: int, chunk: lines.Chunk) -> tuple[list[int], list[bytes]]:
+        """The lines of a chunk that give an event, and their numbers."""
+        numbers: list[int] = []
+        kept: list[bytes] = []
         for number, line in zip(chunk.numbers, chunk.lines, strict=True):
             one = msgspec.structs.replace(chunk, lines=[line], numbers=[number])
             if self._made[index].decode(one).events:
-                kept.append((number, line))
-        return kept
+                numbers.append(number)
+                kept.append(line)
+        return numbers, kept
 
     def _in_order(self, batch: spill.Batch[bytes]) -> Iterator[tuple[bool, list[Any]]]:
         """Decode a sorted batch; neighbours from one file together."""
