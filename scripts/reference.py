@@ -217,7 +217,8 @@ def error_kinds() -> list[type[errors.HeliosError]]:
         found.append(kind)
         waiting += kind.__subclasses__()
     product = (kind for kind in found if not kind.__module__.startswith("helios.testing"))
-    return sorted(product, key=lambda kind: (kind.code, kind.__name__))
+    # The kernel's own first: others with its code say the same of one place.
+    return sorted(product, key=lambda k: (k.code, k.__module__ != errors.__name__, k.__name__))
 
 
 def errors_page() -> str:
@@ -225,6 +226,8 @@ def errors_page() -> str:
     rows: dict[str, tuple[str, ...]] = {}
     for kind in error_kinds():
         meaning = from_docstring(kind.__doc__ or "").split("\n\n")[0]
+        if kind is errors.HeliosError:
+            meaning = "Something that Helios did not foresee; its log has the details."
         again = "yes" if kind.retryable else "no"
         rows.setdefault(
             kind.code, (code(kind.code), str(status.get(kind.code, "")), again, meaning)

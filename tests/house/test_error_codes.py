@@ -4,41 +4,58 @@ import importlib
 import pkgutil
 
 import helios
+from helios.api import problems
 from helios.kernel import errors
 
 FROZEN = {
-    "HeliosError": ("internal", False),
-    "InvalidInputError": ("invalid_input", False),
-    "TooLargeError": ("too_large", False),
-    "MethodError": ("method_not_allowed", False),
-    "UnreachableError": ("server_unreachable", True),
-    "UnexpectedAnswerError": ("unexpected_answer", False),
-    "MediaTypeError": ("unsupported_media_type", False),
-    "NotFoundError": ("not_found", False),
-    "ConflictError": ("conflict", False),
-    "CursorError": ("bad_cursor", False),
-    "IdempotencyError": ("idempotency_key_reused", False),
-    "DeadlineError": ("deadline_exceeded", True),
-    "OverloadError": ("overloaded", True),
-    "StorageError": ("storage_unavailable", True),
-    "StorageFailedError": ("storage_failed", False),
-    "CorruptionError": ("corrupt", False),
-    "ApplyError": ("view_apply_failed", False),
+    "bad_cursor": 400,
+    "conflict": 409,
+    "corrupt": 500,
+    "deadline_exceeded": 504,
+    "idempotency_key_reused": 422,
+    "internal": 500,
+    "invalid_input": 400,
+    "method_not_allowed": 405,
+    "not_found": 404,
+    "overloaded": 503,
+    "rule_error": None,
+    "server_unreachable": None,
+    "storage_failed": 503,
+    "storage_unavailable": 503,
+    "too_large": 413,
+    "unexpected_answer": None,
+    "unsupported_media_type": 415,
+    "view_apply_failed": None,
 }
+"""Code -> HTTP status; None where it never leaves by HTTP."""
+
+WORTH_ANOTHER_TRY = {"deadline_exceeded", "overloaded", "server_unreachable", "storage_unavailable"}
 
 
 def _family(root: type[errors.HeliosError]) -> set[type[errors.HeliosError]]:
     return {root}.union(*(_family(child) for child in root.__subclasses__()))
 
 
-def test_the_codes_of_errors_never_change() -> None:
+def _kinds() -> set[type[errors.HeliosError]]:
+    """Every error of the product; its modules are imported to find them."""
     for module in pkgutil.walk_packages(helios.__path__, "helios."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    found = {
-        kind.__name__: (kind.code, kind.retryable)
+    return {
+        kind
         for kind in _family(errors.HeliosError)
         if kind.__module__.startswith("helios.")
         and not kind.__module__.startswith("helios.testing")
     }
-    assert found == FROZEN
+
+
+def test_the_codes_of_errors_never_change() -> None:
+    assert {kind.code for kind in _kinds()} == FROZEN.keys()
+
+
+def test_whether_an_error_is_worth_another_try_never_changes() -> None:
+    assert {kind.code for kind in _kinds() if kind.retryable} == WORTH_ANOTHER_TRY
+
+
+def test_the_http_status_of_a_code_never_changes() -> None:
+    assert problems.codes() == {code: status for code, status in FROZEN.items() if status}
