@@ -1,4 +1,4 @@
-"""Durable appends to the log on SQLite, beside the flush rate of the same disk.
+"""Durable appends to the log, beside the flush rate of the same disk.
 
 Rounds alternate between the two, because the rate of a shared disk moves by a factor of ten within
 minutes: a result without the flush rate measured beside it says nothing. Each append checks the
@@ -6,6 +6,10 @@ dedup key of its events and the expected sequence of its aggregate, with four ev
 aggregate and 302-byte payloads. Prints one JSON object.
 
     python benchmarks/log_append.py --callers 64 --events-per-append 1 --seconds 1 --rounds 5
+    python benchmarks/log_append.py --database-url "$(scripts/postgres.py start)"
+
+Without a database the log is a SQLite file. In a database it gets a schema that is dropped at the
+end; the flush rate says something only if the server's data are on the same disk.
 """
 
 import argparse
@@ -18,11 +22,14 @@ import statistics
 import sys
 import tempfile
 import time
+from typing import Protocol
 
 import apsw
+import asyncpg
 
-from helios.drivers.sqlite import log_storage
-from helios.eventlog import envelope, log
+from helios.drivers.postgres import log_storage as postgres
+from helios.drivers.sqlite import log_storage as sqlite
+from helios.eventlog import envelope, log, ports
 from helios.kernel import clock, ids, limits
 
 EVENTS_PER_AGGREGATE = 4
@@ -120,14 +127,51 @@ async def read_all(a_log: log.Log) -> tuple[int, float]:
             return count, time.perf_counter() - start
 
 
-def bytes_per_event(path: pathlib.Path) -> float:
-    connection = apsw.Connection(str(path))
-    connection.pragma("wal_checkpoint(TRUNCATE)")
-    pages = connection.pragma("page_count") - connection.pragma("freelist_count")
-    events = connection.execute("SELECT count(*) FROM events").get
-    size = pages * connection.pragma("page_size") / max(events, 1)
-    connection.close()
-    return size
+class Place(Protocol):
+    """Where the log under measurement lives."""
+
+    def storage(self) -> ports.LogStorage: ...
+
+    async def size(self) -> tuple[int, str]:
+        """Bytes it takes, and the version of what keeps it. Nothing is left afterwards."""
+        ...
+
+
+class SqlitePlace:
+    def __init__(self, folder: pathlib.Path) -> None:
+        self._path = str(folder / "log.db")
+
+    def storage(self) -> ports.LogStorage:
+        return sqlite.SqliteLogStorage(self._path, clock.SystemClock())
+
+    async def size(self) -> tuple[int, str]:
+        connection = apsw.Connection(self._path)
+        connection.pragma("wal_checkpoint(TRUNCATE)")
+        pages = connection.pragma("page_count") - connection.pragma("freelist_count")
+        size: int = pages * connection.pragma("page_size")
+        connection.close()
+        return size, f"SQLite {apsw.sqlite_lib_version()}"
+
+
+class PostgresPlace:
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._schema = f"helios_bench_{os.getpid()}"
+
+    def storage(self) -> ports.LogStorage:
+        return postgres.PostgresLogStorage(self._url, clock.SystemClock(), schema=self._schema)
+
+    async def size(self) -> tuple[int, str]:
+        connection = await asyncpg.connect(self._url)
+        size: int = await connection.fetchval(
+            "SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class"
+            " WHERE relnamespace = to_regnamespace($1) AND relkind = 'r'",
+            self._schema,
+        )
+        version: str = await connection.fetchval("SHOW server_version")
+        await connection.execute(f'DROP SCHEMA "{self._schema}" CASCADE')
+        await connection.close()
+        return size, f"PostgreSQL {version}"
 
 
 def milliseconds(times: list[float]) -> dict[str, float]:
@@ -141,9 +185,8 @@ def milliseconds(times: list[float]) -> dict[str, float]:
 
 
 async def measure(args: argparse.Namespace, folder: pathlib.Path) -> dict[str, object]:
-    path = folder / "log.db"
-    storage = log_storage.SqliteLogStorage(str(path), clock.SystemClock())
-    a_log = log.Log(storage, clock.SystemClock())
+    place: Place = PostgresPlace(args.database_url) if args.database_url else SqlitePlace(folder)
+    a_log = log.Log(place.storage(), clock.SystemClock())
     await a_log.open()
     rng = random.Random(args.seed)
     producers = [
@@ -160,6 +203,7 @@ async def measure(args: argparse.Namespace, folder: pathlib.Path) -> dict[str, o
         rates.append((sum(p.events for p in producers) - before) / took)
     count, took = await read_all(a_log)
     await a_log.close()
+    size, version = await place.size()
     return {
         "callers": args.callers,
         "events_per_append": args.events_per_append,
@@ -170,8 +214,8 @@ async def measure(args: argparse.Namespace, folder: pathlib.Path) -> dict[str, o
         "flush": milliseconds(flushes),
         "events": count,
         "read_events_per_s": round(count / took),
-        "bytes_per_event": round(bytes_per_event(path)),
-        "sqlite": apsw.sqlite_lib_version(),
+        "bytes_per_event": round(size / max(count, 1)),
+        "storage": version,
         "python": sys.version.split()[0],
         "load_average": os.getloadavg()[0],
     }
@@ -185,6 +229,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=pathlib.Path, help="where to write; a temporary one")
+    parser.add_argument("--database-url", help="of a PostgreSQL database; default: SQLite")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         print(json.dumps(asyncio.run(measure(args, pathlib.Path(folder)))))
