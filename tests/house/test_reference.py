@@ -27,6 +27,11 @@ def test_the_generated_pages_are_current(refuse: Refuse, reference: ModuleType) 
     refuse(differing, "run `make reference` and commit what it writes")
 
 
+def test_help_pages_are_laid_out(refuse: Refuse, reference: ModuleType) -> None:
+    raw = [line.strip() for line in reference.cli_page().splitlines() if "\\b" in line]
+    refuse(raw, "click's \\b mark is shown as text: its docstring must not be a raw string")
+
+
 def _accepted_fields(tree: ast.Module) -> set[str]:
     """Every name that the contract's parser takes: the strings in its `….fields((…))` calls."""
     calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))

@@ -3,14 +3,18 @@
 In a page `<!-- run -->` stands before a console block that is run here, `<!-- run: exit 1 -->`
 before one whose last command ends so, and `<!-- file: NAME -->` before a block that is the content
 of a file. All blocks of a page share a folder, which begins as a copy of examples/tutorial. The
-lines under a command are what it prints; `...` stands for anything.
+lines under a command are what it prints; `...` stands for anything. On a page that says
+`<!-- served -->` a server runs in that folder.
 """
 
+import contextlib
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +27,7 @@ BLOCK = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 TIMEOUT_S = 60
+PROGRAMS = Path(sys.executable).parent
 
 
 @dataclass(frozen=True)
@@ -59,13 +64,30 @@ def _line(line: str) -> str:
     return r"[^\n]*".join(r"\s+".join(map(re.escape, part.split())) for part in line.split("..."))
 
 
-def _run(step: Step, folder: Path) -> None:
-    programs = Path(sys.executable).parent
+@contextlib.contextmanager
+def _served(folder: Path) -> Iterator[str]:
+    """A server on a free port, ready; its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [PROGRAMS / "helios", "serve", "--port", str(port)]
+    server = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    try:
+        assert f":{port}" in server.stdout.readline(), "the server did not say where it serves"
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.communicate(timeout=TIMEOUT_S)
+
+
+def _run(step: Step, folder: Path, url: str) -> None:
     environment = {
         **os.environ,
-        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}",
         "COLUMNS": "100",
         "NO_COLOR": "1",
+        "HELIOS_URL": url,
     }
     done = subprocess.run(
         ["bash", "-c", step.command],
@@ -90,9 +112,12 @@ def _run(step: Step, folder: Path) -> None:
 def test_the_commands_of_a_page_do_what_it_says(page: Path, tmp_path: Path) -> None:
     folder = tmp_path / "tutorial"
     shutil.copytree(ROOT / "examples/tutorial", folder)
-    for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
-        if block["file"]:
-            (folder / block["file"]).write_text(block["text"], encoding="utf-8")
-            continue
-        for step in _steps(block["text"], int(block["exit"] or 0)):
-            _run(step, folder)
+    text = page.read_text(encoding="utf-8")
+    is_served = "<!-- served -->" in text
+    with _served(folder) if is_served else contextlib.nullcontext("http://127.0.0.1:9") as url:
+        for block in BLOCK.finditer(text):
+            if block["file"]:
+                (folder / block["file"]).write_text(block["text"], encoding="utf-8")
+                continue
+            for step in _steps(block["text"], int(block["exit"] or 0)):
+                _run(step, folder, url)
