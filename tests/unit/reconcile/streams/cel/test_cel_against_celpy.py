@@ -6,7 +6,8 @@ Compared is what both understand. Left out, because cel-python is wrong or older
   `true == 1` for true), so both sides of a relation have the same kind here;
 - a number as an operand of `&&` (it gives the number back);
 - `map` with three arguments (it does not know it);
-- `contains` of a concatenated string (it finds no such method).
+- `contains` of a concatenated string (it finds no such method);
+- errors beside an empty list literal (its report of the error fails with an IndexError).
 
 Left out because Helios departs on purpose: int and double do not mix there, so an expression has
 either integers or binary fractions, which are exact in both; there is no overflow here.
@@ -18,7 +19,7 @@ from typing import Any
 
 import celpy
 from celpy import adapter, celtypes, evaluation
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from helios.reconcile.streams.cel import compile as cel
@@ -166,7 +167,7 @@ def _as_cel(value: Any) -> Any:
     return adapter.json_to_cel(value)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(case=cases())
 def test_the_reference_and_cel_python_agree(case: tuple[str, bool, dict[str, Any]]) -> None:
     text, _whole, event = case
@@ -175,6 +176,8 @@ def test_the_reference_and_cel_python_agree(case: tuple[str, bool, dict[str, Any
         expected = bool(program.evaluate({"event": _as_cel(event)}))
     except evaluation.CELEvalError:
         expected = None
+    except IndexError:
+        reject()
     compiled = cel.compile(text, {"event": cel.VarKind.ONE})
     objects = dict.fromkeys(compiled.variables, event)
     try:

@@ -276,7 +276,7 @@ def outcome(call: Callable[[], Any]) -> tuple[bool, Any]:
 
 
 RULES = settings(
-    max_examples=200,
+    max_examples=150,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

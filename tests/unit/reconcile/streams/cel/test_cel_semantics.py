@@ -38,6 +38,7 @@ OBJECTS: dict[str, Any] = {
 
 class Struct(msgspec.Struct):
     amount: Any = msgspec.UNSET
+    items: Any = msgspec.UNSET
 
 
 def evaluated(text: str, **changed: Any) -> Any:
@@ -345,6 +346,28 @@ def test_evaluation_is_exact_in_any_decimal_context_and_leaves_it(context: Any) 
         with pytest.raises(values.EvalError):
             compiled.evaluate(a, Struct())
         assert decimal.getcontext() is context
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "size(event.l.map(a, size(event.l.filter(b, b == a)))) > 0",
+        "event.l.map(a, event.l.map(b, b).map(c, c)).size() > 0",
+        "event.l.all(a, !event.l.exists(b, b > 0))",
+        "event.l.filter(a, a in event.l) == []",
+    ],
+)
+def test_nested_loops_are_bounded(text: str) -> None:
+    compiled = cel.compile(text, VARIABLES)
+    assert isinstance(compiled.evaluate({"l": [0] * 100}), bool)
+    with pytest.raises(values.EvalError, match="nested loops visit more than 250,000 elements"):
+        compiled.evaluate({"l": [0] * 520})
+
+
+def test_a_plain_loop_takes_any_list() -> None:
+    compiled = cel.compile("sum(event.items.map(x, x).filter(x, x > 0)) == 300000", VARIABLES)
+    assert compiled.source
+    assert compiled.function(Struct(items=[1] * 300_000)) is True
 
 
 def test_a_value_that_json_has_not_is_still_named() -> None:
