@@ -19,6 +19,28 @@ from helios.drivers.files import json_lines, unpack
 from helios.reconcile.streams import lines as feeds
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
+_UUID = "arrow.uuid"
+_WRITABLE = (
+    types.is_null,
+    types.is_boolean,
+    types.is_integer,
+    types.is_floating,
+    types.is_decimal,
+    types.is_string,
+    types.is_large_string,
+    types.is_string_view,
+    types.is_binary,
+    types.is_large_binary,
+    types.is_binary_view,
+    types.is_fixed_size_binary,
+    types.is_temporal,
+)
+_BYTES = (
+    types.is_binary,
+    types.is_large_binary,
+    types.is_binary_view,
+    types.is_fixed_size_binary,
+)
 _NS_PER_S = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -63,7 +85,7 @@ class _Column:
         self._type = _plain(field.type)
         self._cast = not self._type.equals(field.type)
         convert = _converter(field.type)
-        if convert is None and not _is_writable(field.type):
+        if not _is_writable(field.type):
             message = f"the type {field.type} of column {self.name!r} cannot be written as JSON"
             raise source.error(message)
         self._convert = convert
@@ -90,6 +112,8 @@ def _lines(columns: list[_Column], batch: pa.RecordBatch) -> list[bytes]:
 
 def _plain(kind: pa.DataType) -> pa.DataType:  # noqa: PLR0911 - one case a type
     """The type to cast to before values are taken out: times as counts or in UTC."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return kind if kind.extension_name == _UUID else _plain(kind.storage_type)
     if types.is_timestamp(kind):
         if kind.unit == "ns":
             return pa.int64()
@@ -111,6 +135,8 @@ def _plain(kind: pa.DataType) -> pa.DataType:  # noqa: PLR0911 - one case a type
 
 def _converter(kind: pa.DataType) -> Convert | None:  # noqa: PLR0911 - one case a type
     """From what Arrow gives out to what JSON can hold; None: as it is."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return None if kind.extension_name == _UUID else _converter(kind.storage_type)
     if types.is_dictionary(kind):
         return _converter(kind.value_type)
     if types.is_timestamp(kind) and kind.unit == "ns":
@@ -121,8 +147,12 @@ def _converter(kind: pa.DataType) -> Convert | None:  # noqa: PLR0911 - one case
         return _from_float_text
     if types.is_floating(kind):
         return _finite
-    if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind):
+    if any(test(kind) for test in _BYTES):
         return _text_or_base64
+    return _nested_converter(kind)
+
+
+def _nested_converter(kind: pa.DataType) -> Convert | None:
     if types.is_map(kind):
         return _map_of(_converter(kind.key_type), _converter(kind.item_type))
     if _is_list(kind):
@@ -133,13 +163,15 @@ def _converter(kind: pa.DataType) -> Convert | None:  # noqa: PLR0911 - one case
 
 
 def _is_writable(kind: pa.DataType) -> bool:
-    return any(
-        test(kind)
-        for test in (
-            types.is_null, types.is_boolean, types.is_integer, types.is_decimal, types.is_string,
-            types.is_large_string, types.is_string_view, types.is_temporal, types.is_dictionary,
-        )
-    )  # fmt: skip
+    if isinstance(kind, pa.BaseExtensionType):
+        return kind.extension_name == _UUID or _is_writable(kind.storage_type)
+    if types.is_map(kind):
+        return _is_writable(kind.key_type) and _is_writable(kind.item_type)
+    if _is_list(kind) or types.is_dictionary(kind):
+        return _is_writable(kind.value_type)
+    if types.is_struct(kind):
+        return all(_is_writable(field.type) for field in kind)
+    return any(test(kind) for test in _WRITABLE)
 
 
 def _is_list(kind: pa.DataType) -> bool:

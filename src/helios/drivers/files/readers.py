@@ -63,8 +63,13 @@ class Inputs:
         self.bytes_total = sum(each.size for each in inputs)
         self.bytes_done = 0
 
+    @property
+    def can_be_read_again(self) -> bool:
+        """Whether all inputs are files; a pipe gives its bytes only once."""
+        return all(each.rest is None for each in self._inputs)
+
     def __iter__(self) -> Iterator[feeds.Chunk | feeds.Reject]:
-        """Chunks and rejects of all inputs in the order given; can be walked once.
+        """Chunks and rejects of all inputs, in the order given.
 
         Raises:
             InvalidInputError: an input is damaged or cut off.

@@ -16,7 +16,7 @@ import pytest
 import zstandard
 from pyarrow import parquet
 
-from helios.drivers.files import readers
+from helios.drivers.files import parquet_rows, readers, unpack
 from helios.kernel import errors
 from helios.reconcile.streams import lines as feeds
 
@@ -87,6 +87,14 @@ def test_files_bound_to_a_leg_carry_it_and_come_after_the_others(tmp_path: Path)
     got = [(part.source, part.leg) for part in inputs if isinstance(part, feeds.Chunk)]
     assert got == [(names[2], None), (names[0], "order"), (names[1], "stock")]
     assert inputs.bytes_done == inputs.bytes_total == 3 * len(EVENT)
+
+
+def test_files_can_be_read_again_and_pipes_cannot(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(EVENT)
+    inputs = readers.open_inputs([str(tmp_path / "a.jsonl")])
+    assert inputs.can_be_read_again
+    assert list(inputs) == list(inputs) != []
+    assert not readers.open_inputs(["-"], stdin=io.BytesIO(EVENT)).can_be_read_again
 
 
 def test_an_input_that_cannot_be_read_is_refused_before_anything_is_read(tmp_path: Path) -> None:
@@ -168,6 +176,8 @@ def test_parquet_values_come_back_exactly(tmp_path: Path) -> None:
             "bytes": [b"text"],
             "items": pa.array([[{"price": Decimal("2.50"), "at": moment}, None]], pa.list_(item)),
             "map": pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64())),
+            "uuid": pa.array([bytes(15) + b"\x07"], pa.uuid()),
+            "plain": pa.array([{"a": "x", "b": [1]}]),
             "label": pa.array(["x"]).dictionary_encode(),
         }
     )
@@ -179,7 +189,7 @@ def test_parquet_values_come_back_exactly(tmp_path: Path) -> None:
         '"local":"2024-01-02T03:04:05.600000","exact":"2024-01-02T03:04:05.000000001Z",'
         '"single":0.1,"whole":18446744073709551615,"nan":"NaN","none":null,"bytes":"text",'
         '"items":[{"price":2.50,"at":"2024-01-02T03:04:05.600000000Z"},null],"map":{"k":1},'
-        '"label":"x"}'
+        '"uuid":"00000000-0000-0000-0000-000000000007","plain":{"a":"x","b":[1]},"label":"x"}'
     )
 
 
@@ -194,6 +204,15 @@ def test_parquet_rows_are_numbered_over_row_groups(tmp_path: Path, packed: str) 
         assert [json.loads(line)["n"] for line in chunk.lines] == list(chunk.numbers)
         numbers += chunk.numbers
     assert numbers == list(range(1, 5001))
+
+
+def test_a_column_that_json_cannot_hold_is_refused_by_name(tmp_path: Path) -> None:
+    union = pa.UnionArray.from_dense(
+        pa.array([0], pa.int8()), pa.array([0], pa.int32()), [pa.array([1])]
+    )
+    column = parquet_rows._Column
+    with pytest.raises(errors.InvalidInputError, match=r"a\.pq: the type .*union.* of column 'u'"):
+        column(unpack.Source("a.pq", io.BytesIO()), pa.field("u", union.type))
 
 
 def test_damaged_parquet_is_refused_by_file_and_row(tmp_path: Path) -> None:
