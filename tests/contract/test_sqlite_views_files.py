@@ -5,6 +5,7 @@ import contextlib
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -110,6 +111,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     path = tmp_path / "nowhere" / "views.db"
     with pytest.raises(errors.StorageError, match=r"nowhere.*folder must be writable"):
         asyncio.run(view_store.SqliteViewStore(str(path)).open())
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("views-")]
 
 
 def test_a_closed_store_says_so(tmp_path: Path) -> None:

@@ -61,9 +61,10 @@ async def _write(store: ports.ViewStore, log_id: str, *, unless_bound: bool) -> 
         try:
             live = [slot for slot in await store.slots(_Binding.name) if slot.live]
             slot = live[0] if live else await store.create(_Binding(), live=True)
+            # Look after the claim, not before: from then on nobody else can have written.
+            slot = await store.claim(slot)
             if slot.checkpoint.state and unless_bound:
                 return slot.checkpoint.state.decode()
-            slot = await store.claim(slot)
             state = ports.Checkpoint(position=envelope.Position(0), state=log_id.encode())
             await store.commit(slot, [], state)
         except errors.ConflictError:

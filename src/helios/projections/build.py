@@ -5,7 +5,7 @@ event, and the next pages are read and folded while the last ones are written.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -74,10 +74,15 @@ class Builder:
             ConflictError: somebody else dropped the copy or took it over.
         """
         position = slot.checkpoint.position
+        fold = await folding.begin(self._view, slot, self._log, self._store)
+        remembers = isinstance(self._view, ports.RememberingView)
         commit: asyncio.Task[ports.Slot] | None = None
         try:
             while position < target:
-                writes, position = await self._gather(position, target)
+                if commit is not None and remembers:
+                    await commit
+                    fold.committed()
+                writes, position = await self._gather(fold, position, target)
                 if commit is not None:
                     slot = await commit
                     self._report(slot.checkpoint.position, target)
@@ -97,7 +102,7 @@ class Builder:
         return await self._store.commit(slot, [], checkpoint)
 
     async def _gather(
-        self, after: envelope.Position, target: envelope.Position
+        self, fold: ports.Fold, after: envelope.Position, target: envelope.Position
     ) -> tuple[list[ports.Write], envelope.Position]:
         writes: list[ports.Write] = []
         for _ in range(_PAGES_PER_COMMIT):
@@ -105,11 +110,18 @@ class Builder:
             events = page.events
             if page.next_after > target:
                 events = [event for event in events if event.position <= target]
-            writes += folding.fold_or_name(self._view, events)
             after = min(page.next_after, target)
+            writes += await self._folded(fold, events, after)
             if after == target:
                 break
         return writes, after
+
+    async def _folded(
+        self, fold: ports.Fold, events: list[envelope.Event], upto: envelope.Position
+    ) -> Sequence[ports.Write]:
+        if isinstance(fold, folding.Stateless):
+            return folding.fold_or_name(self._view, events)
+        return await fold.apply(events, upto)
 
     def _marked(self, position: envelope.Position) -> ports.Checkpoint:
         mark = Mark(purpose=self._purpose, beat=self._clock.now())

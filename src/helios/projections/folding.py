@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from helios.eventlog import envelope
+from helios.eventlog import ports as log_ports
 from helios.kernel import errors
 from helios.projections import ports
 
@@ -42,6 +43,32 @@ def fold_or_name(view: ports.View, events: Sequence[envelope.Event]) -> list[por
             except Exception as error:
                 raise ApplyError(view.name, event, error) from error
         raise
+
+
+class Stateless:
+    """The fold of a view that remembers nothing."""
+
+    def __init__(self, view: ports.View) -> None:
+        self._view = view
+
+    async def apply(
+        self,
+        events: Sequence[envelope.Event],
+        upto: envelope.Position,  # noqa: ARG002 - port
+    ) -> Sequence[ports.Write]:
+        return fold(self._view, events)
+
+    def committed(self) -> None:
+        """Nothing is remembered."""
+
+
+async def begin(
+    view: ports.View, slot: ports.Slot, log: log_ports.EventLog, store: ports.ViewStore
+) -> ports.Fold:
+    """The fold of a view, going on from a copy's checkpoint."""
+    if isinstance(view, ports.RememberingView):
+        return await view.begin(slot, log, store)
+    return Stateless(view)
 
 
 def refuse_ahead(slot: ports.Slot, head: envelope.Position) -> None:

@@ -7,11 +7,12 @@ One dialect serves both backends: `?` placeholders, INTEGER (64 bit), TEXT, BLOB
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
 from helios.eventlog import envelope
+from helios.eventlog import ports as log_ports
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -63,6 +64,40 @@ class View(Protocol):
 
     def apply(self, events: Sequence[envelope.Event]) -> Iterator[Write] | Sequence[Write]:
         """Fold events into writes: pure, idempotent together with the checkpoint."""
+        ...
+
+
+class Fold(Protocol):
+    """The folding of one copy of a view, with a memory of its own between pages."""
+
+    async def apply(
+        self, events: Sequence[envelope.Event], upto: envelope.Position
+    ) -> Sequence[Write]:
+        """Fold the next events, which are all up to `upto`; the writes come with that checkpoint.
+
+        Raises anything for what cannot be applied; the fold is then thrown away.
+        """
+        ...
+
+    def committed(self) -> None:
+        """All writes given out so far are in the tables."""
+        ...
+
+
+@runtime_checkable
+class RememberingView(Protocol):
+    """A view whose folding keeps something between pages, or reads what it wrote.
+
+    Its `apply` is not used. `volatile` names the tables that hold what is remembered: how they
+    look depends on when they were written, so verification leaves them out. Pages are folded one after another, each after the commit of those
+    before.
+    """
+
+    @property
+    def volatile(self) -> Sequence[str]: ...
+
+    async def begin(self, slot: "Slot", log: log_ports.EventLog, store: "ViewStore") -> Fold:
+        """Go on from a copy's checkpoint: find again, or compute again, what is remembered."""
         ...
 
 

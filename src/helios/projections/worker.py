@@ -197,11 +197,12 @@ class Worker:
     async def _follow(self, slot: ports.Slot) -> None:
         self._position = slot.checkpoint.position
         self._progress.advance(slot.view, self._position)
+        fold = await folding.begin(self._view, slot, self._log, self._store)
         page = await self._next(self._position)
         while True:
             ahead = self._read_ahead(page)
             try:
-                slot = await self._step(slot, page)
+                slot = await self._step(slot, fold, page)
                 page = await (ahead or self._next(self._position))
             finally:
                 if ahead is not None:
@@ -227,14 +228,18 @@ class Worker:
         limit = 1 if after < self._careful_until else self._batch_events
         return await self._log.read(after, limit=limit, where=self._view.where)
 
-    async def _step(self, slot: ports.Slot, page: envelope.Page) -> ports.Slot:
+    async def _step(
+        self, slot: ports.Slot, fold: ports.Fold, page: envelope.Page
+    ) -> ports.Slot:
         self._beat = self._clock.monotonic()
         self._head = page.head
         if page.events:
             self._oldest = page.events[0].recorded_at
         checkpoint = ports.Checkpoint(position=page.next_after, state=slot.checkpoint.state)
         try:
-            slot = await self._store.commit(slot, folding.fold(self._view, page.events), checkpoint)
+            writes = await fold.apply(page.events, page.next_after)
+            slot = await self._store.commit(slot, writes, checkpoint)
+            fold.committed()
         except (errors.ConflictError, errors.StorageError):
             raise
         except Exception as error:

@@ -75,6 +75,35 @@ class Crashing:
         return number == self._call and self._after is after
 
 
+class Gated:
+    """A store of which one call waits until it is let through.
+
+    Args:
+        store: does the work.
+        call: name of the method that waits for `opened` once `reached` is set.
+    """
+
+    def __init__(self, store: ports.ViewStore, call: str) -> None:
+        self._store = store
+        self._name = call
+        self.reached = asyncio.Event()
+        self.opened = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._store, name)
+        return self._waiting(method) if name == self._name else method
+
+    def _waiting(
+        self, method: Callable[..., Coroutine[Any, Any, Any]]
+    ) -> Callable[..., Coroutine[Any, Any, Any]]:
+        async def call(*args: Any, **options: Any) -> Any:
+            self.reached.set()
+            await self.opened.wait()
+            return await method(*args, **options)
+
+        return call
+
+
 class Bench:
     """A log, a store, and what is needed to run workers on them."""
 

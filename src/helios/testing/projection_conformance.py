@@ -80,6 +80,8 @@ class ProjectionConformance:
                 async with projection_bench.running(b.worker(view).run()):
                     await b.waiter.wait_for("counting", head)
                     assert [row[0] for row in (await sample_views.contents(b.store))[1]] == [351]
+                    (slot,) = await b.store.slots("counting")
+                    assert slot.checkpoint.position == head
 
         view_conformance.run(test)
 
@@ -253,15 +255,12 @@ class ProjectionConformance:
         async def test() -> None:
             async with bench(events=3_000) as b:
                 view = sample_views.Counting()
-                begun = asyncio.Event()
-                first = asyncio.create_task(
-                    rebuild.rebuild(
-                        view, b.log, b.store, clock=b.clock, report=lambda _: begun.set()
-                    )
-                )
-                await begun.wait()
+                gate = projection_bench.Gated(b.store, "finish")
+                first = asyncio.create_task(rebuild.rebuild(view, b.log, gate, clock=b.clock))
+                await gate.reached.wait()
                 with pytest.raises(errors.ConflictError, match="being rebuilt already"):
                     await rebuild.rebuild(view, b.log, b.store, clock=b.clock)
+                gate.opened.set()
                 await first
                 await b.check()
                 await rebuild.rebuild(view, b.log, b.store, clock=b.clock)
@@ -370,6 +369,14 @@ class ProjectionConformance:
                 await binding.bind(b.store, "one")
                 with pytest.raises(errors.CursorError, match="rebuild --all"):
                     await binding.bind(b.store, "two")
+                for slot in await b.store.slots("helios_log"):
+                    await b.store.drop(slot)
+                logs = ("one", "two", "three")
+                bound = await asyncio.gather(
+                    *(binding.bind(b.store, log_id) for log_id in logs), return_exceptions=True
+                )
+                assert bound.count(None) == 1
+                assert await binding.bound_to(b.store) == logs[bound.index(None)]
                 await binding.rebind(b.store, "two")
                 await binding.bind(b.store, "two")
                 assert await binding.bound_to(b.store) == "two"

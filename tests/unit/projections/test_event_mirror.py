@@ -189,8 +189,8 @@ def test_rows_expire_by_the_time_of_the_newest_event(tmp_path: Path) -> None:
 def test_expired_rows_are_deleted_a_bounded_number_at_a_time_in_any_batches(
     tmp_path: Path, batch: int
 ) -> None:
-    old = [event(p) for p in range(1, 2_301)]
-    late = clocks.Timestamp(31 * DAY_US)
+    old = [event(p) for p in range(1, 2_301)]  # those up to 2,000 expire at `late`
+    late = clocks.Timestamp(1_000 + 2_000 + 30 * DAY_US)
 
     def rows_after(last: int) -> list[envelope.Event]:
         return [*old, *(event(p, recorded_at=late) for p in range(2_301, last + 1))]
