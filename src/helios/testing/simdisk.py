@@ -29,6 +29,9 @@ SECTOR_BYTES = 4096
 
 _NAMES = iter(range(1 << 62))
 
+_open_handles: "dict[_Handle, _Vfs]" = {}
+"""Whoever holds a file needs its VFS to the end, also when the collector takes both at once."""
+
 
 class DiskFaults(msgspec.Struct, frozen=True, kw_only=True):
     """How a simulated disk misbehaves.
@@ -37,12 +40,14 @@ class DiskFaults(msgspec.Struct, frozen=True, kw_only=True):
         sync_fails: share of flushes that fail.
         full: share of writes that find no space.
         torn: whether a crash may cut an unsynced write after some of its bytes.
+        kills: share of crashes that end the process only and leave the page cache.
         lies: the planted fault of a disk (or a setting) that never flushes.
     """
 
     sync_fails: float = 0.0
     full: float = 0.0
     torn: bool = True
+    kills: float = 1 / 3
     lies: bool = False
 
 
@@ -56,14 +61,16 @@ class DiskCounts(msgspec.Struct, kw_only=True):
     writes_torn: int = 0
     writes_kept: int = 0
     crashes: int = 0
+    kills: int = 0
 
 
 class _File:
     """One file: what programs read, what a power cut would leave, and what lies between."""
 
-    __slots__ = ("data", "durable", "locks", "pending")
+    __slots__ = ("closing", "data", "durable", "locks", "pending")
 
     def __init__(self) -> None:
+        self.closing = False
         self.locks: dict[_Handle, int] = {}
         self.data = bytearray()
         self.durable = bytearray()
@@ -77,6 +84,13 @@ class _File:
     def truncate(self, size: int) -> None:
         _apply(self.data, size, None)
         self.pending.append((size, None))
+
+    def copy(self) -> "_File":
+        other = _File()
+        other.data = bytearray(self.data)
+        other.durable = bytearray(self.durable)
+        other.pending = list(self.pending)
+        return other
 
     def sync(self) -> None:
         for offset, data in self.pending:
@@ -142,6 +156,7 @@ class SimDisk:
         self._loop = loop
         self._rng = rng
         self._points = points
+        self._flush_failed = False
         self._volume = _Volume()
         self._vfs = _Vfs(self, self._volume)
 
@@ -151,7 +166,9 @@ class SimDisk:
         return self._vfs.name
 
     def close(self) -> None:
-        """Take the VFS out of the process."""
+        """Take the VFS out of the process; what still closes files does so without faults."""
+        self.faults = DiskFaults()
+        self._points = None
         self._vfs.unregister()
 
     def files(self) -> dict[str, bytes]:
@@ -162,6 +179,7 @@ class SimDisk:
         """Cut the power: decide about everything unsynced, and make the open handles ghosts."""
         self.counts.crashes += 1
         self.generation += 1
+        self._flush_failed = False
         before = self._volume
         before.flush_entries(self._rng.randint(0, len(before.entries)))
         self._volume = _Volume()
@@ -172,6 +190,32 @@ class SimDisk:
         self._vfs.unregister()
         self._vfs = _Vfs(self, self._volume)
         self._loop.note("disk crash")
+
+    def kill(self) -> None:
+        """The process dies, the machine goes on: what was written stays, flushed or not.
+
+        Not after a failed flush: then the machine is started anew. A process that goes on from
+        pages which the kernel calls clean and never wrote is beyond what SQLite can recover from
+        when the power fails once more before they are written again.
+        """
+        if self._flush_failed:
+            self.crash()
+            return
+        self.counts.kills += 1
+        self.generation += 1
+        before = self._volume
+        created = [file for _, file in before.entries if file is not None]
+        every = (*before.files.values(), *before.durable.values(), *created)
+        copies = {id(file): file.copy() for file in every}
+        self._volume = _Volume()
+        self._volume.files = {name: copies[id(file)] for name, file in before.files.items()}
+        self._volume.durable = {name: copies[id(file)] for name, file in before.durable.items()}
+        self._volume.entries = [
+            (name, None if file is None else copies[id(file)]) for name, file in before.entries
+        ]
+        self._vfs.unregister()
+        self._vfs = _Vfs(self, self._volume)
+        self._loop.note("disk kill")
 
     def _survivor(self, file: _File) -> _File:
         content = bytearray(file.durable)
@@ -190,6 +234,13 @@ class SimDisk:
         after.durable = bytearray(content)
         return after
 
+    def strike(self) -> None:
+        """The node dies while it writes: the power fails, or only the process dies."""
+        if self._rng.random() < self.faults.kills:
+            self.kill()
+        else:
+            self.crash()
+
     # What the VFS asks. A ghost's volume is not ours any more: nothing is counted, nothing fails.
 
     def changing(self, volume: _Volume, what: str) -> bool:
@@ -198,7 +249,7 @@ class SimDisk:
             return False
         self._loop.note(f"disk {what}")
         if self._points is not None and self._points.hit(f"disk {what}"):
-            self.crash()
+            self.strike()
         return volume is self._volume
 
     def delete(self, volume: _Volume, name: str, *, sync_directory: bool) -> None:
@@ -210,7 +261,7 @@ class SimDisk:
             volume.sync_directory()
 
     def write(self, volume: _Volume, file: _File, offset: int, data: bytes) -> None:
-        if self.changing(volume, "write") and self._strikes(self.faults.full):
+        if self.changing(volume, "write") and self._strikes(file, self.faults.full):
             self.counts.full += 1
             file.write(offset, data[: self._rng.randrange(len(data) + 1)])
             raise apsw.FullError("no space left on the simulated disk")
@@ -223,8 +274,9 @@ class SimDisk:
     def sync(self, volume: _Volume, file: _File) -> None:
         if not self.changing(volume, "sync") or self.faults.lies:
             return
-        if self._strikes(self.faults.sync_fails):
+        if self._strikes(file, self.faults.sync_fails):
             self.counts.syncs_failed += 1
+            self._flush_failed = True
             # The kernel marks the pages clean all the same: a later flush will not write them.
             file.pending = [change for change in file.pending if self._rng.random() < 1 / 2]
             raise apsw.IOError("the flush failed on the simulated disk")
@@ -232,8 +284,8 @@ class SimDisk:
         file.sync()
         volume.sync_directory()
 
-    def _strikes(self, rate: float) -> bool:
-        return rate > 0 and self._rng.random() < rate
+    def _strikes(self, file: _File, rate: float) -> bool:
+        return rate > 0 and not file.closing and self._rng.random() < rate
 
     def now_s(self) -> float:
         return simports.EPOCH / 1e6 + self._loop.time()
@@ -251,7 +303,7 @@ class _Vfs(apsw.VFS):
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> "_Handle":  # type: ignore[override] # noqa: N802
         flags[1] = flags[0]
         if name is None:
-            return _Handle(self._disk, self._volume, _File())
+            return _Handle(self, self._disk, self._volume, _File(), "")
         path = name.filename() if isinstance(name, apsw.URIFilename) else name
         file = self._volume.files.get(path)
         if file is None:
@@ -259,7 +311,8 @@ class _Vfs(apsw.VFS):
                 raise apsw.CantOpenError(f"{path}: no such file on the simulated disk")
             file = self._volume.files[path] = _File()
             self._volume.entries.append((path, file))
-        return _Handle(self._disk, self._volume, file)
+        file.closing = False
+        return _Handle(self, self._disk, self._volume, file, path)
 
     def xAccess(self, pathname: str, flags: int) -> bool:  # noqa: ARG002, N802
         return pathname in self._volume.files
@@ -269,6 +322,11 @@ class _Vfs(apsw.VFS):
 
     def xFullPathname(self, name: str) -> str:  # noqa: N802
         return name if name.startswith("/") else f"/{name}"
+
+    def excepthook(  # type: ignore[override]
+        self, kind: type[BaseException], error: BaseException, trace: object
+    ) -> None:
+        """As in _Handle."""
 
     def xRandomness(self, numbytes: int) -> bytes:  # noqa: N802
         return bytes(numbytes)
@@ -286,12 +344,15 @@ class _Vfs(apsw.VFS):
 class _Handle:
     """One open file, with the five locks that SQLite knows."""
 
-    def __init__(self, disk: SimDisk, volume: _Volume, file: _File) -> None:
+    def __init__(self, vfs: _Vfs, disk: SimDisk, volume: _Volume, file: _File, path: str) -> None:
+        self._path = path
+        _open_handles[self] = vfs
         self._disk = disk
         self._volume = volume
         self._file = file
 
     def xClose(self) -> None:  # noqa: N802
+        _open_handles.pop(self, None)
         self.xUnlock(apsw.SQLITE_LOCK_NONE)
 
     def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802
@@ -317,9 +378,21 @@ class _Handle:
             refused = any(held >= apsw.SQLITE_LOCK_RESERVED for held in others)
         else:
             refused = bool(others)
+        if level == self._file.locks.get(self) == apsw.SQLITE_LOCK_EXCLUSIVE:
+            self._begin_close()
         if refused:
             raise apsw.BusyError("locked by another connection of the simulation")
         self._file.locks[self] = max(level, self._file.locks.get(self, 0))
+
+    def _begin_close(self) -> None:
+        """No faults in the checkpoint of a close: SQLite ignores them, its Python binding raises.
+
+        Only a close asks for the exclusive lock a second time.
+        """
+        self._file.closing = True
+        wal = self._volume.files.get(f"{self._path}-wal")
+        if wal is not None:
+            wal.closing = True
 
     def xUnlock(self, level: int) -> None:  # noqa: N802
         if level == apsw.SQLITE_LOCK_NONE:
@@ -332,6 +405,9 @@ class _Handle:
 
     def xFileControl(self, op: int, ptr: int) -> bool:  # noqa: ARG002, N802
         return False
+
+    def excepthook(self, kind: type[BaseException], error: BaseException, trace: object) -> None:
+        """A fault that struck where nobody listens, such as in the close of a connection."""
 
     def xSectorSize(self) -> int:  # noqa: N802
         return SECTOR_BYTES

@@ -220,10 +220,12 @@ class SimLoop(asyncio.BaseEventLoop):
     def _take_any(self) -> asyncio.Handle | None:
         """A random ready handle; what was cancelled or belongs to the dead is dropped."""
         ready = self._ready
+        if len(ready) > 1:
+            # Whoever iterates a set of tasks (task groups do) wakes them in an order of addresses.
+            ready.sort(key=_handle_label)
         while ready:
             at = self._rng.randrange(len(ready)) if len(ready) > 1 else 0
-            handle, ready[at] = ready[at], ready[-1]
-            ready.pop()
+            handle = ready.pop(at)
             if not handle.cancelled() and not _is_dead(handle):
                 return handle
         return None
@@ -272,9 +274,8 @@ class SimLoop(asyncio.BaseEventLoop):
         if alive:
             with contextlib.suppress(SimulationError):
                 self.run_until_complete(asyncio.gather(*alive, return_exceptions=True))
-        for task in list(self._own_tasks):
-            _abandon(task)
-        self._own_tasks.clear()
+        while self._own_tasks:  # unwinding one may start another
+            _abandon(self._own_tasks.popitem()[0])
         self._ready.clear()
         self._scheduled.clear()
         self.close()

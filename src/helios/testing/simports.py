@@ -29,6 +29,10 @@ SLOW_S = (0.5, 5.0)
 DEAD_TIMER_RATE = 0.5
 """Share of cancelled calls that ran all the same, as a thread that had begun cannot be stopped."""
 
+SECOND_BLOW_RATE = 1 / 2
+SECOND_BLOW_POINTS = 60
+"""After half of the random crashes the next one comes within so many points."""
+
 
 def latency(rng: random.Random) -> float:
     """How long one port call takes, in virtual seconds."""
@@ -78,6 +82,7 @@ class CrashPoints:
         crash_at: numbers of the points at which to crash, from 1.
         rate: chance to crash at any other point.
         rng: decides by the rate.
+        crashes_max: how often it kills by the rate.
         names: only points whose name starts with one of these are counted; empty means all.
     """
 
@@ -87,10 +92,13 @@ class CrashPoints:
         crash_at: frozenset[int] = frozenset(),
         rate: float = 0.0,
         rng: random.Random,
+        crashes_max: int = 1 << 30,
         names: tuple[str, ...] = (),
     ) -> None:
         self.seen = 0
+        self._crashes_max = crashes_max
         self.crashed: list[str] = []
+        self._second_blow = 0
         self.rate = rate
         self._crash_at = crash_at
         self._names = names
@@ -101,10 +109,20 @@ class CrashPoints:
         if self._names and not name.startswith(self._names):
             return False
         self.seen += 1
-        dies = self.seen in self._crash_at or (self.rate > 0 and self._rng.random() < self.rate)
+        dies = self.seen in self._crash_at or (self.rate > 0 and self._draw())
         if dies:
             self.crashed.append(f"{self.seen}:{name}")
         return dies
+
+    def _draw(self) -> bool:
+        if len(self.crashed) >= self._crashes_max:
+            return False
+        if self.seen != self._second_blow and self._rng.random() >= self.rate:
+            return False
+        # Recovery is the code that runs least and must work best: often strike again soon.
+        if self._rng.random() < SECOND_BLOW_RATE:
+            self._second_blow = self.seen + self._rng.randint(1, SECOND_BLOW_POINTS)
+        return True
 
 
 class SimOffload:
