@@ -37,8 +37,7 @@ class Kinds(sample_views.Counting):
 
     tables: Sequence[str] = ("kinds",)
     schema: Sequence[str] = (
-        "CREATE TABLE {t}kinds "
-        "(n INTEGER PRIMARY KEY, flag INTEGER, word TEXT, raw BLOB, part REAL)",
+        "CREATE TABLE {t}kinds (n INTEGER PRIMARY KEY, flag INTEGER, word TEXT, raw BLOB, p REAL)",
     )
     indexes: Sequence[str] = ()
 
@@ -54,12 +53,12 @@ ROWS: list[ports.Row] = [
 QUERIES: list[tuple[str, ports.Row]] = [
     ("SELECT * FROM {t}kinds ORDER BY n", ()),
     ("SELECT word FROM {t}kinds ORDER BY word", ()),
-    ("SELECT sum(flag), count(*), avg(n), max(part), min(word) FROM {t}kinds WHERE n > ?", (0,)),
+    ("SELECT sum(flag), count(*), avg(n), max(p), min(word) FROM {t}kinds WHERE n > ?", (0,)),
     ("SELECT n FROM {t}kinds WHERE (? IS NULL OR word = ?) ORDER BY n", (None, None)),
     ("SELECT n FROM {t}kinds WHERE (? IS NULL OR word = ?) ORDER BY n", ("a\0b", "a\0b")),
     ("SELECT n FROM {t}kinds WHERE flag = ? AND word <> '?' LIMIT ?", (True, 5)),
     ("SELECT n FROM {t}kinds WHERE raw = ? ORDER BY n DESC", (b"x",)),
-    ("SELECT coalesce(part, ?) FROM {t}kinds ORDER BY n", (9.5,)),
+    ("SELECT coalesce(p, ?) FROM {t}kinds ORDER BY n", (9.5,)),
     ("SELECT n / 2, -n FROM {t}kinds WHERE n BETWEEN ? AND ? ORDER BY n", (1, 5)),
     ("SELECT ?, ?", ("x", 3)),
 ]
@@ -68,7 +67,7 @@ QUERIES: list[tuple[str, ports.Row]] = [
 async def answers(store: ports.ViewStore) -> list[list[ports.Row]]:
     async with view_conformance.opened(store):
         slot = await store.claim(await store.create(Kinds("kinds"), live=True))
-        insert = "INSERT INTO {t}kinds (n, flag, word, raw, part) VALUES (?, ?, ?, ?, ?)"
+        insert = "INSERT INTO {t}kinds (n, flag, word, raw, p) VALUES (?, ?, ?, ?, ?)"
         writes = [ports.Write(insert, ROWS[:1]), ports.Write(insert, ROWS[1:])]
         await store.commit(slot, writes, view_conformance.at(1))
         return [

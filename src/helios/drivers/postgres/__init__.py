@@ -1,0 +1,1 @@
+"""PostgreSQL: the log and the views of the server setting."""

@@ -10,8 +10,12 @@ from helios.kernel import errors
     ("given", "expected"),
     [
         (
-            "CREATE TABLE {t}a (n INTEGER PRIMARY KEY, b BLOB, r REAL, t TEXT)",
-            'CREATE TABLE v__1_a (n BIGINT PRIMARY KEY, b BYTEA, r DOUBLE PRECISION, t TEXT COLLATE "C")',
+            "CREATE TABLE {t}a (n INTEGER PRIMARY KEY, b BLOB, t TEXT)",
+            'CREATE TABLE v__1_a (n BIGINT PRIMARY KEY, b BYTEA, t TEXT COLLATE "C")',
+        ),
+        (
+            "CREATE TABLE {t}a (r REAL NOT NULL DEFAULT 0)",
+            "CREATE TABLE v__1_a (r DOUBLE PRECISION NOT NULL DEFAULT 0)",
         ),
         (
             "CREATE TABLE {t}a (n INTEGER) WITHOUT ROWID, STRICT",
