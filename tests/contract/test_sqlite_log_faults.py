@@ -292,6 +292,56 @@ def test_expired_keys_are_removed_a_few_at_each_commit(tmp_path: pathlib.Path) -
     run(scenario())
 
 
+@pytest.mark.parametrize(
+    "where",
+    [
+        envelope.Filter(types=("Rare",)),
+        envelope.Filter(types=("Rare",), aggregate_id="busy"),
+        envelope.Filter(types=("Rare",), aggregate_id="busy", tenant="default"),
+    ],
+)
+def test_a_page_looks_at_a_bounded_number_of_events(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, where: envelope.Filter
+) -> None:
+    monkeypatch.setattr(limits, "SCAN_EVENTS_MAX", 20)
+    given = [
+        samples.event(
+            n,
+            aggregate_id="busy",
+            type="Rare" if n in (5, 70, 71) else "Common",
+            tenant="acme" if n == 71 else "default",
+        )
+        for n in range(100)
+    ]
+
+    async def scenario() -> None:
+        async with opened(in_folder(tmp_path)) as a_log:
+            await a_log.append(given)
+            page = await a_log.read(envelope.Position(10), where=where)
+            assert (page.events, page.head) == ([], 100)
+            assert 10 < page.next_after <= 31
+            found = await samples.read_all(a_log, where)
+            assert [samples.stripped(e) for e in found] == [
+                e for e in given if samples.matches(e, where)
+            ]
+
+    run(scenario())
+
+
+def test_a_prewarmed_log_flushes_as_before(tmp_path: pathlib.Path) -> None:
+    async def scenario() -> None:
+        storage = in_folder(tmp_path, prewarm_pages=200)
+        async with opened(storage) as a_log:
+            assert (tmp_path / "log.db-wal").stat().st_size > 200 * 4096
+            await a_log.append(samples.events([0]))
+            connection = storage._sides.writing
+            assert connection.pragma("synchronous") == 2
+            assert connection.pragma("wal_autocheckpoint") == log_schema.CHECKPOINT_PAGES
+            assert (await verify.verify(storage)).broken is None
+
+    run(scenario())
+
+
 def test_an_event_takes_at_most_480_bytes(tmp_path: pathlib.Path) -> None:
     """302-byte payloads, four events to an aggregate, every id a UUID, a correlation id on all."""
 

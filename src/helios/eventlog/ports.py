@@ -33,7 +33,7 @@ class AppendRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One caller's append: all of it or nothing.
 
     Attributes:
-        events: at least one; their (tenant, source, id) differ from each other.
+        events: at least one; of two with the same dedup key the second is a duplicate.
         expected: for some aggregates, the sequence their last event must have (0: none yet).
         idempotency: the command's key, if it has one.
     """

@@ -149,6 +149,29 @@ class AppendConformance(abc.ABC):
             assert (again.positions, again.duplicates) == ([2, 3], [True, False])
             assert [e.position for e in await samples.read_all(two)] == [1, 2, 3]
 
+    @samples.scenario
+    async def test_two_storages_that_meet_new_names_in_turn_agree_on_them(
+        self, place: samples.Place
+    ) -> None:
+        given = [
+            samples.event(
+                n,
+                source=f"source-{n}",
+                type=f"Type{n}",
+                tenant=f"tenant-{n}",
+                actor=f"user:{n}",
+                aggregate_type=f"kind-{n}",
+                aggregate_id=f"id-{n}",
+            )
+            for n in range(6)
+        ]
+        async with samples.opened(place) as one, samples.opened(place) as two:
+            for n, each in enumerate(given):
+                await (one, two)[n % 2].append([each])
+            for a_log in (one, two):
+                found = await samples.read_all(a_log)
+                assert [samples.stripped(e) for e in found] == given
+
     # -- expected sequences ------------------------------------------------------------------
 
     @samples.scenario

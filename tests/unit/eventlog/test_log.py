@@ -205,6 +205,24 @@ def test_an_invalid_event_is_refused_before_it_waits() -> None:
     run(test)
 
 
+def test_an_own_commit_wakes_who_waits_without_asking_the_storage() -> None:
+    class Deaf(memory_log.MemoryLogStorage):
+        async def wait_commit(self, timeout_s: float) -> None:
+            await asyncio.Event().wait()
+
+    async def main() -> None:
+        a_log = log.Log(Deaf(), samples.SteppedClock())
+        await a_log.open()
+        async with asyncio.timeout(10):
+            waiting = asyncio.create_task(a_log.wait(envelope.Position(0), timeout_s=60))
+            await asyncio.sleep(0)
+            await a_log.append(samples.events([0]))
+            assert await waiting == 1
+            await a_log.close()
+
+    asyncio.run(main())
+
+
 def test_who_waits_learns_that_the_storage_is_away() -> None:
     class Away(memory_log.MemoryLogStorage):
         async def wait_commit(self, timeout_s: float) -> None:

@@ -126,6 +126,8 @@ def prewarm(connection: apsw.Connection, pages: int) -> None:
         for _ in range(pages * _PAGE_BYTES // _SCRATCH_BYTES):
             connection.execute("REPLACE INTO scratch VALUES (1, zeroblob(?))", (_SCRATCH_BYTES,))
         connection.execute("DROP TABLE scratch")
+    except apsw.BusyError:
+        return  # others write: they have grown it
     finally:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
