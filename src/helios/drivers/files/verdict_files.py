@@ -38,7 +38,6 @@ COLUMNS = (
     "reconciled_at",
 )
 
-_TIMES = frozenset({"window_start", "window_end", "created_at", "reconciled_at"})
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")  # noqa: RUF001 - as Excel reads
 _LAST = datetime.max.replace(tzinfo=UTC)
@@ -116,9 +115,25 @@ class VerdictFile:
 
 
 def _row(verdict: verdicts.Verdict) -> dict[str, Any]:
+    """The columns of a verdict, written out: a loop over their names costs three times as much."""
     return {
-        name: _time(getattr(verdict, name)) if name in _TIMES else getattr(verdict, name)
-        for name in COLUMNS
+        "id": verdict.id,
+        "contract": verdict.contract,
+        "contract_version": verdict.contract_version,
+        "key": verdict.key,
+        "window_start": _time(verdict.window_start),
+        "window_end": _time(verdict.window_end),
+        "status": verdict.status,
+        "events": verdict.events,
+        "missing_events": verdict.missing_events,
+        "validation_errors": verdict.validation_errors,
+        "events_count": verdict.events_count,
+        "late": verdict.late,
+        "revision": verdict.revision,
+        "supersedes": verdict.supersedes,
+        "superseded_by": verdict.superseded_by,
+        "created_at": _time(verdict.created_at),
+        "reconciled_at": _time(verdict.reconciled_at),
     }
 
 

@@ -29,7 +29,7 @@ _SCHEMA = pa.schema(
         pa.field("reconciled_at", _TIME),
     ]
 )
-_GROUP_ROWS = 20_000
+_GROUP_ROWS = 10_000
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -51,7 +51,7 @@ class _Sink:
 
 
 class ParquetForm:
-    """Rows in groups of 20,000; `validation_errors` is JSON text, since each rule has its own."""
+    """Rows in groups of 10,000; `validation_errors` is JSON text, since each rule has its own."""
 
     def __init__(self, handle: IO[bytes]) -> None:
         self._rows: list[dict[str, Any]] = []
