@@ -80,10 +80,12 @@ async def no_rejudge(**_: Any) -> Mapping[str, Any]:
 
 
 @contextlib.asynccontextmanager
-async def opened(
-    settings: config.Settings, *, clock: clocks.Clock | None = None
-) -> AsyncIterator[Parts]:
+async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIterator[Parts]:
     """Open log and views, and close them in reverse order.
+
+    Args:
+        settings: what to open.
+        briefly: for one command or test: what only pays in the long run is left out.
 
     Raises:
         StorageError: folder not writable, served by another process, database away; says which
@@ -91,9 +93,9 @@ async def opened(
         CursorError: the views belong to another log.
         CorruptionError: a file is damaged.
     """
-    clock = clock or clocks.SystemClock()
+    clock = clocks.SystemClock()
     async with contextlib.AsyncExitStack() as stack:
-        storage, store = _storages(settings, clock, stack)
+        storage, store = _storages(settings, clock, stack, briefly=briefly)
         failure: asyncio.Future[errors.StorageFailedError]
         failure = asyncio.get_running_loop().create_future()
         log = logs.Log(storage, clock, on_fatal=_once(failure))
@@ -274,14 +276,19 @@ def _fault(task: "asyncio.Future[Any]") -> BaseException | None:
 
 
 def _storages(
-    settings: config.Settings, clock: clocks.Clock, stack: contextlib.AsyncExitStack
+    settings: config.Settings,
+    clock: clocks.Clock,
+    stack: contextlib.AsyncExitStack,
+    *,
+    briefly: bool,
 ) -> tuple[log_ports.LogStorage, view_ports.ViewStore]:
     if settings.database_url is not None:
         return _postgres(settings.database_url, clock)
     folder = _folder(settings.data_dir)
     stack.enter_context(locks.FolderLock(folder))
+    pages = 0 if briefly else sqlite_log.PREWARM_PAGES
     return (
-        sqlite_log.SqliteLogStorage(str(folder / LOG_FILE), clock),
+        sqlite_log.SqliteLogStorage(str(folder / LOG_FILE), clock, prewarm_pages=pages),
         sqlite_views.SqliteViewStore(str(folder / VIEWS_FILE)),
     )
 

@@ -92,7 +92,7 @@ async def opened(where: Where) -> AsyncIterator[Session]:
             f"no server runs here and {found.data_dir} holds no log: start one with "
             "`helios serve`, or give --url or --data-dir"
         )
-    async with app.opened(found) as parts, app.kept(parts):
+    async with app.opened(found, briefly=True) as parts, app.kept(parts):
         transport = httpx.ASGITransport(app.application(parts))
         async with client.Client(LOCAL_URL, transport=transport) as local:
             yield Session(client=local, parts=parts)
