@@ -11,6 +11,9 @@ from helios.kernel import errors
 from helios.projections import ports
 
 
+_ATTEMPTS = 100
+
+
 class _Binding:
     """A view without tables: its live copy's state is the log's identity."""
 
@@ -56,18 +59,18 @@ async def rebind(store: ports.ViewStore, log_id: str) -> None:
 
 
 async def _write(store: ports.ViewStore, log_id: str, *, unless_bound: bool) -> str:
-    # Two processes may start at once: whoever loses looks again at what the winner wrote.
-    for _ in range(10):
+    # Two processes may start at once. Each binding moves the position by one, and a commit names
+    # the position it goes on from, so one of them wins and the others look again.
+    for _ in range(_ATTEMPTS):
         try:
             live = [slot for slot in await store.slots(_Binding.name) if slot.live]
             slot = live[0] if live else await store.create(_Binding(), live=True)
-            # Look after the claim, not before: from then on nobody else can have written.
-            slot = await store.claim(slot)
             if slot.checkpoint.state and unless_bound:
                 return slot.checkpoint.state.decode()
-            state = ports.Checkpoint(position=envelope.Position(0), state=log_id.encode())
-            await store.commit(slot, [], state)
+            number = envelope.Position(slot.checkpoint.position + 1)
+            checkpoint = ports.Checkpoint(position=number, state=log_id.encode())
+            await store.commit(slot, [], checkpoint)
         except errors.ConflictError:
             continue
         return log_id
-    raise errors.StorageError("another process keeps binding the views; stop it and try again")
+    raise errors.StorageError("other processes keep binding the views; stop them and try again")
