@@ -10,7 +10,6 @@ from helios.eventlog import envelope
 from helios.kernel import errors
 from helios.projections import ports
 
-
 _ATTEMPTS = 100
 
 

@@ -141,7 +141,10 @@ class ViewStore(Protocol):
         ...
 
     async def claim(self, slot: Slot) -> Slot:
-        """Become the owner: raise the epoch, so that a former owner's commits fail."""
+        """Become the owner: raise the epoch, so that a former owner's commits fail.
+
+        Returns the copy as it stands now. Raises ConflictError when it was dropped.
+        """
         ...
 
     async def commit(self, slot: Slot, writes: Sequence[Write], checkpoint: Checkpoint) -> Slot:
@@ -157,7 +160,12 @@ class ViewStore(Protocol):
         ...
 
     async def swap(self, slot: Slot) -> None:
-        """Make this copy the live one and drop the former, in one transaction."""
+        """Make this copy the live one and drop the former, in one transaction.
+
+        Raises:
+            ConflictError: the copy is not ours any more, or stands behind the live one: what
+                readers were told is visible would vanish.
+        """
         ...
 
     async def drop(self, slot: Slot) -> None: ...
