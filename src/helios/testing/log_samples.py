@@ -109,6 +109,7 @@ def event(number: int, **fields: Any) -> envelope.NewEvent:
 
 
 def events(numbers: Iterable[int], **fields: Any) -> list[envelope.NewEvent]:
+    """One event for each number."""
     return [event(number, **fields) for number in numbers]
 
 
@@ -142,10 +143,12 @@ def stripped(found: envelope.Event) -> envelope.NewEvent:
 
 
 def key(name: str, request_hash: bytes = b"a", scope: str = "default/me") -> ports.Idempotency:
+    """An idempotency key."""
     return ports.Idempotency(scope=scope, key=name, request_hash=request_hash)
 
 
 def aggregate(number: int) -> envelope.AggregateKey:
+    """The aggregate that events 4n to 4n + 3 belong to by default."""
     return event(number * 4).aggregate
 
 
@@ -157,6 +160,7 @@ async def refused(kind: type[errors.HeliosError], call: Awaitable[Any]) -> Any:
 
 
 async def decoded(text: str, log_id: str) -> envelope.Position:
+    """`cursor.decode`, to be awaited like what else may refuse."""
     return cursor.decode(text, log_id)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ class HeldStorage(memory_log.MemoryLogStorage):
 
 
 def run(
-    test: Callable[[log.Log, HeldStorage], Awaitable[None]], *, close: bool = True, **settings
+    test: Callable[[log.Log, HeldStorage], Awaitable[None]], *, close: bool = True, **settings: Any
 ) -> None:
     async def main() -> None:
         storage = HeldStorage()

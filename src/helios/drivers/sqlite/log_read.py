@@ -174,10 +174,9 @@ class Reader:
         total: int = self._db.execute(_LAST_SEQUENCE, (number,)).get or 0
         first = self._first_after(number, after, total)
         end = min(first + limits.SCAN_EVENTS_MAX, total + 1)
-        if kinds is None:
-            sql, values = _AGGREGATE, (number, first, end, limit)
-        else:
-            sql, values = _AGGREGATE + _KINDS, (number, first, end, kinds, limit)  # type: ignore[assignment]
+        sql = _AGGREGATE if kinds is None else _AGGREGATE + _KINDS
+        numbers = (number, first, end)
+        values = (*numbers, limit) if kinds is None else (*numbers, kinds, limit)
         rows = list(self._db.execute(sql + " ORDER BY sequence LIMIT ?", values))
         if len(rows) == limit:
             return rows, rows[-1][0]
