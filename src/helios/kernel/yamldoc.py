@@ -159,7 +159,7 @@ def parse(text: str, *, source: str | None = None) -> Node:
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):
-                mark = event.start_mark
+                mark: Any = event.start_mark
                 raise errors.InvalidInputError(
                     "aliases (*name) are not supported; write the value out",
                     source=source,

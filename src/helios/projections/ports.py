@@ -88,9 +88,9 @@ class Fold(Protocol):
 class RememberingView(Protocol):
     """A view whose folding keeps something between pages, or reads what it wrote.
 
-    Its `apply` is not used. `volatile` names the tables that hold what is remembered: how they
-    look depends on when they were written, so verification leaves them out. Pages are folded one
-    after another, each after the commit of those before.
+    Its `apply` is not used. Pages are folded one after another, each after the commit of those
+    before. `volatile` names the tables that hold what is remembered: how they look depends on when
+    they were written, so verification leaves them out.
     """
 
     @property

@@ -228,9 +228,7 @@ class Worker:
         limit = 1 if after < self._careful_until else self._batch_events
         return await self._log.read(after, limit=limit, where=self._view.where)
 
-    async def _step(
-        self, slot: ports.Slot, fold: ports.Fold, page: envelope.Page
-    ) -> ports.Slot:
+    async def _step(self, slot: ports.Slot, fold: ports.Fold, page: envelope.Page) -> ports.Slot:
         self._beat = self._clock.monotonic()
         self._head = page.head
         if page.events:

@@ -15,6 +15,7 @@ Judging follows the contract page of the documentation (explanation/contracts).
 
 import array
 import decimal
+import operator
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -43,6 +44,11 @@ def _same(value: int) -> int:
     return value
 
 
+def group_order(state: State) -> tuple[str, int]:
+    """Orders states in a way that a restart does not change."""
+    return judge.key_of(state), judge.window_id(state)
+
+
 def _second_of(deadline_us: int) -> int:
     """The second at whose beginning a deadline has passed for certain."""
     return deadline_us // SECOND_US + 1
@@ -62,6 +68,20 @@ class Withheld(msgspec.Struct, frozen=True, gc=False):
     judgement: judge.Judgement
     last: tuple[Any, ...] | None
     verdict: verdicts.Verdict | None
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an engine's watermark has come.
+
+    Attributes:
+        marks: newest event time of each source, microseconds, or None.
+        qwm: the watermark, whole seconds.
+        first_us: the first event time seen, or None.
+    """
+
+    marks: list[int | None]
+    qwm: int
+    first_us: int | None
 
 
 class Engine:
@@ -99,8 +119,10 @@ class Engine:
         self.suspects: dict[Any, int] = {}
         self.withheld: list[Withheld] = []
         self.closed_hashes = array.array("q")
-        self.retain = flavour.chosen
-        self.counts = dict.fromkeys(("matched", "mismatched", "partial"), 0)
+        self.retain = flavour.chosen or flavour.live
+        self.on_matched: Callable[[list[tuple[State, Any]]], None] | None = None
+        """Told the keys matched at once, in batches, instead of `on_verdict`."""
+        self.counts: dict[verdicts.Status, int] = dict.fromkeys(judge.NAMES.values(), 0)
         self.reasons: dict[str, int] = {}
         self.seen = 0
         self.ignored = 0
@@ -109,7 +131,6 @@ class Engine:
         self.qwm = -(1 << 60)
         """The watermark, in whole seconds."""
         self._first_us: int | None = None
-        self._tick_us = -(1 << 62)
         self._window = self.contract.window
         self._grace = self._window.grace
         self._per_key = self._window.type == "per_key"
@@ -117,12 +138,15 @@ class Engine:
             bound.leg.within is not None or bound.within_when for bound in compiled.legs
         )
         self._to_us: Callable[[Any], int] = _same if flavour.live else datetime_us
-        self._judge = judge.Judge(compiled, self._to_us)
+        self.judging = self._judge = judge.Judge(compiled, self._to_us)
+        self.told: State = []
+        """The state behind the verdict that is being told."""
         low: Any = -(1 << 62) if flavour.live else datetime.min.replace(tzinfo=UTC)
         self.marks: list[Any] = [low] * codegen.marks_count(compiled)
         self._low = low
         self.tick_at: Any = low
         self.bits = bytearray(FILTER_BITS // 8) if flavour.screened else None
+        self._key_getters: dict[str, Callable[[Any], str]] = {}
         self._loops: dict[bool, Callable[[Sequence[Any]], None]] = {}
 
     # -- events in ------------------------------------------------------------------------------
@@ -157,15 +181,60 @@ class Engine:
         if self.matched:
             self._flush()
 
-    def tick(self, now_us: int) -> None:
+    def tick(self, now_us: int, event: Any = None) -> None:
         """Let time pass without events: nothing older than `now_us - grace` is expected any more.
 
-        `now_us` is part of the input: a replay must give the same ticks at the same places.
+        The tick is part of the input: a replay must give the same ticks at the same places.
+
+        Args:
+            now_us: the time, microseconds.
+            event: the recorded tick, of which verdicts tell the position.
         """
-        self._tick_us = max(self._tick_us, now_us)
-        self._advance_seconds((self._tick_us - self._grace) // SECOND_US, None)
+        self._advance_seconds((now_us - self._grace) // SECOND_US, event)
         if self.matched:
             self._flush()
+
+    def rejudge(self, state: State, event: Any) -> None:
+        """Judge a closed state again; a verdict is told only if it says something new."""
+        self._decide(state, self._judge.final(state), event, late=False)
+
+    def key_of(self, event: Any) -> str:
+        """The key of an event that some leg wants."""
+        getter = self._key_getters.get(event.h_type)
+        if getter is None:
+            bound = self.program.leg_of(event.h_source, event.h_type)
+            assert bound is not None
+            getter = operator.attrgetter(".".join(("h_payload", *bound.key)))
+            shared = sum(leg.leg.type == event.h_type for leg in self.program.legs) == 1
+            if shared:
+                self._key_getters[event.h_type] = getter
+        key: str = getter(event)
+        return key
+
+    def groups_of(self, key: str, us: int) -> list[Any]:
+        """The groups that an event of this key and time belongs to, but for sessions."""
+        match self._window.type:
+            case "per_key":
+                return [key]
+            case "tumbling":
+                return [(key, us - us % self._window.size)]
+            case "sliding":
+                every = self._window.every
+                starts = range(us - us % every, us - self._window.size, -every)
+                return [(key, start) for start in starts]
+            case "session":
+                return list(self.sessions.get(key, ()))
+
+    def states_of(self, key: str) -> list[State]:
+        """The open windows of a key."""
+        if self._per_key:
+            state = self.open.get(key)
+            return [state] if state is not None else []
+        return [state for group, state in self.open.items() if group[0] == key]
+
+    def holds(self, group: Any) -> bool:
+        """Whether a group is open, or closed and still known."""
+        return group in self.open or group in self.closed
 
     def finish(self) -> None:
         """The input has ended: decide everything that is open."""
@@ -207,7 +276,7 @@ class Engine:
 
     def advance(self, event: Any) -> None:
         """A source has moved: see whether the slowest has."""
-        marks = [self._to_us(mark) for mark in self.marks if mark is not self._low]
+        marks = [self._to_us(mark) for mark in self.marks if mark != self._low]
         if self._first_us is None:
             self._first_us = min(marks)
         slowest = min(marks) if len(marks) == len(self.marks) else min(self._first_us, *marks)
@@ -324,7 +393,30 @@ class Engine:
             self.closed[group] = state
         else:
             self.open[group] = state
-            self._reschedule(state)
+            self.buckets.setdefault(state[layout.NEXT], []).append(state)
+
+    def progress(self) -> "Progress":
+        """How far the watermark has come; with the open states, all there is to remember."""
+        marks = [None if mark == self._low else self._to_us(mark) for mark in self.marks]
+        return Progress(marks=marks, qwm=self.qwm, first_us=self._first_us)
+
+    def resume(self, progress: "Progress") -> None:
+        """Go on from there; for events whose time is in microseconds."""
+        self.marks = [self._low if mark is None else mark for mark in progress.marks]
+        self._first_us = progress.first_us
+        self.qwm = progress.qwm
+        self._advance_seconds(self.qwm, None)
+
+    def resume_clock(self, other: "Engine") -> None:
+        """Begin at the time that another engine, of another version, has reached."""
+        self._first_us = other._first_us  # noqa: SLF001 - of the same class
+        self._advance_seconds(other.qwm, None)
+
+    def follow(self, other: "Engine", event: Any) -> None:
+        """Let time pass as it has for another engine."""
+        self._advance_seconds(other.qwm, event)
+        if self.matched:
+            self._flush()
 
     def forget_closed(self) -> None:
         """Drop the closed states that were taken in for a batch."""
@@ -335,8 +427,9 @@ class Engine:
 
     def store(self, state: State, leg: int, payload: Any, event: Any) -> None:
         """Add an event to a state without judging, as when it was first seen."""
+        first = state[layout.ids(leg)] is None
         if self._add(state, leg, payload, event):
-            if self.contract.anchor == leg or state[layout.BASE] is None:
+            if state[layout.BASE] is None or (first and self.contract.anchor == leg):
                 state[layout.BASE] = event.h_time
             if self._judge.has_conditions:
                 self._judge.apply_conditions(state, self._view(leg, payload, event))
@@ -406,6 +499,7 @@ class Engine:
         """Look at what falls due in one second; most of it is decided and only ends."""
         plain, open_, bits, closed = self._uniform, self.open, self.bits, self.closed
         retain, note = self.retain, self.closed_hashes.append
+        rest = []
         for state in states:
             if state[layout.NEXT] != at:
                 continue
@@ -421,6 +515,11 @@ class Engine:
                 if retain:
                     closed[group] = state
             else:
+                rest.append(state)
+        # By key, not by arrival in the bucket: the same after a restart.
+        rest.sort(key=group_order)
+        for state in rest:
+            if state[layout.NEXT] == at:
                 self._due(state, event, late=False)
 
     def _due_seconds(self, second: int) -> Iterable[int]:
@@ -481,8 +580,11 @@ class Engine:
         """Tell the verdicts of the keys that were matched at once."""
         matched = self.matched
         self.counts["matched"] += len(matched)
-        if self.on_verdict is not None:
+        if self.on_matched is not None:
+            self.on_matched(matched)
+        elif self.on_verdict is not None:
             for state, event in matched:
+                self.told = state
                 state[layout.REVISION] = 1
                 self.on_verdict(self._verdict(state, judge.MATCHED, event, late=False))
         matched.clear()
@@ -513,6 +615,7 @@ class Engine:
         muted = state[layout.STATUS] == layout.MUTED
         if self.on_verdict is not None and not (muted and self.flavour.chosen):
             verdict = self._verdict(state, judgement, event, late=late)
+        self.told = state
         told = Withheld(self._screen(state), judgement, last, verdict)
         if not muted:
             state[layout.STATUS] = judgement.code

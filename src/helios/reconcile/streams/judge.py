@@ -252,7 +252,8 @@ class Judge:
             tenant=self._contract.tenant,
             contract=self._contract.name,
             contract_version=self._program.version,
-            key=_key(state),
+            key=key_of(state),
+            window_id=window_id(state),
             window_start=clock.Timestamp(start),
             window_end=clock.Timestamp(end),
             revision=state[layout.REVISION],
@@ -266,6 +267,21 @@ class Judge:
             created_at=decided_us,
             reconciled_at=completed_us if done else None,
         )
+
+    def pending(self, state: State) -> verdicts.Verdict:
+        """What can be told of a window that is open and undecided."""
+        moment = clock.Timestamp(self._to_us(state[layout.BASE]))
+        made = self.verdict(
+            state,
+            Judgement(
+                layout.PARTIAL, (), tuple(self._legs[i].leg.name for i in self._absent(state))
+            ),
+            decided_us=moment,
+            completed_us=moment,
+            position=0,
+            late=False,
+        )
+        return msgspec.structs.replace(made, status="pending")
 
     def merge(self, into: State, other: State) -> None:
         """Join the events of two sessions of a key."""
@@ -302,10 +318,16 @@ class Judge:
         return required
 
 
-def _key(state: State) -> str:
+def key_of(state: State) -> str:
     group = state[layout.GROUP]
     key: str = group if isinstance(group, str) else group[0]
     return key
+
+
+def window_id(state: State) -> int:
+    """What tells the windows of a key apart; 0 where there is one per key."""
+    group = state[layout.GROUP]
+    return 0 if isinstance(group, str) else int(group[1])
 
 
 def _listed(value: Any) -> list[Any]:

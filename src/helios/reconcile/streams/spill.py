@@ -6,8 +6,7 @@ loaded block are gathered and sorted together, which is one call for thousands o
 heap would take one per item. Runs that begin later than that end are not even loaded, so input
 that is almost in order, as logs are, costs little more than a copy.
 
-`PartitionSpill` keeps items by partition of their key, so that the few keys that must be judged
-again can be read back without reading everything.
+`Tape` keeps an input that gives its bytes only once, so that it can be read a second time.
 
 Where the bytes go is passed in as a function that opens an empty file; one that has no name
 leaves nothing behind, however the process ends.
@@ -316,73 +315,6 @@ def _stored(
     store: _Store, place: tuple[int, int], load: Callable[[bytes], list[T]]
 ) -> Callable[[], Batch[T]]:
     return lambda: store.read(place, load)
-
-
-class PartitionSpill(Generic[T]):
-    """Keeps items by partition, to read some partitions back later.
-
-    Args:
-        open_file: opens an empty file; called only when not everything fits in memory.
-        partitions: how many there are.
-        memory_bytes: about how much is held before it goes to the file.
-        codec: how items are written.
-    """
-
-    def __init__(
-        self, open_file: OpenFile, *, partitions: int, memory_bytes: int, codec: Codec[T]
-    ) -> None:
-        self._store = _Store(open_file)
-        self._memory_bytes = memory_bytes
-        self._codec = codec
-        self._held: list[list[tuple[int, int, T]]] = [[] for _ in range(partitions)]
-        self._held_bytes = 0
-        self._places: list[list[tuple[int, int]]] = [[] for _ in range(partitions)]
-
-    def add(
-        self,
-        partitions: Sequence[int],
-        times: Sequence[int],
-        tags: Sequence[int],
-        items: Sequence[T],
-        *,
-        nbytes: int,
-    ) -> None:
-        """Take items in: `items[i]` belongs to `partitions[i]`.
-
-        Raises:
-            StorageError: what does not fit in memory cannot be written.
-        """
-        held = self._held
-        for partition, item in zip(partitions, zip(times, tags, items, strict=True), strict=True):
-            held[partition].append(item)
-        self._held_bytes += nbytes + ITEM_OVERHEAD_BYTES * len(items)
-        if self._held_bytes > self._memory_bytes:
-            self._flush()
-
-    def read(self, partition: int) -> Iterator[Batch[T]]:
-        """The items of one partition, in the order they came."""
-        for place in self._places[partition]:
-            yield self._store.read(place, self._codec.load)
-        if self._held[partition]:
-            yield _columns(self._held[partition])
-
-    def close(self) -> None:
-        """Let go of the file and of everything held."""
-        self._store.close()
-        self._held = [[] for _ in self._held]
-        self._places = [[] for _ in self._places]
-
-    def _flush(self) -> None:
-        for held, places in zip(self._held, self._places, strict=True):
-            if held:
-                places.append(self._store.write(_columns(held), self._codec.dump))
-                held.clear()
-        self._held_bytes = 0
-
-
-def _columns(held: list[tuple[int, int, T]]) -> Batch[T]:
-    times, tags, items = zip(*held, strict=True)
-    return Batch(list(times), list(tags), list(items))
 
 
 class Tape:

@@ -26,6 +26,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         contract_version: the declaration it was judged under, from 1.
         key: what the events have in common: an order id.
         window_start, window_end: event time, microseconds.
+        window_id: 0 for windows per key, else what tells the windows of a key apart: their start.
         revision: 1, 2, 3 … : the number of this verdict among those of the key and window.
         status: matched, mismatched or partial.
         events: ids of the events of each leg, in order of event time; absent legs are left out.
@@ -47,6 +48,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     window_start: clock.Timestamp
     window_end: clock.Timestamp
+    window_id: int = 0
     revision: int
     status: Status
     events: dict[str, list[str]]
@@ -61,21 +63,18 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def id(self) -> str:
-        """`order-fulfilment@1/ORD-7/1736935200000000/1`: the same however often it is computed."""
-        return verdict_id(
-            self.contract, self.contract_version, self.key, self.window_start, self.revision
-        )
+        """`order-fulfilment/ORD-7/1`: the same however often it is computed."""
+        return verdict_id(self.contract, self.key, self.window_id, self.revision)
 
     @property
     def supersedes(self) -> str | None:
         """The id of the verdict that this one replaces."""
-        if self.revision == 1:
+        if self.revision <= 1:
             return None
-        return verdict_id(
-            self.contract, self.contract_version, self.key, self.window_start, self.revision - 1
-        )
+        return verdict_id(self.contract, self.key, self.window_id, self.revision - 1)
 
 
-def verdict_id(contract: str, version: int, key: str, window_start: int, revision: int) -> str:
-    """The id of a verdict, from what it is the verdict of."""
-    return f"{contract}@{version}/{key}/{window_start}/{revision}"
+def verdict_id(contract: str, key: str, window_id: int, revision: int) -> str:
+    """The id of a verdict, from what it is the verdict of; unique within a tenant."""
+    window = f"@{window_id}" if window_id else ""
+    return f"{contract}/{key}{window}/{revision}"

@@ -1,0 +1,256 @@
+"""The view of verdicts: its tables, its folding, and what readers ask of it."""
+
+import base64
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from helios.eventlog import envelope
+from helios.eventlog import ports as log_ports
+from helios.kernel import clock as clocks
+from helios.kernel import errors
+from helios.projections import ports
+from helios.reconcile.streams import fold, judge, layout, live, rows, verdicts
+
+NAME = "verdicts"
+
+_NEWEST = (
+    "NOT EXISTS (SELECT 1 FROM {t}verdicts AS later WHERE later.contract = v.contract "
+    "AND later.key = v.key AND later.window_id = v.window_id AND later.revision = v.revision + 1)"
+)
+_COLUMNS = ", ".join(f"v.{name.strip()}" for name in rows.COLUMNS.split(","))
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of verdicts; `next` is the place to read on after, or None at the end."""
+
+    verdicts: list[verdicts.Verdict]
+    next: str | None = None
+
+
+class VerdictView:
+    """The projection; see `helios.reconcile.streams.fold`.
+
+    Attributes:
+        live: the fold of the live copy in this process, or None before it has begun.
+    """
+
+    name = NAME
+    version = 1
+    tables: Sequence[str] = rows.TABLES
+    volatile: Sequence[str] = rows.VOLATILE
+    keys: Mapping[str, Sequence[str]] = rows.KEYS
+    schema: Sequence[str] = rows.SCHEMA
+    indexes: Sequence[str] = rows.INDEXES
+    where = envelope.ALL
+
+    def __init__(self) -> None:
+        self.live: fold.Fold | None = None
+
+    def apply(self, events: Sequence[envelope.Event]) -> list[ports.Write]:
+        """Not used: this view remembers, see `begin`."""
+        raise NotImplementedError
+
+    async def begin(
+        self, slot: ports.Slot, log: log_ports.EventLog, store: ports.ViewStore
+    ) -> fold.Fold:
+        """Go on from a copy's checkpoint."""
+        made = fold.Fold(slot, log, store)
+        await made.resume()
+        if slot.live:
+            self.live = made
+        return made
+
+    def pending(self, tenant: str, contract: str | None, key: str) -> list[verdicts.Verdict]:
+        """Windows of a key that are open and undecided, as far as this process folds them."""
+        found = []
+        for running in self.live.contracts.values() if self.live is not None else ():
+            if running.tenant != tenant or contract not in (None, running.name):
+                continue
+            for version in running.versions.values():
+                found += [
+                    version.engine.judging.pending(state)
+                    for state in version.engine.states_of(key)
+                    if state[layout.STATUS] == layout.UNDECIDED
+                ]
+        return found
+
+
+class Reader:
+    """Reads verdicts.
+
+    Args:
+        store: where the view is.
+        view: whose fold, if it runs in this process, knows what is pending.
+    """
+
+    def __init__(self, store: ports.ViewStore, view: VerdictView) -> None:
+        self._store = store
+        self._view = view
+
+    async def latest(self, tenant: str, contract: str | None, key: str) -> list[verdicts.Verdict]:
+        """The verdicts of a key that nothing supersedes, pending ones too.
+
+        Of all contracts if `contract` is None. Empty when no event of the key is known.
+        """
+        known = await self._contracts(tenant, contract)
+        found = await self._of_key(known, key, where=_NEWEST)
+        stored = [self._verdict(row, known, superseded=False) for row in found]
+        places = {(v.contract, v.window_id) for v in stored}
+        pending = self._view.pending(tenant, contract, key)
+        return stored + [v for v in pending if (v.contract, v.window_id) not in places]
+
+    async def history(self, tenant: str, contract: str, key: str) -> list[verdicts.Verdict]:
+        """All verdicts of a key, oldest first, also the superseded."""
+        known = await self._contracts(tenant, contract)
+        found = await self._of_key(known, key, where="1 = 1")
+        last = {(row[0], row[3]): row[4] for row in found}
+        return [
+            self._verdict(row, known, superseded=row[4] < last[row[0], row[3]]) for row in found
+        ]
+
+    async def page(
+        self,
+        tenant: str | None,
+        *,
+        contract: str | None = None,
+        statuses: Sequence[verdicts.Status] | None = None,
+        start: clocks.Timestamp | None = None,
+        end: clocks.Timestamp | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> Page:
+        """Verdicts that nothing supersedes, newest first; of all tenants if `tenant` is None.
+
+        Args:
+            tenant: whose.
+            contract: of this contract only.
+            statuses: None: all that are stored.
+            start, end: bounds of `created_at`; the end is exclusive.
+            after: `next` of the page before.
+            limit: verdicts in a page.
+
+        Raises:
+            CursorError: `after` is none of ours.
+        """
+        known = await self._contracts(tenant, contract)
+        if not known:
+            return Page(verdicts=[])
+        where, params = _conditions(known, statuses, start, end)
+        if after is not None:
+            where.append("(v.created_at, v.contract, v.n) < (?, ?, ?)")
+            params += _place(after)
+        found = await self._store.query(
+            NAME,
+            f"SELECT {_COLUMNS} FROM {{t}}verdicts AS v WHERE {' AND '.join(where)} "  # noqa: S608
+            "ORDER BY v.created_at DESC, v.contract DESC, v.n DESC LIMIT ?",
+            (*params, limit + 1),
+        )
+        listed = [self._verdict(row, known, superseded=False) for row in found[:limit]]
+        following = _cursor(found[limit - 1]) if len(found) > limit else None
+        return Page(verdicts=listed, next=following)
+
+    async def counts(self, tenant: str | None) -> Mapping[str, int]:
+        """How many current verdicts there are of each status; of all tenants if None."""
+        condition, params = ("", ()) if tenant is None else ("WHERE c.tenant = ? ", (tenant,))
+        found = await self._store.query(
+            NAME,
+            "SELECT t.status, sum(t.verdicts) FROM {t}totals AS t JOIN "  # noqa: S608
+            "(SELECT DISTINCT id, tenant FROM {t}contracts) AS c ON c.id = t.contract "
+            f"{condition}GROUP BY t.status",
+            params,
+        )
+        return {judge.NAMES[status]: int(count) for status, count in found}
+
+    async def dead_letters(self) -> int:
+        """How many events a leg wanted and could not use."""
+        found = await self._store.query(NAME, "SELECT count(*) FROM {t}dead_letters")
+        return int(found[0][0])
+
+    async def _of_key(
+        self, known: Mapping[int, rows.Contract], key: str, *, where: str
+    ) -> list[ports.Row]:
+        if not known:
+            return []
+        marks = ", ".join("?" * len(known))
+        return await self._store.query(
+            NAME,
+            f"SELECT {_COLUMNS} FROM {{t}}verdicts AS v WHERE v.contract IN ({marks}) "  # noqa: S608
+            f"AND v.key = ? AND {where} ORDER BY v.contract, v.window_id, v.revision",
+            (*known, key),
+        )
+
+    async def _contracts(
+        self, tenant: str | None, contract: str | None
+    ) -> dict[int, rows.Contract]:
+        """Contracts by id, each in its newest version."""
+        wanted: list[tuple[str, str]] = []
+        if tenant is not None:
+            wanted.append(("tenant = ?", tenant))
+        if contract is not None:
+            wanted.append(("name = ?", contract))
+        where = "WHERE " + " AND ".join(text for text, _ in wanted) if wanted else ""
+        found = await self._store.query(
+            NAME,
+            "SELECT id, version, tenant, name, legs, yaml, withdrawn FROM {t}contracts "  # noqa: S608
+            f"{where} ORDER BY id, version",
+            tuple(value for _, value in wanted),
+        )
+        return {row[0]: _contract(row) for row in found}
+
+    def _verdict(
+        self, row: ports.Row, known: Mapping[int, rows.Contract], *, superseded: bool
+    ) -> verdicts.Verdict:
+        return rows.verdict_of(row, known[row[0]], superseded=superseded)
+
+
+def _contract(row: ports.Row) -> rows.Contract:
+    return rows.Contract(
+        id=row[0],
+        version=row[1],
+        tenant=row[2],
+        name=row[3],
+        legs=msgspec.json.decode(row[4], type=list[str]),
+        yaml=row[5],
+        withdrawn=bool(row[6]),
+    )
+
+
+def _conditions(
+    known: Mapping[int, rows.Contract],
+    statuses: Sequence[verdicts.Status] | None,
+    start: clocks.Timestamp | None,
+    end: clocks.Timestamp | None,
+) -> tuple[list[str], list[int]]:
+    where = [f"v.contract IN ({', '.join('?' * len(known))})", _NEWEST]
+    params = list(known)
+    if statuses is not None:
+        codes = [live.STATUS_CODES[s] for s in statuses if s in live.STATUS_CODES]
+        where.append(f"v.status IN ({', '.join('?' * len(codes)) or 'NULL'})")
+        params += codes
+        if layout.MATCHED not in codes:
+            # Lets the planner take the index of the few that are not matched.
+            where.append("v.status <> 1")
+    if start is not None:
+        where.append("v.created_at >= ?")
+        params.append(start)
+    if end is not None:
+        where.append("v.created_at < ?")
+        params.append(end)
+    return where, params
+
+
+def _cursor(row: ports.Row) -> str:
+    text = f"{row[11]}.{row[0]}.{row[1]}"
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _place(cursor: str) -> list[int]:
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        created, contract, n = base64.urlsafe_b64decode(padded.encode()).decode().split(".")
+        return [int(created), int(contract), int(n)]
+    except ValueError:
+        raise errors.CursorError(
+            "this is not a cursor of a page of verdicts; begin again without one"
+        ) from None
