@@ -7,7 +7,6 @@ green for the wrong reason.
 
 import asyncio
 import importlib.util
-import itertools
 import os
 import tempfile
 from collections.abc import Generator, Iterator
@@ -18,7 +17,16 @@ from urllib.parse import urlsplit
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-_DATABASES = itertools.count(1)
+_EMPTY_DATABASE = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid();
+DO $$ DECLARE name text; BEGIN
+    FOR name IN SELECT nspname FROM pg_namespace
+        WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
+    LOOP EXECUTE format('DROP SCHEMA %I CASCADE', name); END LOOP;
+END $$;
+CREATE SCHEMA public;
+"""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -104,13 +112,20 @@ def postgres_server(postgres_script: ModuleType) -> Iterator[str]:
         postgres_script.stop(folder)
 
 
-@pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
-    """URL of an empty database that only this test uses."""
-    name = f"helios_test_{os.getpid()}_{next(_DATABASES)}"
+@pytest.fixture(scope="session")
+def postgres_database(postgres_server: str) -> Iterator[str]:
+    """URL of a database of this session; one for all tests, because making one costs a flush."""
+    name = f"helios_test_{os.getpid()}"
     asyncio.run(_execute(postgres_server, f'CREATE DATABASE "{name}"'))
     yield urlsplit(postgres_server)._replace(path=f"/{name}").geturl()
     asyncio.run(_execute(postgres_server, f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+@pytest.fixture
+def postgres_url(postgres_database: str) -> Iterator[str]:
+    """URL of an empty database that only this test uses."""
+    yield postgres_database
+    asyncio.run(_execute(postgres_database, _EMPTY_DATABASE))
 
 
 async def _execute(url: str, sql: str) -> None:

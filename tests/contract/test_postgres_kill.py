@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from helios.drivers.postgres import log_storage
-from helios.eventlog import envelope, verify
+from helios.eventlog import envelope, ports, verify
 from helios.kernel import clock
 from helios.testing import log_samples as samples
 
@@ -154,11 +154,11 @@ def test_a_writer_frozen_while_it_has_the_turn_stops_nobody_for_long(postgres_ur
         async with storing(postgres_url) as storage, storing(postgres_url) as frozen:
             connection = await frozen._connected()
             await connection.execute("BEGIN; SELECT FROM turn FOR UPDATE")
-            request = [samples.ports.AppendRequest(events=samples.events([1]))]
+            request = [ports.AppendRequest(events=samples.events([1]))]
             async with asyncio.timeout(BOUND_S):
                 (outcome,) = await storage.commit(request, samples.T0)
             assert isinstance(outcome, envelope.Appended)
-            again = [samples.ports.AppendRequest(events=samples.events([2]))]
+            again = [ports.AppendRequest(events=samples.events([2]))]
             async with asyncio.timeout(BOUND_S):
                 (outcome,) = await frozen.commit(again, samples.T0)
             assert isinstance(outcome, envelope.Appended)
