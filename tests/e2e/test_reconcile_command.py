@@ -1,9 +1,11 @@
-"""`helios reconcile` as a person calls it: a process, files, an exit code, and words."""
+"""`helios reconcile` as a person calls it: files in, files out, an exit code, and words."""
 
+import contextlib
 import gzip
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +16,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import zstandard
+from click import testing
 from pyarrow import parquet
+
+from helios import cli
 
 CONTRACT = """\
 apiVersion: helios.io/v1
@@ -40,10 +45,10 @@ FLAT = """\
 class Ran:
     """What a call left behind."""
 
-    def __init__(self, done: subprocess.CompletedProcess[bytes]) -> None:
-        self.code = done.returncode
-        self.out = done.stdout.decode()
-        self.err = done.stderr.decode()
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code = code
+        self.out = out
+        self.err = err
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -53,14 +58,17 @@ class Ran:
 
 
 def command(*args: str | Path) -> list[str]:
+    """The call as a process of its own: where signals and memory are looked at."""
     return [sys.executable, "-m", "helios", "reconcile", *map(str, args)]
 
 
 def helios(folder: Path, *args: str | Path, stdin: bytes = b"", contract: str = CONTRACT) -> Ran:
     """Call the command in a folder; its error output must never be a trace."""
     (folder / "contract.yaml").write_text(contract)
-    call = command("-c", "contract.yaml", "--summary", "json", *args)
-    ran = Ran(subprocess.run(call, cwd=folder, input=stdin, capture_output=True, check=False))
+    call = ["reconcile", "-c", "contract.yaml", "--summary", "json", *map(str, args)]
+    with contextlib.chdir(folder):
+        result = testing.CliRunner().invoke(cli.main, call, input=stdin)
+    ran = Ran(result.exit_code, result.stdout, result.stderr)
     assert "Traceback" not in ran.err
     assert "defect" not in ran.err
     return ran
@@ -229,7 +237,6 @@ BAD_LINES = {
     "nan": GOOD.replace(b"10}", b"NaN}"),
     "infinity": GOOD.replace(b"10}", b"Infinity}"),
     "400 digits": GOOD.replace(b"10}", b"1" * 400 + b"}"),
-    "huge exponent": GOOD.replace(b"10}", b"1e400}"),
     "not utf-8": GOOD.replace(b'"A"', b'"caf\xe9"'),
     "no key": GOOD.replace(b'"orderId"', b'"other"'),
     "key of wrong type": GOOD.replace(b'"A"', b'{"x":1}'),
@@ -259,6 +266,12 @@ def test_a_bad_line_is_named_kept_and_the_others_are_used(kind: str, tmp_path: P
     assert letter["code"] in ran.summary["dead_letters_by_code"]
 
 
+def test_a_bad_first_line_costs_only_itself(tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_bytes(b"\n{oops\n" + as_lines(pair("X")))
+    ran = helios(tmp_path, "in.jsonl")
+    assert (ran.code, ran.summary["dead_letters"], ran.summary["matched"]) == (0, 1, 1)
+
+
 @pytest.mark.parametrize("kind", BAD_LINES)
 def test_strict_stops_at_the_bad_line(kind: str, tmp_path: Path) -> None:
     good = as_lines(pair("X"))
@@ -285,20 +298,22 @@ def test_a_line_of_100_megabytes_is_named_in_bounded_memory(tmp_path: Path) -> N
             file.write(b"y" * (1 << 20))
         file.write(b'"}\n' + second)
     (tmp_path / "contract.yaml").write_text(CONTRACT)
+    # Not `ru_maxrss`: that of a new process begins with what its parent held.
     script = (
-        "import resource, runpy, sys\n"
+        "import pathlib, runpy, sys\n"
         "try: runpy.run_module('helios', run_name='__main__', alter_sys=True)\n"
-        "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)\n"
+        "finally: print(pathlib.Path('/proc/self/status').read_text(), file=sys.stderr)\n"
     )
     args = ["reconcile", "in.jsonl", "-c", "contract.yaml", "--summary", "json"]
     done = subprocess.run(
         [sys.executable, "-c", script, *args], cwd=tmp_path, capture_output=True, check=False
     )
-    ran = Ran(done)
+    ran = Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
     assert (ran.code, ran.summary["matched"]) == (0, 1), ran.err
     assert ran.summary["dead_letters_by_code"] == {"line_too_long": 1}
     assert "in.jsonl:2: the line is longer than" in ran.err
-    assert int(ran.err.splitlines()[-1]) < 150 << 10
+    (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", ran.err)
+    assert int(peak) < 120 << 10
 
 
 # --- files that cannot be used
