@@ -1,6 +1,7 @@
 """The disk: what a power cut leaves, and that SQLite can live with it exactly when it flushes."""
 
 import random
+from typing import Any
 
 import apsw
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from helios.testing import simdisk, simloop, simports
 
 
-def _disk(seed: int, points: simports.CrashPoints | None = None, **faults) -> simdisk.SimDisk:
+def _disk(seed: int, points: simports.CrashPoints | None = None, **faults: Any) -> simdisk.SimDisk:
     loop = simloop.SimLoop(seed)
     loop.close()
     return simdisk.SimDisk(
@@ -86,11 +87,11 @@ def test_a_crash_at_any_disk_operation_keeps_all_commits_and_no_half_one(journal
 
 def test_without_flushes_commits_are_lost() -> None:
     """The planted bugs `synchronous=OFF` and a disk that lies are seen."""
-    for how in ({"sync": "off"}, {"lies": True}):
+    for sync, lies in (("off", False), ("full", True)):
         lost = 0
         for seed in range(20):
-            disk = _disk(seed, lies="lies" in how)
-            connection = _open(disk, "wal", how.get("sync", "full"))
+            disk = _disk(seed, lies=lies)
+            connection = _open(disk, "wal", sync)
             for n in range(5):
                 _put(connection, n)
             disk.crash()

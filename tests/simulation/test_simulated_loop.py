@@ -2,6 +2,7 @@
 # ruff: noqa: PLW0108 - a lambda looks the name up inside the simulation, where it is forbidden
 
 import asyncio
+import functools
 import os
 import random
 import secrets
@@ -192,11 +193,15 @@ def test_a_check_then_write_race_is_found_by_most_seeds() -> None:
         seen: set[int] = set()
         effects: list[int] = []
 
+        def write(key: int) -> None:
+            seen.add(key)
+            effects.append(key)
+
         async def worker() -> None:
             port = simports.SimOffload(loop, rng, points=points, crash=lambda _: None)
             for key in range(5):
-                if not await port.run("check", lambda key=key: key in seen):
-                    await port.run("write", lambda key=key: (seen.add(key), effects.append(key)))
+                if not await port.run("check", functools.partial(seen.__contains__, key)):
+                    await port.run("write", functools.partial(write, key))
 
         await asyncio.gather(*(worker() for _ in range(3)))
         return len(effects)

@@ -128,6 +128,7 @@ class SimNode:
         loop, transport: its world.
         rng: its own stream of randomness.
         build: what it is made of.
+        views: names of those of VIEWS that it keeps.
         faults: the world's swarm.
         points: where it may die.
         history, coverage: where its readers and its lives are written down.
@@ -142,6 +143,7 @@ class SimNode:
         transport: simports.SimTransport[Message],
         rng: random.Random,
         build: Build,
+        views: Sequence[str],
         faults: swarm.Swarm,
         points: simports.CrashPoints,
         history: invariants.History,
@@ -156,6 +158,7 @@ class SimNode:
         self._transport = transport
         self._rng = rng
         self._build = build
+        self._views = views
         self._faults = faults
         self._points = points
         self._history = history
@@ -165,6 +168,7 @@ class SimNode:
         self._dead: asyncio.Future[None] = loop.create_future()
         self._disk_generation = 0
         self._reached = envelope.Position(0)
+        self._keepers: dict[str, worker.Worker] = {}
         self._closers: list[Callable[[], Awaitable[None]]] = []
         self._serving: asyncio.Task[None] | None = None
 
@@ -212,6 +216,11 @@ class SimNode:
         await asyncio.wait({closing, self._dead}, return_when=asyncio.FIRST_COMPLETED)
         self.die("stopped", power_cut=False)
 
+    def troubles(self) -> list[str]:
+        """What the views' workers last complained of."""
+        found = [keeper.health() for keeper in self._keepers.values()]
+        return [f"{health.view}: {health.error}" for health in found if health.error]
+
     def quiet(self) -> None:
         """No more faults from here on."""
         self.disk.faults = swarm.QUIET.disk()
@@ -254,9 +263,9 @@ class SimNode:
         self._closers.append(store.close)
         await store.open()
         progress = wait.Progress()
-        keepers = {
-            name: self._build.worker(view, event_log, store, progress, self.clock)
-            for name, view in VIEWS.items()
+        self._keepers = keepers = {
+            name: self._build.worker(VIEWS[name], event_log, store, progress, self.clock)
+            for name in self._views
         }
         await self._note_checkpoint(store)
         waiter = wait.Waiter(store, progress)
