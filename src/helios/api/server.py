@@ -11,13 +11,18 @@ import socket
 from collections.abc import Iterator
 
 import uvicorn
+from uvicorn.protocols.http import httptools_impl
 
 from helios.api import web
 from helios.kernel import errors
 
 BACKLOG = 2048
-HEADER_BYTES_MAX = 64 << 10
-"""Request line and headers together. Above: 431 and the connection is closed."""
+HEAD_BYTES_MAX = 64 << 10
+"""Request line and headers that come in several pieces. Above: 400, and the connection is closed.
+What comes in one piece is bounded by the size of a read, 256 KiB."""
+
+HEADERS_MAX = 100
+"""Headers of one request. Above: 400, and the connection is closed."""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -48,6 +53,32 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+class Protocol(httptools_impl.HttpToolsProtocol):
+    """uvicorn's protocol with a bound on the head of a request, which the parser does not have."""
+
+    _in_head = False
+    _head_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES_MAX:
+                self._in_head = False
+                self.send_400_response("The request's head is too large.")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head = True
+        self._head_bytes = 0
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        if len(self.headers) > HEADERS_MAX:
+            raise ValueError
+        super().on_headers_complete()
+
+
 class Server(uvicorn.Server):
     """uvicorn without its own signal handling."""
 
@@ -60,7 +91,7 @@ def make(application: web.Application, *, drain_s: float) -> Server:
     """A server over the application; `serve` runs it on a socket until `stop`."""
     config = uvicorn.Config(
         application,
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="off",
         proxy_headers=False,
@@ -69,7 +100,6 @@ def make(application: web.Application, *, drain_s: float) -> Server:
         server_header=False,
         date_header=False,
         timeout_graceful_shutdown=max(1, round(drain_s)),
-        h11_max_incomplete_event_size=HEADER_BYTES_MAX,
     )
     return Server(config)
 
