@@ -22,6 +22,7 @@ import run as log_run  # noqa: E402
 SCRIPTS = (
     ("stream/run.py",),
     ("stream/rule.py",),
+    ("stream/latency.py",),
     ("log/run.py",),
     ("log/growth.py", "sqlite"),
     ("log/growth.py", "postgres"),
