@@ -6,8 +6,8 @@
 
 Batches are sent at a fixed rate, whatever the server does, and an event's waiting begins when it
 was due, not when a late sender got to it. Of each batch one key that it completes is asked for,
-with the position of the batch; its latency runs from when the batch was due until the verdict has been
-read over HTTP. Server and sender share the machine.
+with the position of the batch; its latency runs from when the batch was due until the verdict has
+been read over HTTP. Server and sender share the machine.
 """
 
 import argparse

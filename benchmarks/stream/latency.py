@@ -5,8 +5,8 @@
 
 Events become due at their time, whatever the engine does (so a stall is not hidden), and the loop
 is the live one: take what has arrived, at most a thousand, never wait for more; when there is
-nothing, look again half a millisecond later. Decoding the payload is included. `core` runs from the moment
-the loop took the last event of a key, `scheduled` from when it was due.
+nothing, look again half a millisecond later. Decoding the payload is included. `core` runs from the
+moment the loop took the last event of a key, `scheduled` from when it was due.
 """
 
 import argparse
