@@ -39,6 +39,18 @@ def test_links_between_documents_lead_somewhere(
     refuse(broken, "these links lead nowhere")
 
 
+def test_the_code_names_documents_that_exist(
+    refuse: Refuse, root: Path, committed: Committed
+) -> None:
+    missing = [
+        f"{path.relative_to(root)}: {name}"
+        for path in committed(".py", ".yaml", ".toml", below="src")
+        for name in re.findall(r"\bdocs/[\w/.-]+\.md\b", path.read_text(encoding="utf-8"))
+        if not (root / name).is_file()
+    ]
+    refuse(missing, "these documents are not there")
+
+
 def test_no_file_speaks_of_one_machine(refuse: Refuse, root: Path, committed: Committed) -> None:
     here = ("the place of this checkout", re.compile(re.escape(f"{root.parent}/")))
     found = []
