@@ -175,10 +175,11 @@ def stop(folder: Path, *, keep: bool = False) -> None:
 
 
 def _create(binaries: Path, folder: Path, data: Path) -> None:
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and any(folder.iterdir()) and not (folder / _MARK).exists():
         raise PostgresError(f"{folder} is not empty and not of this script: name another --folder")
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)
+    _write_mark(folder, 0)
     if os.getuid() == 0:
         account = _account()
         os.chown(folder, account.pw_uid, account.pw_gid)

@@ -81,7 +81,7 @@ class LostError(errors.StorageError):
 
 
 _MEANINGS: tuple[tuple[tuple[type[Exception], ...], type[errors.HeliosError], str], ...] = (
-    (_BUSY, LostError, "another session holds it up: try again"),
+    (_BUSY, LostError, "too slow, or held up by another session: try again"),
     (
         (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InsufficientPrivilegeError),
         errors.StorageError,
