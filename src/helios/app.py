@@ -9,7 +9,7 @@ import contextlib
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,8 @@ from helios.kernel import errors, ids
 from helios.kernel import settings as config
 from helios.projections import catalog
 from helios.projections import ports as view_ports
-from helios.reconcile.streams import verdicts
+from helios.reconcile.streams import rejudge, ticker
+from helios.reconcile.streams import view as verdict_view
 
 LOG_FILE = "log.sqlite"
 ADDRESS_FILE = "server.url"
@@ -55,28 +56,8 @@ class Parts(msgspec.Struct, kw_only=True):
     storage: log_ports.LogStorage
     store: view_ports.ViewStore
     views: catalog.Catalog
+    verdicts: verdict_view.VerdictView
     failure: "asyncio.Future[errors.StorageFailedError]"
-
-
-class NoVerdicts:
-    """`api.services.VerdictReader` where no engine runs: no key is known."""
-
-    async def latest(self, tenant: str, contract: str | None, key: str) -> list[verdicts.Verdict]:  # noqa: ARG002 - port
-        return []
-
-    async def history(self, tenant: str, contract: str, key: str) -> list[verdicts.Verdict]:  # noqa: ARG002 - port
-        return []
-
-    async def page(self, tenant: str | None, **_: Any) -> services.VerdictPage:  # noqa: ARG002 - port
-        return services.VerdictPage(verdicts=[])
-
-    async def counts(self, tenant: str | None) -> Mapping[str, int]:  # noqa: ARG002 - port
-        return {}
-
-
-async def no_rejudge(**_: Any) -> Mapping[str, Any]:
-    """`api.services.Rejudge` where no engine runs."""
-    raise errors.NotFoundError("no engine runs in this process")
 
 
 @contextlib.asynccontextmanager
@@ -103,8 +84,13 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
         stack.push_async_callback(log.close)
         await store.open()
         stack.push_async_callback(store.close)
+        verdicts = verdict_view.VerdictView()
         views = catalog.Catalog(
-            catalog.SHIPPED, log, store, clock=clock, alone=settings.database_url is None
+            [*catalog.SHIPPED, verdicts],
+            log,
+            store,
+            clock=clock,
+            alone=settings.database_url is None,
         )
         metrics = meters.Metrics()
         metrics.watch_views(lambda: ((h.view, h.lag_events, h.lag_s) for h in views.health()))
@@ -120,6 +106,7 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
             storage=storage,
             store=store,
             views=views,
+            verdicts=verdicts,
             failure=failure,
         )
 
@@ -181,8 +168,8 @@ def application(parts: Parts) -> web.Application:
         metrics=parts.metrics,
         store=parts.store,
         views=parts.views,
-        verdicts=NoVerdicts(),
-        rejudge=no_rejudge,
+        verdicts=verdict_view.Reader(parts.store, parts.verdicts),
+        rejudge=rejudge.Rejudge(parts.log, parts.store, clock=parts.clock, id_source=parts.ids),
     )
     return web.Application(routes.table(found))
 
@@ -219,17 +206,20 @@ async def _run(
     app = application(parts)
     http = server.make(app, drain_s=parts.settings.drain_s)
     keeping: asyncio.Future[None] = asyncio.ensure_future(parts.views.run())
+    clocked = ticker.Ticker(parts.log, parts.verdicts, clock=parts.clock, id_source=parts.ids)
+    ticking: asyncio.Future[None] = asyncio.ensure_future(clocked.run())
     serving: asyncio.Future[None] = asyncio.ensure_future(server.serve(http, listener))
     url = _url(listener)
     with _address_told(parts.settings, url):
         announce(url)
         _log.info("started", url=url, log_id=parts.log.log_id)
-        failed = await _ended(stopping, parts.failure, keeping, serving)
+        failed = await _ended(stopping, parts.failure, keeping, ticking, serving)
         _log.info("draining", seconds_max=parts.settings.drain_s)
         await server.stop(http, app)
         await asyncio.wait([serving], timeout=parts.settings.drain_s + _DRAIN_SLACK_S)
+    ticking.cancel()
     keeping.cancel()
-    await asyncio.wait([keeping], timeout=_VIEWS_STOP_S)
+    await asyncio.wait([ticking, keeping], timeout=_VIEWS_STOP_S)
     return failed
 
 

@@ -12,14 +12,9 @@ from helios.kernel import clock as clocks
 from helios.kernel import ids as id_sources
 from helios.projections import catalog
 from helios.projections import ports as view_ports
-from helios.reconcile.streams import verdicts
+from helios.reconcile.streams import verdicts, view
 
-
-class VerdictPage(msgspec.Struct, frozen=True, kw_only=True):
-    """One page of verdicts; `next` is the place to read on after, or None at the end."""
-
-    verdicts: list[verdicts.Verdict]
-    next: str | None = None
+VerdictPage = view.Page
 
 
 class VerdictReader(Protocol):

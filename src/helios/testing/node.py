@@ -20,7 +20,8 @@ from helios.kernel import errors, ids, offload
 from helios.projections import ports as view_ports
 from helios.projections import rebuild, verify, wait, worker
 from helios.projections.views import event_mirror
-from helios.testing import invariants, simdisk, simloop, simports, swarm, tally
+from helios.reconcile.streams import view as verdict_view
+from helios.testing import invariants, orders, simdisk, simloop, simports, swarm, tally
 
 RESTART_S = (0.05, 10.0)
 DYING_S = (0.0, 0.5)
@@ -63,12 +64,14 @@ class Verify(msgspec.Struct, frozen=True):
     view: str
 
 
-Message: TypeAlias = Append | Read | Look | Rebuild | Verify
+class Judge(msgspec.Struct, frozen=True):
+    """Message: the verdicts on these keys, once the view has reached a position."""
 
-VIEWS: dict[str, view_ports.View] = {
-    "tally": tally.TallyView(),
-    "event_mirror": event_mirror.VIEW,
-}
+    after: envelope.Position
+    keys: tuple[str, ...]
+
+
+Message: TypeAlias = Append | Read | Look | Rebuild | Verify | Judge
 
 
 class Build:
@@ -107,6 +110,15 @@ class Build:
     ) -> log.Log:
         return log.Log(storage, clock, on_fatal=on_fatal, bounds=bounds)
 
+    def views(self) -> dict[str, view_ports.View]:
+        """All views there are, new ones for each life: some remember."""
+        every: list[view_ports.View] = [
+            tally.TallyView(),
+            event_mirror.VIEW,
+            verdict_view.VerdictView(),
+        ]
+        return {view.name: view for view in every}
+
     def worker(
         self,
         view: view_ports.View,
@@ -128,7 +140,7 @@ class SimNode:
         loop, transport: its world.
         rng: its own stream of randomness.
         build: what it is made of.
-        views: names of those of VIEWS that it keeps.
+        views: names of those of its build's views that it keeps.
         faults: the world's swarm.
         points: where it may die.
         history, coverage: where its readers and its lives are written down.
@@ -263,14 +275,22 @@ class SimNode:
         self._closers.append(store.close)
         await store.open()
         progress = wait.Progress()
+        every = self._build.views()
+        views = {name: every[name] for name in self._views}
         self._keepers = keepers = {
-            name: self._build.worker(VIEWS[name], event_log, store, progress, self.clock)
-            for name in self._views
+            name: self._build.worker(view, event_log, store, progress, self.clock)
+            for name, view in views.items()
         }
         await self._note_checkpoint(store)
         waiter = wait.Waiter(store, progress)
         serving = _Serving(
-            event_log, store, waiter, self.clock, coverage=self._coverage, shown=self._shown
+            event_log,
+            store,
+            waiter,
+            self.clock,
+            views=views,
+            coverage=self._coverage,
+            shown=self._shown,
         )
         async with asyncio.TaskGroup() as group:
             for name, keeper in keepers.items():
@@ -326,6 +346,7 @@ class _Serving:
         waiter: wait.Waiter,
         clock: clocks.Clock,
         *,
+        views: dict[str, view_ports.View],
         coverage: invariants.Coverage,
         shown: Callable[[envelope.Position], None],
     ) -> None:
@@ -333,6 +354,7 @@ class _Serving:
         self._log = event_log
         self._store = store
         self._waiter = waiter
+        self._views = views
         self._clock = clock
         self._coverage = coverage
 
@@ -344,9 +366,26 @@ class _Serving:
             return await self._log.read(message.after, limit=message.limit)
         if isinstance(message, Look):
             return await self._look(message.after)
+        if isinstance(message, Judge):
+            return await self._judge(message)
         if isinstance(message, Rebuild):
-            return await self._rebuild(VIEWS[message.view])
-        return await self._verify(VIEWS[message.view])
+            return await self._rebuild(self._views[message.view])
+        return await self._verify(self._views[message.view])
+
+    async def _judge(self, message: Judge) -> orders.Shown:
+        view = self._views[verdict_view.NAME]
+        assert isinstance(view, verdict_view.VerdictView)
+        await self._waiter.wait_for(view.name, message.after, timeout_s=20.0)
+        reader = verdict_view.Reader(self._store, view)
+        tenant = envelope.DEFAULT_TENANT
+        page = await reader.page(tenant, limit=1000)
+        history = {
+            (contract, key): await reader.history(tenant, contract, key)
+            for contract in (orders.PATIENT, orders.HASTY)
+            for key in message.keys
+        }
+        totals = await reader.counts(tenant)
+        return orders.Shown(latest=page.verdicts, history=history, totals=totals)
 
     async def _rebuild(self, view: view_ports.View) -> None:
         await rebuild.rebuild(view, self._log, self._store, clock=self._clock)

@@ -71,6 +71,8 @@ class SimIds(ids.Uuid7Ids):
 
 
 class CrashNode(Protocol):
+    """How a port ends the life of its node."""
+
     def __call__(self, why: str, /) -> None:
         """Kill the node that the caller belongs to."""
 

@@ -15,7 +15,8 @@ import msgspec
 
 from helios.eventlog import envelope, ports
 from helios.kernel import clock, errors
-from helios.testing import invariants, node, simloop, simports, swarm
+from helios.reconcile.streams import view as verdict_view
+from helios.testing import invariants, node, orders, simloop, simports, swarm
 
 PHASE_1_S = 300.0
 CONVERGE_S = 900.0
@@ -36,7 +37,15 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     aggregates: int = 3
     readers: int = 1
     operators: int = 1
-    views: tuple[str, ...] = tuple(node.VIEWS)
+    orders: int = 0
+    traders: int = 3
+    views: tuple[str, ...] = ("tally", "event_mirror")
+
+    @classmethod
+    def of_orders(cls, count: int = 8) -> "Size":
+        """A world in which contracts judge orders."""
+        return cls(producers=0, orders=count, views=("tally", verdict_view.NAME))
+
     page: int = 5
 
 
@@ -90,6 +99,8 @@ class World:
         self.size = size
         self._loop = loop
         self._faults = faults
+        self._orders = orders.draw(self.size.orders, rng("orders"))
+        self._declared = asyncio.Event()
         self._failure: asyncio.Future[None] = loop.create_future()
         self.node = node.SimNode(
             "node",
@@ -131,6 +142,10 @@ class World:
         producers = [
             self._guard(f"producer {number}", _Producer(self, number).run())
             for number in range(self.size.producers)
+        ]
+        producers += [
+            self._guard(f"trader {number}", self._trade(number))
+            for number in range(self.size.traders if self._orders else 0)
         ]
         readers = [
             self._guard(f"reader {number}", self._reader(f"reader {number}"))
@@ -187,6 +202,27 @@ class World:
             after = self.history.cursors.get(name, envelope.Position(0))
             page = await self.ask(node.Read(after, self.size.page))
             self.history.read(name, after, page)
+
+    async def _trade(self, number: int) -> None:
+        """A trader tells of its share of the events, in an order of its own, some twice."""
+        rng = self.rng(f"trader {number}")
+        if number == 0:
+            await self._tell(orders.declarations())
+            self._declared.set()
+        await self._declared.wait()
+        every = [event for order in self._orders for event in order.events]
+        share = every[number :: self.size.traders]
+        rng.shuffle(share)
+        while share:
+            events = [share.pop() for _ in range(min(len(share), rng.randint(1, 2)))]
+            request = ports.AppendRequest(events=events)
+            for _ in range(1 + (rng.random() < 0.2)):
+                await self._tell(request)
+            await asyncio.sleep(rng.expovariate(2.0))
+
+    async def _tell(self, request: ports.AppendRequest) -> None:
+        self.history.send(request)
+        self.history.acknowledge(request, await self.ask(node.Append(request)))
 
     async def _operator(self, rng: random.Random) -> None:
         """A person who rebuilds and verifies views while all this goes on."""
@@ -263,6 +299,12 @@ class World:
     async def _compare_view(self, when: str) -> None:
         _, rows = await self.ask(node.Look(envelope.Position(len(self.events))))
         invariants.view_equals_replay(rows, self.events, when)
+        if self._orders:
+            keys = tuple(order.key for order in self._orders)
+            shown = await self.ask(node.Judge(envelope.Position(len(self.events)), keys))
+            orders.check(self._orders, shown)
+            superseded = sum(len(history) > 1 for history in shown.history.values())
+            self.coverage["verdict superseded"] += superseded
         for name in self.size.views:
             if name != "tally":
                 await self._verify_at_rest(name)

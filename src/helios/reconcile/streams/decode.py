@@ -93,7 +93,7 @@ class LineDecoder:
         if self._simple and _is_plain(chunk.lines):
             try:
                 return Decoded(list(map(self._decode, chunk.lines)), [], 0)
-            except (msgspec.MsgspecError, UnicodeDecodeError):
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 pass
         result = Decoded([], [], 0)
         for line, number in zip(chunk.lines, chunk.numbers, strict=True):
@@ -106,7 +106,7 @@ class LineDecoder:
             if self._simple and _is_text(line) and not _LONG_NUMBER.search(line):
                 out.events.append(self._decode(line))
                 return
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             pass
         try:
             event = self._decode_slowly(line, chunk.source, number)
@@ -359,3 +359,12 @@ def _identity(value: Any, name: str) -> str:
 
 def _invalid(code: str, message: str) -> errors.InvalidInputError:
     return errors.InvalidInputError(message, field=code)
+
+
+def is_object(raw: bytes) -> bool:
+    """Whether a line is a JSON object."""
+    try:
+        parse_object(raw)
+    except errors.InvalidInputError:
+        return False
+    return True

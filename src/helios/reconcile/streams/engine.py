@@ -119,6 +119,8 @@ class Engine:
         self.suspects: dict[Any, int] = {}
         self.withheld: list[Withheld] = []
         self.closed_hashes = array.array("q")
+        self.tallies: dict[int, list[int]] = {}
+        """Where keys may come back: duplicates and late events by hash of the screen key."""
         self.retain = flavour.chosen or flavour.live
         self.on_matched: Callable[[list[tuple[State, Any]]], None] | None = None
         """Told the keys matched at once, in batches, instead of `on_verdict`."""
@@ -304,6 +306,7 @@ class Engine:
     def overdue(self, state: State, event: Any) -> None:
         """A window opened so late that its time is already over."""
         self.late_events += 1
+        self._tally(state, 1)
         self._due(state, event, late=True)
 
     def judge_event(self, state: State, event: Any) -> None:
@@ -330,6 +333,7 @@ class Engine:
         self._settle(state)
         if self._add(state, leg, payload, event):
             self.late_events += 1
+            self._tally(state, 1)
             self._decide(state, self._judge.final(state), event, late=True)
 
     def suspect(self, state: State, event: Any, events: Sequence[Any]) -> None:
@@ -427,18 +431,20 @@ class Engine:
 
     def store(self, state: State, leg: int, payload: Any, event: Any) -> None:
         """Add an event to a state without judging, as when it was first seen."""
-        first = state[layout.ids(leg)] is None
-        if self._add(state, leg, payload, event):
-            if state[layout.BASE] is None or (first and self.contract.anchor == leg):
-                state[layout.BASE] = event.h_time
-            if self._judge.has_conditions:
-                self._judge.apply_conditions(state, self._view(leg, payload, event))
+        if state[layout.BASE] is None:
+            state[layout.BASE] = event.h_time
+        if self._add(state, leg, payload, event) and self._judge.has_conditions:
+            self._judge.apply_conditions(state, self._view(leg, payload, event))
 
     # -- inside ---------------------------------------------------------------------------------
 
     def _view(self, leg: int, payload: Any, event: Any) -> Any:
         bound = self.program.legs[leg].leg
         return judge.view(payload, bound, event)
+
+    def _tally(self, state: State, what: int) -> None:
+        if self.flavour.screened:
+            self.tallies.setdefault(hash(self._screen(state)), [0, 0])[what] += 1
 
     def _watermark(self) -> int:
         return self.qwm * SECOND_US
@@ -460,9 +466,12 @@ class Engine:
                 state[place] = [event.position] if many else event.position
             if self.program.legs[leg].leg.required:
                 state[layout.LEFT] -= 1
+            if leg == self.contract.anchor:
+                state[layout.BASE] = event.h_time
             return True
         if identity == known or (isinstance(known, list) and identity in known):
             self.duplicates += 1
+            self._tally(state, 0)
             return False
         if isinstance(known, list):
             known.append(identity)

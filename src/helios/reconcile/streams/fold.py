@@ -10,7 +10,7 @@ A late event needs what came before it: the last verdict of its key names the po
 events, and these are read back from the log.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -156,6 +156,17 @@ class Fold:
             running.recalled.clear()
             for version in running.versions.values():
                 version.engine.forget_closed()
+
+    @property
+    def position(self) -> envelope.Position:
+        """Every event up to here has been folded."""
+        return self._position
+
+    def engines(self) -> Iterator[engine.Engine]:
+        """The engines of all contracts and versions."""
+        for running in self._by_id.values():
+            for version in running.versions.values():
+                yield version.engine
 
     # -- folding --------------------------------------------------------------------------------
 

@@ -128,6 +128,11 @@ class _Run:
             if told.screen not in returned:
                 first.tell(told)
         self._add(first)
+        for screen in returned:
+            # Another pass counts these keys from their beginning.
+            duplicates, late = first.tallies.pop(hash(screen), (0, 0))
+            self.summary.duplicates -= duplicates
+            self.summary.late -= late
         self.summary.events = first.seen - first.ignored
         self.summary.ignored += first.ignored
         self._hand_out()
@@ -221,9 +226,13 @@ class _Run:
         if index is None:
             leg = self._contract.leg_index(chunk.leg) if chunk.leg is not None else None
             mapping = self._contract.mapping.of(chunk.leg)
-            made = decode.LineDecoder(self._program, mapping, leg=leg, first=chunk.lines[0])
-            index = self._decoders[key] = len(self._made)
+            # The names of the fields are found in a record: a bad line must not decide them.
+            first = next((line for line in chunk.lines if decode.is_object(line)), b"")
+            made = decode.LineDecoder(self._program, mapping, leg=leg, first=first)
+            index = len(self._made)
             self._made.append(made)
+            if first:
+                self._decoders[key] = index
         return index
 
     def _sorted(self, parts: Parts, *, fresh: bool) -> "_Sorted":

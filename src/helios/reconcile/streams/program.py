@@ -7,11 +7,11 @@ means one decoder for a file that mixes the legs, and one binding of every expre
 import operator
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
-from helios.kernel import errors
+from helios.kernel import errors, limits
 from helios.reconcile.streams import contract as contracts
 from helios.reconcile.streams import expressions
 from helios.reconcile.streams.cel import compile as cel
@@ -193,13 +193,13 @@ def struct_type(
     namespace: dict[str, Any] = {}
     taken: dict[str, str] = {}
     for attr, (json_name, kind, default) in (header or {}).items():
-        rename[attr] = json_name if json_name is not None else f"\0{attr}"
+        rename[attr] = json_name if json_name is not None else f"\ue000{attr}"
         taken[rename[attr]] = attr
         listed.append((attr, kind, default))
     for json_name, (kind, default) in fields.items():
         attr = expressions.attribute(json_name)
         if json_name in taken:
-            namespace[attr] = property(operator.attrgetter(taken[json_name]))
+            namespace[attr] = _alias(taken[json_name])
         else:
             rename[attr] = json_name
             listed.append((attr, kind, default))
@@ -214,6 +214,18 @@ def struct_type(
     return made
 
 
+def _alias(attr: str) -> property:
+    """Another name for an attribute, to read and to set."""
+
+    def set_(owner: Any, value: Any) -> None:
+        setattr(owner, attr, value)
+
+    return property(operator.attrgetter(attr), set_)
+
+
+Key = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.ID_CHARS_MAX)]
+
+
 def _fields(
     shape: shapes.Shape, keys: set[tuple[str, ...]], *, loose: bool, required: bool
 ) -> dict[str, Any]:
@@ -222,7 +234,7 @@ def _fields(
         below = {path[1:] for path in keys if path[0] == name}
         if () in below:
             must = required and not loose
-            kind = Any if loose else str if must else str | msgspec.UnsetType
+            kind = Any if loose else Key if must else Key | msgspec.UnsetType
             fields[name] = (kind, REQUIRED if must else msgspec.UNSET)
         else:
             kind = _type(field, below, loose=loose, required=required)

@@ -58,7 +58,8 @@ COLUMNS = (
     "contract, n, key, window_id, revision, version, status, position, window_start, window_end, "
     "late, created_at, reconciled_at, events, detail"
 )
-INSERT = "INSERT INTO {t}verdicts (" + COLUMNS + ") VALUES (" + ", ".join("?" * 15) + ")"
+_MARKS = ", ".join("?" * 15)
+INSERT = f"INSERT INTO {{t}}verdicts ({COLUMNS}) VALUES ({_MARKS})"  # noqa: S608 - constants
 
 INSERT_DEAD_LETTER = (
     "INSERT INTO {t}dead_letters (contract, position, code, reason) VALUES (?, ?, ?, ?)"

@@ -126,7 +126,8 @@ class Reader:
             tenant: whose.
             contract: of this contract only.
             statuses: None: all that are stored.
-            start, end: bounds of `created_at`; the end is exclusive.
+            start: lower bound of `created_at`.
+            end: upper bound of it, exclusive.
             after: `next` of the page before.
             limit: verdicts in a page.
 
