@@ -154,11 +154,16 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join(lines)
 
 
+def number(value: float) -> str:
+    """Three digits, or whole thousands."""
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.3g}"
+
+
 def verdict(name: str, value: float, bar: float, *, at_most: bool = False) -> tuple[str, ...]:
     """One row of the list of figures: what, measured, bar, reached or not."""
     reached = value <= bar if at_most else value >= bar
     sign = "<=" if at_most else ">="
-    return name, f"{value:.3g}", f"{sign} {bar:g}", "reached" if reached else "MISSED"
+    return name, number(value), f"{sign} {number(bar)}", "reached" if reached else "MISSED"
 
 
 def need_peers() -> None:
