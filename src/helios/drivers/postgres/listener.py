@@ -17,8 +17,6 @@ from helios.kernel import errors
 POLL_S = 0.25
 """Longest wait while no connection listens."""
 
-_SETTINGS = {"statement_timeout": "10s", "idle_in_transaction_session_timeout": "5s"}
-
 
 class Listener:
     """Counts commits as they are heard of.
@@ -81,7 +79,7 @@ class Listener:
             await self._clock.sleep(pause)
 
     async def _listen(self) -> None:
-        connection = await connections.connect(self._url, self._schema, _SETTINGS)
+        connection = await connections.connect(self._url, self._schema)
         lost = asyncio.Event()
         try:
             connection.add_termination_listener(lambda _: lost.set())
