@@ -6,6 +6,7 @@ alike. `serve` runs them: start in the order of dependence, stop in reverse, eve
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import sys
@@ -339,6 +340,11 @@ def _stop_signals() -> "asyncio.Future[None]":
 
 def run(settings: config.Settings, *, announce: Callable[[str], None]) -> int:
     """`serve` on a loop of its own, the fast one where there is one."""
+    # What was made up to here lives as long as the process; a request makes some dozens of objects
+    # that die with it. Looking through all of them every 700th object took a tenth of the time.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
     if sys.platform == "win32":
         return asyncio.run(serve(settings, announce=announce))
     import uvloop  # noqa: PLC0415 - there is none on Windows
