@@ -41,6 +41,7 @@ VIEWS_FILE = "views.sqlite"
 EXIT_STORAGE_FAILED = 3
 
 _DRAIN_SLACK_S = 2.0
+_VIEWS_START_S = 10.0
 _VIEWS_STOP_S = 5.0
 
 _log = structlog.get_logger("helios.app")
@@ -141,6 +142,7 @@ async def kept(parts: Parts) -> AsyncIterator[None]:
     await parts.views.start()
     keeping = asyncio.ensure_future(parts.views.run())
     try:
+        await _begun(parts, keeping)
         head = await parts.log.head()
         for name in parts.views.names:
             await parts.views.wait_for(name, head)
@@ -148,6 +150,16 @@ async def kept(parts: Parts) -> AsyncIterator[None]:
     finally:
         keeping.cancel()
         await asyncio.wait([keeping], timeout=_VIEWS_STOP_S)
+
+
+async def _begun(parts: Parts, keeping: "asyncio.Future[None]") -> None:
+    """Return when every view has a copy to read, or some take long to be built."""
+    deadline = parts.clock.monotonic() + _VIEWS_START_S
+    for name in parts.views.names:
+        while not keeping.done() and parts.clock.monotonic() < deadline:
+            if any(slot.live for slot in await parts.store.slots(name)):
+                break
+            await parts.clock.sleep(0.005)
 
 
 def served_at(data_dir: Path) -> str | None:
@@ -210,6 +222,7 @@ async def _run(
     clocked = ticker.Ticker(parts.log, parts.verdicts, clock=parts.clock, id_source=parts.ids)
     ticking: asyncio.Future[None] = asyncio.ensure_future(clocked.run())
     serving: asyncio.Future[None] = asyncio.ensure_future(server.serve(http, listener))
+    await _begun(parts, keeping)
     url = _url(listener)
     with _address_told(parts.settings, url):
         announce(url)

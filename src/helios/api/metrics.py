@@ -16,7 +16,6 @@ LABELS_MAX = 500
 CONTENT_TYPE = exposition.CONTENT_TYPE_LATEST.encode()
 
 _APPEND_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-_DURATION_S = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0, 86400.0)
 
 Gauges = Callable[[], Mapping[str, float]]
 
@@ -52,8 +51,8 @@ class Metrics:
         self._conflicts = 0
         self._rejected: dict[str, int] = {}
         self._reconciled: dict[str, int] = {}
+        self._verdicts: dict[str, int] = {}
         self._append = Histogram(_APPEND_S)
-        self._reconciliation = Histogram(_DURATION_S)
         self._views: Callable[[], Iterator[tuple[str, int, float]]] = lambda: iter(())
         self._gauges: list[tuple[str, str, Callable[[], float]]] = []
         self._registry = registry.CollectorRegistry()
@@ -79,11 +78,14 @@ class Metrics:
         """An append took this long."""
         self._append.observe(seconds)
 
-    def reconciled(self, status: str, seconds: float | None = None) -> None:
-        """A verdict was given; `seconds` of event time after the key's first event."""
-        self._reconciled[status] = self._reconciled.get(status, 0) + 1
-        if seconds is not None:
-            self._reconciliation.observe(seconds)
+    def reconciled(self, counts: Mapping[str, int]) -> None:
+        """How many current verdicts there are of each status.
+
+        A verdict that is superseded leaves its count; what Prometheus is told never falls.
+        """
+        for status, count in counts.items():
+            self._verdicts[status] = count
+            self._reconciled[status] = max(count, self._reconciled.get(status, 0))
 
     def watch_views(self, lags: Callable[[], Iterator[tuple[str, int, float]]]) -> None:
         """Where to ask each view's name, lag in events and lag in seconds."""
@@ -118,10 +120,12 @@ class Metrics:
         )
         yield _labelled("helios_events_reconciled", "Verdicts given.", "status", self._reconciled)
         yield self._append.family("helios_log_append_seconds", "Time until an append is durable.")
-        yield self._reconciliation.family(
-            "helios_reconciliation_duration_seconds",
-            "Event time from a key's first event to its verdict.",
+        current = core.GaugeMetricFamily(
+            "helios_verdicts", "Verdicts that nothing supersedes.", labels=("status",)
         )
+        for status, count in self._verdicts.items():
+            current.add_metric((status,), count)
+        yield current
         yield from self._lags()
         for name, text, read in self._gauges:
             yield core.GaugeMetricFamily(name, text, value=read())

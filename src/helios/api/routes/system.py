@@ -1,11 +1,13 @@
 """How Helios itself is doing, its description, and the pages for people."""
 
+import contextlib
 from collections.abc import Mapping
 from importlib import metadata, resources
 
 import msgspec
 
 from helios.api import metrics, openapi, services, web
+from helios.kernel import errors
 from helios.projections.views import contracts
 
 _POLICY = (
@@ -127,6 +129,9 @@ class _Desk:
         return web.answer(found, status=200 if well else 503)
 
     async def metrics(self, _: web.Request) -> web.Response:
+        # A database that is away must not hide the other numbers.
+        with contextlib.suppress(errors.HeliosError):
+            self._parts.metrics.reconciled(await self._parts.verdicts.counts(None))
         return web.Response(body=self._parts.metrics.render(), content_type=metrics.CONTENT_TYPE)
 
     async def status(self, _: web.Request) -> web.Response:
