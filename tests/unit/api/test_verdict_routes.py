@@ -109,7 +109,8 @@ def test_mismatches_are_listed_by_page(run: Any) -> None:
 )  # fmt: skip
 def test_bad_queries_for_mismatches_are_refused(run: Any, query: str) -> None:
     async def scenario(helios: Any) -> None:
-        answer = await helios.get(f"/api/v1/reconciliation/mismatches?{query}")
+        after = await _judged(helios)
+        answer = await helios.get(f"/api/v1/reconciliation/mismatches?{query}", headers=after)
         assert answer.status_code == 400, answer.text
 
     run(scenario)
