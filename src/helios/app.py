@@ -188,13 +188,17 @@ def application(parts: Parts) -> web.Application:
 
 
 async def serve(
-    settings: config.Settings, *, announce: Callable[[str], None] = lambda _: None
+    settings: config.Settings,
+    *,
+    announce: Callable[[str], None] = lambda _: None,
+    stopping: "asyncio.Future[None] | None" = None,
 ) -> int:
     """Serve until SIGINT or SIGTERM; then drain.
 
     Args:
         settings: what to serve, and where.
         announce: called with the URL once requests are answered.
+        stopping: when it is done the server drains; signals are then left to the caller.
 
     Returns:
         The exit code: 0 after a drain, 3 when the storage failed under us.
@@ -206,16 +210,18 @@ async def serve(
     with contextlib.closing(listener):
         async with opened(settings) as parts:
             await parts.views.start()
-            failed = await _run(parts, listener, announce)
+            failed = await _run(parts, listener, announce, stopping or _stop_signals())
     _log.info("stopped")
     return 0 if failed is None else EXIT_STORAGE_FAILED
 
 
 async def _run(
-    parts: Parts, listener: socket.socket, announce: Callable[[str], None]
+    parts: Parts,
+    listener: socket.socket,
+    announce: Callable[[str], None],
+    stopping: "asyncio.Future[None]",
 ) -> BaseException | None:
-    """Run until a signal comes or something fails; returns what failed."""
-    stopping = _stop_signals()
+    """Run until told to stop, or until something fails; returns what failed."""
     app = application(parts)
     http = server.make(app, drain_s=parts.settings.drain_s)
     keeping: asyncio.Future[None] = asyncio.ensure_future(parts.views.run())
