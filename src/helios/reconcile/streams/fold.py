@@ -422,6 +422,8 @@ class Fold:
                 )
                 changed = [(running.id, live.STATUS_CODES[s], c) for s, c in totals.items()]
                 writes.append(ports.Write(sql, changed))
+                # A rebuild, in pages of another size, never had what came and went in between.
+                writes.append(ports.Write("DELETE FROM {t}totals WHERE verdicts = ?", [(0,)]))
         return writes
 
     # -- memory ---------------------------------------------------------------------------------
