@@ -65,7 +65,13 @@ def test_a_larger_world_holds_too() -> None:
 
 
 _TINY = world.Size(
-    producers=2, requests=2, events_max=2, aggregates=2, operators=0, views=("tally",)
+    producers=2,
+    requests=2,
+    events_max=2,
+    aggregates=2,
+    operators=0,
+    views=("tally",),
+    verified=(),
 )
 _POWER = swarm.Swarm(torn=True)
 _PROCESS = swarm.Swarm(kills=1.0)
@@ -80,7 +86,14 @@ _PROCESS = swarm.Swarm(kills=1.0)
         pytest.param(
             4,
             swarm.Swarm(slow=True, torn=True, duplicate=0.5, reorder=True),
-            world.Size(producers=1, requests=3, aggregates=1, operators=0, views=("tally",)),
+            world.Size(
+                producers=1,
+                requests=3,
+                aggregates=1,
+                operators=0,
+                views=("tally",),
+                verified=(),
+            ),
             id="every message may come twice",
         ),
     ],

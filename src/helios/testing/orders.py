@@ -12,6 +12,7 @@ often the node died meanwhile: none of that may matter.
 
 import collections
 import hashlib
+import itertools
 import random
 from collections.abc import Mapping, Sequence
 
@@ -140,7 +141,7 @@ def verdict_equals_oracle(orders: Sequence[Order], shown: Shown) -> None:
                 raise invariants.Violation(
                     "verdict_equals_oracle", f"{contract} {order.key}: {status}, not {allowed}"
                 )
-            if verdict is not None and sorted(sum(verdict.events.values(), [])) != ids:
+            if verdict is not None and sorted(itertools.chain(*verdict.events.values())) != ids:
                 raise invariants.Violation(
                     "verdict_equals_oracle", f"{contract} {order.key}: {verdict.events}, not {ids}"
                 )

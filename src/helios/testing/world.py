@@ -8,7 +8,7 @@ compared with what the clients were told.
 
 import asyncio
 import random
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import msgspec
@@ -24,6 +24,7 @@ CONVERGE_S = 900.0
 
 TIMEOUT_S = 12.0
 OPERATE_TIMEOUT_S = 60.0
+JUDGE_TIMEOUT_S = 300.0
 CLOCK_STEP_EVERY_S = 20.0
 OPERATE_EVERY_S = 30.0
 
@@ -40,11 +41,13 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     orders: int = 0
     traders: int = 3
     views: tuple[str, ...] = ("tally", "event_mirror")
+    verified: tuple[str, ...] = ("tally", "event_mirror")
 
     @classmethod
-    def of_orders(cls, count: int = 8) -> "Size":
+    def of_orders(cls, count: int = 8, *, verified: tuple[str, ...] = ("tally",)) -> "Size":
         """A world in which contracts judge orders."""
-        return cls(producers=0, orders=count, views=("tally", verdict_view.NAME))
+        views = ("tally", verdict_view.NAME)
+        return cls(producers=0, orders=count, views=views, verified=verified)
 
     page: int = 5
 
@@ -160,16 +163,22 @@ class World:
         for task in (*others, stepping):
             task.cancel()
         self._quiet()
+        await self._within_bound(self._come_to_rest(producers))
+        for task in readers:
+            task.cancel()
+        await self._within_bound(self._last_look())
+
+    async def _within_bound(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             async with asyncio.timeout(CONVERGE_S):
-                await asyncio.gather(*producers)
-                await self._rest()
+                await work
         except TimeoutError:
             detail = f"not within {CONVERGE_S:g} s; {self.node.troubles()}"
             raise invariants.Violation("convergence", detail) from None
-        for task in readers:
-            task.cancel()
-        await self._last_look()
+
+    async def _come_to_rest(self, clients: Sequence[asyncio.Task[None]]) -> None:
+        await asyncio.gather(*clients)
+        await self._rest()
 
     def _guard(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         async def guarded() -> None:
@@ -228,12 +237,12 @@ class World:
         """A person who rebuilds and verifies views while all this goes on."""
         while True:
             await asyncio.sleep(rng.expovariate(1 / OPERATE_EVERY_S))
-            name = rng.choice(self.size.views)
             try:
                 if rng.random() < 1 / 2:
-                    await self.ask(node.Rebuild(name), timeout_s=OPERATE_TIMEOUT_S)
+                    message = node.Rebuild(rng.choice(self.size.views))
+                    await self.ask(message, timeout_s=OPERATE_TIMEOUT_S)
                 else:
-                    await self._verify(name)
+                    await self._verify(rng.choice(self.size.verified))
             except (errors.ConflictError, errors.NotFoundError):
                 self.coverage["rebuild or verify refused"] += 1
 
@@ -301,11 +310,12 @@ class World:
         invariants.view_equals_replay(rows, self.events, when)
         if self._orders:
             keys = tuple(order.key for order in self._orders)
-            shown = await self.ask(node.Judge(envelope.Position(len(self.events)), keys))
+            message = node.Judge(envelope.Position(len(self.events)), keys)
+            shown = await self.ask(message, timeout_s=JUDGE_TIMEOUT_S)
             orders.check(self._orders, shown)
             superseded = sum(len(history) > 1 for history in shown.history.values())
             self.coverage["verdict superseded"] += superseded
-        for name in self.size.views:
+        for name in self.size.verified:
             if name != "tally":
                 await self._verify_at_rest(name)
 
