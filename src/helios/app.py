@@ -10,9 +10,9 @@ import gc
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -45,6 +45,8 @@ _VIEWS_START_S = 10.0
 _VIEWS_STOP_S = 5.0
 
 _log = structlog.get_logger("helios.app")
+
+T = TypeVar("T")
 
 
 class Parts(msgspec.Struct, kw_only=True):
@@ -358,14 +360,19 @@ def _stop_signals() -> "asyncio.Future[None]":
 
 
 def run(settings: config.Settings, *, announce: Callable[[str], None]) -> int:
-    """`serve` on a loop of its own, the fast one where there is one."""
+    """`serve` on a loop of its own."""
+    return on_loop(serve(settings, announce=announce))
+
+
+def on_loop(main: Coroutine[Any, Any, T]) -> T:
+    """Run a server's main on a loop of its own, the fast one where there is one."""
     # What was made up to here lives as long as the process; a request makes some dozens of objects
     # that die with it. Looking through all of them every 700th object took a tenth of the time.
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     if sys.platform == "win32":
-        return asyncio.run(serve(settings, announce=announce))
+        return asyncio.run(main)
     import uvloop  # noqa: PLC0415 - there is none on Windows
 
-    return uvloop.run(serve(settings, announce=announce))
+    return uvloop.run(main)

@@ -20,6 +20,7 @@ COMMANDS = {
     "append": "helios.cli.events:append",
     "config": "helios.cli.config:config",
     "contracts": "helios.cli.contracts:contracts",
+    "demo": "helios.cli.demo:demo",
     "events": "helios.cli.events:events",
     "health": "helios.cli.health:health",
     "log": "helios.cli.log:log",

@@ -1,0 +1,155 @@
+"""`helios demo`."""
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from rich import console
+
+from helios import app
+from helios.api import server
+from helios.cli import serve
+from helios.demo import board as boards
+from helios.demo import drive, run, screens, shop
+from helios.kernel import clock, durations, errors, logs
+from helios.kernel import settings as config
+
+EXIT_NOT_FOUND = 1
+RATE_MAX = 1_000.0
+
+
+def _seconds(_context: click.Context, _option: click.Parameter, value: str | None) -> float | None:
+    """A duration such as `60s` or `5m`, in seconds."""
+    if value is None:
+        return None
+    try:
+        seconds = durations.parse(value) / clock.SECOND_US
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    if seconds <= 0:
+        raise click.BadParameter("must be longer than nothing")
+    return seconds
+
+
+@click.command()
+@click.option(
+    "--rate",
+    type=click.FloatRange(0.1, RATE_MAX),
+    default=20.0,
+    show_default=True,
+    help="Orders a second.",
+)
+@click.option(
+    "--faults",
+    type=click.FloatRange(0.0, 0.5),
+    default=0.05,
+    show_default=True,
+    help="Share of orders with a fault; as many again come doubled or in disorder.",
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Of all that varies.")
+@click.option(
+    "--for",
+    "lasting_s",
+    metavar="DURATION",
+    callback=_seconds,
+    help="Take orders for this long, such as 60s or 5m; without it until Ctrl-C.",
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="Keep the data in this folder; without it they are dropped at the end.",
+)
+@click.option("--port", type=int, help="TCP port; without it 8420, or a free one if it is taken.")
+def demo(
+    *,
+    rate: float,
+    faults: float,
+    seed: int,
+    lasting_s: float | None,
+    data_dir: Path | None,
+    port: int | None,
+) -> int:
+    r"""Watch contracts judge a live load that has faults.
+
+    Serves as `helios serve` does, applies a contract on orders, payments and stock, tells it of
+    orders over HTTP, and checks each verdict against what it knows to be true. Exit code 0 when
+    every fault was found and nothing else, 1 otherwise.
+
+    \b
+    Examples:
+      helios demo
+      helios demo --rate 200 --faults 0.1
+      helios demo --for 20s --data-dir helios-demo-data
+    """
+    plan = drive.Plan(rate=rate, faults=faults, seed=seed, lasting_s=lasting_s)
+    logs.configure("warning", "auto")
+    with _folder(data_dir) as folder:
+        found = serve.resolve(
+            None, {"data_dir": folder, "port": _port(port), "log_level": "warning"}
+        )
+        screen = console.Console(highlight=False)
+        try:
+            board = _watched(found.settings, plan, screen, kept=data_dir is not None)
+        except errors.StorageError as error:
+            click.echo(f"helios: {' '.join(str(error).splitlines())}", err=True)
+            return serve.EXIT_NOT_STARTED
+    screen.print(screens.summary(board))
+    if data_dir is not None:
+        click.echo(f"The data stay in {data_dir}: helios serve --data-dir {data_dir}")
+    return 0 if screens.passed(board) else EXIT_NOT_FOUND
+
+
+def _watched(
+    settings: config.Settings, plan: drive.Plan, screen: console.Console, *, kept: bool
+) -> boards.Board:
+    """Run it on this terminal, or into this log."""
+
+    def started(url: str) -> None:
+        where = "kept" if kept else "dropped at the end"
+        click.echo(f"Helios serves at {url}; data in {settings.data_dir}, {where}.")
+        if not screen.is_terminal:
+            click.echo(f"Contract {shop.CONTRACT}, seed {plan.seed}. API: {url}/docs")
+
+    with contextlib.ExitStack() as stack:
+        shown: drive.Screen = screens.Lines(click.echo)
+        if screen.is_terminal:
+            shown = stack.enter_context(screens.Picture(screen, _command()))
+        main = run.run(settings, plan, clock=clock.SystemClock(), screen=shown, started=started)
+        return app.on_loop(main)
+
+
+@contextlib.contextmanager
+def _folder(wanted: Path | None) -> Iterator[Path]:
+    """The folder that was asked for, or one that is gone afterwards."""
+    if wanted is not None:
+        yield wanted
+        return
+    with tempfile.TemporaryDirectory(prefix="helios-demo-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+def _port(wanted: int | None) -> int | None:
+    """The port to take: a free one when nobody asked for one and the usual is taken."""
+    if wanted is not None:
+        return wanted
+    usual = serve.resolve(None, {}).settings
+    try:
+        server.bind(usual.host, usual.port).close()
+    except errors.StorageError:
+        return 0
+    return None
+
+
+def _command() -> str:
+    """How people call `helios` where they stand: by name if it is on the path."""
+    called = Path(sys.argv[0])
+    found = shutil.which(called.name)
+    if found is not None and os.path.realpath(found) == os.path.realpath(called):
+        return called.name
+    relative = os.path.relpath(called)
+    return relative if not relative.startswith("..") else str(called)
