@@ -200,7 +200,7 @@ def load(port: int, connections: int, seconds: float) -> None:
     uvloop.run(main())
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
     """CPU seconds of a process and its children that still run."""
     total = 0
     for stat in Path("/proc").glob("[0-9]*/stat"):
@@ -239,11 +239,11 @@ def measure(name: str, seconds: float) -> tuple[float, float]:
     try:
         _wait(port)
         subprocess.run([*me, "load", str(port), "0.5"], check=True, capture_output=True)
-        before = _cpu_s(server.pid)
+        before = cpu_s(server.pid)
         out = subprocess.run(
             [*me, "load", str(port), str(seconds)], check=True, capture_output=True, text=True
         ).stdout.split()
-        return int(out[0]) / float(out[1]), (_cpu_s(server.pid) - before) / int(out[0]) * 1e6
+        return int(out[0]) / float(out[1]), (cpu_s(server.pid) - before) / int(out[0]) * 1e6
     finally:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()

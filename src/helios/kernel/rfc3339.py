@@ -6,13 +6,16 @@ is the last microsecond before the next minute; what has more digits than micros
 """
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 
 from helios.kernel import clock as clocks
 
 _FORM = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:)(\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
+
+_FIRST = clocks.from_datetime(datetime(1, 1, 1, tzinfo=UTC))
+_LAST = clocks.from_datetime(datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC))
 
 
 def parse(text: str) -> clocks.Timestamp:
@@ -36,4 +39,8 @@ def parse(text: str) -> clocks.Timestamp:
     except ValueError as error:
         msg = f"{text!r} is not a time: {error}"
         raise ValueError(msg) from error
-    return clocks.from_datetime(value)
+    instant = clocks.from_datetime(value)
+    if not _FIRST <= instant <= _LAST:
+        msg = f"{text!r} is not a time between the years 1 and 9999 in UTC"
+        raise ValueError(msg)
+    return instant
