@@ -16,13 +16,13 @@ def config() -> None:
 @session.options
 @outputs.option
 def show(where: session.Where, output: outputs.Format) -> None:
-    r"""Print each setting with its value and origin.
+    """Print each setting with its value and origin.
 
     \b
     Examples:
       helios config show
       HELIOS_PORT=9000 helios config show -o json
-    """
+    """  # noqa: D301 - click reads \b as the character
     meanings = settings.documentation()
     rows = [
         {

@@ -10,6 +10,7 @@ from helios.api.routes import contracts as routes
 from helios.cli import output as outputs
 from helios.cli import session
 from helios.kernel import errors
+from helios.reconcile.streams import contract as streams
 
 _CLIENT = click.option("--client-id", help="Whose contract; `default` without it.")
 
@@ -21,19 +22,45 @@ def contracts() -> None:
 
 @contracts.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(allow_dash=True))
+@outputs.option
+def check(output: outputs.Format, files: Sequence[str]) -> None:
+    """Check contracts without declaring them; needs neither server nor data folder.
+
+    Exit code 2 when one is broken: named by file, line and column.
+
+    \b
+    Example:
+      helios contracts check order-fulfilment.yaml
+    """  # noqa: D301 - click reads \b as the character
+    found = [(file, streams.parse(_text(file), source=file)) for file in files]
+    rows = [
+        {
+            "file": file,
+            "name": contract.name,
+            "client_id": contract.tenant,
+            "legs": [leg.name for leg in contract.legs],
+            "rules": [rule.name for rule in contract.rules],
+        }
+        for file, contract in found
+    ]
+    outputs.show(rows, output, rows=rows, columns=["file", "name", "client_id", "legs", "rules"])
+
+
+@contracts.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(allow_dash=True))
 @click.option("--dry-run", is_flag=True, help="Check and declare nothing.")
 @session.options
 @outputs.option
 def apply(
     where: session.Where, output: outputs.Format, files: Sequence[str], *, dry_run: bool
 ) -> None:
-    r"""Declare contracts, or their next versions.
+    """Declare contracts, or their next versions.
 
     \b
     Examples:
       helios contracts apply order-fulfilment.yaml
       helios contracts apply --dry-run *.yaml
-    """
+    """  # noqa: D301 - click reads \b as the character
     documents = [(file, _text(file)) for file in files]
 
     async def run() -> list[routes.Declared]:
@@ -43,7 +70,8 @@ def apply(
                 try:
                     found.append(await helios.client.declare(text, dry_run=dry_run))
                 except errors.InvalidInputError as error:
-                    raise errors.InvalidInputError(error.message, source=file) from error
+                    place = str(error)
+                    raise errors.InvalidInputError(place, source=file) from error
             return found
 
     done = asyncio.run(run())

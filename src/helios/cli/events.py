@@ -42,13 +42,13 @@ def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
 @session.options
 @outputs.option
 def list_(where: session.Where, output: outputs.Format, **query: Any) -> None:
-    r"""Print one page of events, oldest first.
+    """Print one page of events, oldest first.
 
     \b
     Examples:
       helios events list --type OrderPlaced --limit 5
       helios events list --source aws -o json
-    """
+    """  # noqa: D301 - click reads \b as the character
 
     async def run() -> wire.EventList:
         async with session.opened(where) as helios:
@@ -113,7 +113,7 @@ def append(
     idempotency_key: str | None,
     **fields: str | None,
 ) -> int:
-    r"""Append one event given by options, or those of an NDJSON FILE (- is standard input).
+    """Append one event given by options, or those of an NDJSON FILE (- is standard input).
 
     Exit code 1 when some lines were refused.
 
@@ -121,7 +121,7 @@ def append(
     Examples:
       helios append --source shop --type OrderPlaced --payload '{"orderId": "ORD-7"}'
       helios append events.jsonl
-    """
+    """  # noqa: D301 - click reads \b as the character
     if (file is None) == (fields["source"] is None and fields["event_type"] is None):
         raise click.UsageError("Give a FILE, or --source, --type and --payload.")
     if file is not None:

@@ -15,12 +15,12 @@ EXIT_NOT_READY = 1
 @session.options
 @outputs.option
 def health(where: session.Where, output: outputs.Format) -> int:
-    r"""Print each check. Exit code 1 when one fails.
+    """Print each check. Exit code 1 when one fails.
 
     \b
     Example:
       helios health --url http://127.0.0.1:8420
-    """
+    """  # noqa: D301 - click reads \b as the character
 
     async def run() -> system.Readiness:
         async with session.opened(where) as helios:

@@ -22,7 +22,7 @@ def log() -> None:
 @session.options
 @outputs.option
 def verify(where: session.Where, output: outputs.Format) -> int:
-    r"""Check positions, sequences and the hash chain of the whole log.
+    """Check positions, sequences and the hash chain of the whole log.
 
     Reads the data folder or the database itself; a server may go on serving it meanwhile. Exit
     code 1 at the first break, which is named.
@@ -31,7 +31,7 @@ def verify(where: session.Where, output: outputs.Format) -> int:
     Examples:
       helios log verify
       helios log verify --data-dir /var/lib/helios -o json
-    """
+    """  # noqa: D301 - click reads \b as the character
     found = where.resolve().settings
 
     async def run() -> checks.Report:

@@ -25,14 +25,14 @@ EXIT_NOT_STARTED = 2
     "--config", envvar="HELIOS_CONFIG", type=click.Path(path_type=Path), help="Settings file."
 )
 def serve(config: Path | None, **flags: Any) -> int:
-    r"""Serve the API, keep the views, judge the contracts.
+    """Serve the API, keep the views, judge the contracts.
 
     \b
     Examples:
       helios serve
       helios serve --port 9000 --data-dir /var/lib/helios
       HELIOS_DATABASE_URL=postgresql://helios@localhost/helios helios serve
-    """
+    """  # noqa: D301 - click reads \b as the character
     found = resolve(config, flags)
     logs.configure(found.settings.log_level, found.settings.log_format)
     try:

@@ -36,13 +36,13 @@ def list_(
     cursor: str | None,
     limit: int,
 ) -> None:
-    r"""Print current verdicts of a CONTRACT, or of all the keys that do not match.
+    """Print current verdicts of a CONTRACT, or of all the keys that do not match.
 
     \b
     Examples:
       helios verdicts list
       helios verdicts list order-fulfilment --status partial
-    """
+    """  # noqa: D301 - click reads \b as the character
     if status is not None and contract is None:
         raise click.UsageError("--status needs a CONTRACT.")
 
@@ -75,12 +75,12 @@ def show(
     *,
     history: bool,
 ) -> int:
-    r"""Print how one KEY of a CONTRACT stands. Exit code 1 when it does not match.
+    """Print how one KEY of a CONTRACT stands. Exit code 1 when it does not match.
 
     \b
     Example:
       helios verdicts show order-fulfilment ORD-7 --history
-    """
+    """  # noqa: D301 - click reads \b as the character
 
     async def run() -> routes.KeyVerdicts:
         async with session.opened(where) as helios:

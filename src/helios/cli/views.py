@@ -41,13 +41,13 @@ def list_(where: session.Where, output: outputs.Format) -> None:
 @session.options
 @outputs.option
 def rebuild(where: session.Where, output: outputs.Format, name: str | None, *, every: bool) -> None:
-    r"""Build a view anew beside the one that serves, then swap.
+    """Build a view anew beside the one that serves, then swap.
 
     \b
     Examples:
       helios views rebuild event_mirror
       helios views rebuild --all
-    """
+    """  # noqa: D301 - click reads \b as the character
     if (name is None) != every:
         raise click.UsageError("Give a NAME or --all.")
     done = asyncio.run(_each(where, "rebuild", name))

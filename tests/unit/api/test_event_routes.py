@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from helios.eventlog import cursor as cursors
+from helios.eventlog import envelope
 
 
 async def _fill(helios: Any, order: Any, count: int) -> None:
@@ -62,8 +63,8 @@ def test_bad_queries_are_refused_by_name(run: Any, order: Any) -> None:
         for query in BAD_QUERIES:
             answer = await helios.get(f"/api/v1/events?{query}")
             assert answer.status_code == 400, query
-        other = cursors.encode("another-log", 0)  # type: ignore[arg-type]
-        ahead = cursors.encode(helios.parts.log.log_id, 99)  # type: ignore[arg-type]
+        other = cursors.encode("another-log", envelope.Position(0))
+        ahead = cursors.encode(helios.parts.log.log_id, envelope.Position(99))
         for cursor in (other, ahead):
             answer = await helios.get(f"/api/v1/events?cursor={cursor}")
             assert answer.json()["code"] == "bad_cursor"
@@ -142,7 +143,8 @@ def test_the_stream_resumes_exactly_where_it_was_left(run: Any, order: Any, feed
         for place, event in first[:-1]:
             rest = await feed(helios, 1, headers={"last-event-id": place})
             assert rest[0][1]["position"] == event["position"] + 1
-        whole = await feed(helios, 9, query=f"cursor={cursors.encode(helios.parts.log.log_id, 0)}")  # type: ignore[arg-type]
+        start = cursors.encode(helios.parts.log.log_id, envelope.Position(0))
+        whole = await feed(helios, 9, query=f"cursor={start}")
         assert [event["position"] for _, event in whole] == list(range(1, 10))
 
     run(scenario)

@@ -212,7 +212,8 @@ def cloud_events(draw: st.DrawFn) -> cloudevents.CloudEvent:
         **draw(unknown), **draw(known),
         "specversion": "1.0", "id": draw(text), "source": draw(uri), "type": draw(text),
     }  # fmt: skip
-    kind = draw(st.sampled_from(["none", "json", "binary"]))
+    kinds: list[cloudevents.Kind] = ["none", "json", "binary"]
+    kind = draw(st.sampled_from(kinds))
     if kind == "none":
         return cloudevents.check(cloudevents.CloudEvent(attributes=attributes))
     if kind == "json":
@@ -221,7 +222,7 @@ def cloud_events(draw: st.DrawFn) -> cloudevents.CloudEvent:
     else:
         attributes["datacontenttype"] = draw(st.sampled_from(["text/xml", "image/png"]))
         data = draw(st.binary(min_size=1, max_size=20))
-    event = cloudevents.CloudEvent(attributes=attributes, kind=kind, data=data)  # type: ignore[arg-type]
+    event = cloudevents.CloudEvent(attributes=attributes, kind=kind, data=data)
     return cloudevents.check(event)
 
 
