@@ -76,7 +76,8 @@ async def verify(
 
     Raises:
         NotFoundError: the view has no live copy.
-        ConflictError: the live copy is of another version of the code.
+        ConflictError: the live copy is of another version of the code, or another verification
+            or rebuild took the scratch for one left by a crash.
         CursorError: the live copy is ahead of the log.
         ApplyError: an event cannot be applied.
     """
@@ -87,6 +88,15 @@ async def verify(
     scratch = await builder.start()
     try:
         return await _Verification(view, store, builder).run(scratch, live)
+    except errors.HeliosError:
+        raise
+    except Exception as error:
+        if scratch.prefix in [slot.prefix for slot in await store.slots(view.name)]:
+            raise
+        # A wall clock that jumped makes a copy in the making look like one left by a crash.
+        raise errors.ConflictError(
+            f"view {view.name}: what this verification had built was dropped meanwhile: try again"
+        ) from error
     finally:
         with contextlib.suppress(errors.HeliosError):
             await store.drop(scratch)
