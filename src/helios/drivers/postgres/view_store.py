@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from helios.drivers.postgres import codec, migrations, view_sql
+from helios.drivers.postgres import codec, migrations, view_sql, view_statistics
 from helios.drivers.postgres import connection as connections
 from helios.eventlog import envelope
 from helios.kernel import clock as clocks
@@ -83,6 +83,7 @@ class PostgresViewStore:
             url, schema, time, _READING, retry_s=retry_s, prepare=_numbers_as_sqlite
         )
         self._live: dict[str, str] = {}
+        self._growth = view_statistics.Growth()
 
     async def open(self) -> None:
         """Connect, and make or update the tables.
@@ -161,6 +162,10 @@ class PostgresViewStore:
             )
         attempt = _Commit(slot, writes, checkpoint)
         await self._writers.run(attempt.run)
+        if self._growth.wrote(slot.prefix, sum(len(write.rows) for write in writes)):
+            # What was committed stays so, whatever becomes of this.
+            with contextlib.suppress(errors.StorageError, asyncpg.PostgresError):
+                await self._writers.run(lambda c: view_statistics.analyse(c, slot.prefix))
         return attempt.result()
 
     async def finish(self, view: ports.View, slot: ports.Slot) -> None:
@@ -189,6 +194,7 @@ class PostgresViewStore:
     async def drop(self, slot: ports.Slot) -> None:
         """Drop a copy with its tables; nothing happens when it is gone."""
         await self._write(lambda connection: _drop(connection, slot.prefix))
+        self._growth.forget(slot.prefix)
 
     async def query(self, view: str, sql: str, params: ports.Row = ()) -> list[ports.Row]:
         async def call(connection: connections.Connection) -> list[ports.Row]:

@@ -43,7 +43,7 @@ SCHEMA: Sequence[str] = (
 )
 
 INDEXES: Sequence[str] = (
-    "CREATE INDEX {t}verdicts_time ON {t}verdicts (created_at, contract, n)",
+    "CREATE INDEX {t}verdicts_time ON {t}verdicts (contract, created_at, n)",
     "CREATE INDEX {t}verdicts_wrong ON {t}verdicts (created_at, contract, n) WHERE status <> 1",
 )
 

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import msgspec
 
@@ -18,6 +19,12 @@ _NEWEST = (
     "NOT EXISTS (SELECT 1 FROM {t}verdicts AS later WHERE later.contract = v.contract "
     "AND later.key = v.key AND later.window_id = v.window_id AND later.revision = v.revision + 1)"
 )
+_Conditions: TypeAlias = list[tuple[str, list[int]]]
+"""Conditions of a query, each with its parameters."""
+
+_Place: TypeAlias = tuple[int, int, int]
+"""`created_at`, contract and number of a verdict: its place in a listing."""
+
 _COLUMNS = ", ".join(f"v.{name.strip()}" for name in rows.COLUMNS.split(","))
 
 
@@ -137,19 +144,66 @@ class Reader:
         known = await self._contracts(tenant, contract)
         if not known:
             return Page(verdicts=[])
-        where, params = _conditions(known, statuses, start, end)
-        if after is not None:
-            where.append("(v.created_at, v.contract, v.n) < (?, ?, ?)")
-            params += _place(after)
-        found = await self._store.query(
-            NAME,
-            f"SELECT {_COLUMNS} FROM {{t}}verdicts AS v WHERE {' AND '.join(where)} "  # noqa: S608
-            "ORDER BY v.created_at DESC, v.contract DESC, v.n DESC LIMIT ?",
-            (*params, limit + 1),
-        )
+        place = _place(after) if after is not None else None
+        bounds = _bounds(start, end)
+        if statuses is not None and "matched" not in statuses:
+            found = await self._wrong(known, statuses, bounds, place, limit + 1)
+        else:
+            found = []
+            for each in known:
+                found += await self._listed(each, statuses, bounds, place, limit + 1)
+            found.sort(key=_order, reverse=True)
         listed = [self._verdict(row, known, superseded=False) for row in found[:limit]]
         following = _cursor(found[limit - 1]) if len(found) > limit else None
         return Page(verdicts=listed, next=following)
+
+    async def _wrong(
+        self,
+        known: Mapping[int, rows.Contract],
+        statuses: Sequence[verdicts.Status],
+        bounds: _Conditions,
+        place: _Place | None,
+        limit: int,
+    ) -> list[ports.Row]:
+        """Of all contracts at once: the index of the few that are not matched has them in order."""
+        # The plus keeps SQLite from reading all verdicts of the contracts by their key instead.
+        where = [f"+v.contract IN ({', '.join('?' * len(known))})", "v.status <> 1"]
+        conditions = [(" AND ".join(where), list(known)), _of_status(statuses), *bounds]
+        if place is not None:
+            conditions.append(("(v.created_at, v.contract, v.n) < (?, ?, ?)", list(place)))
+        order = "v.created_at DESC, v.contract DESC, v.n DESC"
+        return await self._select(conditions, order, limit)
+
+    async def _listed(
+        self,
+        contract: int,
+        statuses: Sequence[verdicts.Status] | None,
+        bounds: _Conditions,
+        place: _Place | None,
+        limit: int,
+    ) -> list[ports.Row]:
+        """Of one contract, by an index that has them in order."""
+        conditions = [("v.contract = ?", [contract]), *bounds]
+        if statuses is not None:
+            conditions.append(_of_status(statuses))
+        if place is not None:
+            created, last, n = place
+            if contract == last:
+                conditions.append(("(v.created_at, v.n) < (?, ?)", [created, n]))
+            else:
+                # Of verdicts of one moment the page before had all of the contracts after `last`.
+                within = "<=" if contract < last else "<"
+                conditions.append((f"v.created_at {within} ?", [created]))
+        return await self._select(conditions, "v.created_at DESC, v.n DESC", limit)
+
+    async def _select(self, conditions: _Conditions, order: str, limit: int) -> list[ports.Row]:
+        where = " AND ".join([_NEWEST, *(text for text, _ in conditions)])
+        params = [value for _, values in conditions for value in values]
+        return await self._store.query(
+            NAME,
+            f"SELECT {_COLUMNS} FROM {{t}}verdicts AS v WHERE {where} ORDER BY {order} LIMIT ?",  # noqa: S608
+            (*params, limit),
+        )
 
     async def counts(self, tenant: str | None) -> Mapping[str, int]:
         """How many current verdicts there are of each status; of all tenants if None."""
@@ -217,40 +271,31 @@ def _contract(row: ports.Row) -> rows.Contract:
     )
 
 
-def _conditions(
-    known: Mapping[int, rows.Contract],
-    statuses: Sequence[verdicts.Status] | None,
-    start: clocks.Timestamp | None,
-    end: clocks.Timestamp | None,
-) -> tuple[list[str], list[int]]:
-    where = [f"v.contract IN ({', '.join('?' * len(known))})", _NEWEST]
-    params = list(known)
-    if statuses is not None:
-        codes = [live.STATUS_CODES[s] for s in statuses if s in live.STATUS_CODES]
-        where.append(f"v.status IN ({', '.join('?' * len(codes)) or 'NULL'})")
-        params += codes
-        if layout.MATCHED not in codes:
-            # Lets the planner take the index of the few that are not matched.
-            where.append("v.status <> 1")
-    if start is not None:
-        where.append("v.created_at >= ?")
-        params.append(start)
-    if end is not None:
-        where.append("v.created_at < ?")
-        params.append(end)
-    return where, params
+def _of_status(statuses: Sequence[verdicts.Status]) -> tuple[str, list[int]]:
+    codes = [live.STATUS_CODES[s] for s in statuses if s in live.STATUS_CODES]
+    return f"v.status IN ({', '.join('?' * len(codes)) or 'NULL'})", codes
+
+
+def _bounds(start: clocks.Timestamp | None, end: clocks.Timestamp | None) -> _Conditions:
+    given = (("v.created_at >= ?", start), ("v.created_at < ?", end))
+    return [(text, [value]) for text, value in given if value is not None]
+
+
+def _order(row: ports.Row) -> tuple[int, int, int]:
+    """Decides which of two verdicts is newer."""
+    return row[11], row[0], row[1]
 
 
 def _cursor(row: ports.Row) -> str:
-    text = f"{row[11]}.{row[0]}.{row[1]}"
+    text = ".".join(map(str, _order(row)))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _place(cursor: str) -> list[int]:
+def _place(cursor: str) -> _Place:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         created, contract, n = base64.urlsafe_b64decode(padded.encode()).decode().split(".")
-        return [int(created), int(contract), int(n)]
+        return int(created), int(contract), int(n)
     except ValueError:
         raise errors.CursorError(
             "this is not a cursor of a page of verdicts; begin again without one"
