@@ -12,7 +12,8 @@ ORDERS = 8
 
 
 def _told(result: world.Result, size: world.Size) -> str:
-    return simulate.report(result, simulate.shrink(result, size=size), steps=result.trace)
+    smallest = simulate.shrink(result, size=size)
+    return simulate.report(result, smallest, steps=result.trace, size=size)
 
 
 def test_verdicts_equal_the_oracle_in_every_seed() -> None:

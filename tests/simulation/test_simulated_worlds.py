@@ -57,7 +57,15 @@ def test_all_invariants_hold_in_every_seed_and_the_rare_states_were_reached() ->
 
 
 def test_a_larger_world_holds_too() -> None:
-    size = world.Size(producers=8, requests=20, events_max=5, aggregates=12, readers=3, page=11)
+    size = world.Size(
+        producers=8,
+        requests=20,
+        events_max=5,
+        aggregates=12,
+        readers=3,
+        page=11,
+        timeout_s=60.0,
+    )
     for seed in range(3):
         result = world.run(10_000 + seed, size=size)
         assert result.violation is None, _told(result)

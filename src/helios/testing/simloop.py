@@ -294,12 +294,17 @@ def _abandon(task: asyncio.Task[Any]) -> None:
     """Unwind a frozen task without a word: its ports are dead, so nothing comes of it."""
     task._log_destroy_pending = False  # type: ignore[attr-defined] # noqa: SLF001
     coro = task.get_coro()
-    for _ in range(100):
-        try:
-            coro.close()
-        except BaseException:  # noqa: BLE001, S112 - whatever a dead `finally` says
-            continue
-        return
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        for _ in range(100):
+            try:
+                coro.close()
+            except BaseException:  # noqa: BLE001, S112 - whatever a dead `finally` says
+                continue
+            return
+    finally:
+        del coro
+        sys.unraisablehook = hook
 
 
 def _handle_label(handle: asyncio.Handle) -> str:

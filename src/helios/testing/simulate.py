@@ -70,11 +70,14 @@ def report(
     *,
     steps: Sequence[str],
     crash_at: frozenset[int] = frozenset(),
+    size: world.Size | None = None,
 ) -> str:
     """What a person needs to see a failure again and to understand it."""
     again = f"--seed {failed.seed} --trace"
     if crash_at:
         again += f" --crash-at {' '.join(map(str, sorted(crash_at)))}"
+    if size is not None and size.orders:
+        again += f" --orders {size.orders}"
     return "\n".join(
         [
             *steps,
@@ -98,17 +101,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the worlds that were asked for; 0 when all invariants held, 1 when not, 2 on bad use."""
     options = _parser().parse_args(arguments)
     crash_at = frozenset(options.crash_at)
+    size = world.Size.of_orders(options.orders) if options.orders else None
     coverage: collections.Counter[str] = collections.Counter()
     traces = hashlib.blake2b(digest_size=16)
     started, count, steps, points = time.perf_counter(), 0, 0, 0
     for seed in options.seeds or [options.seed]:
-        result = world.run(seed, crash_at=crash_at, keep_trace=options.trace)
+        result = world.run(seed, size=size, crash_at=crash_at, keep_trace=options.trace)
         if options.trace:
             _say("\n".join(result.trace))
         if result.violation is not None:
-            smallest = shrink(result, crash_at=crash_at)
+            smallest = shrink(result, size=size, crash_at=crash_at)
             told = () if options.trace else result.trace
-            _say(report(result, smallest, steps=told, crash_at=crash_at))
+            _say(report(result, smallest, steps=told, crash_at=crash_at, size=size))
             return EXIT_VIOLATION
         coverage.update(result.coverage)
         traces.update(result.trace_hash.encode())
@@ -126,6 +130,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m helios.testing.simulate")
     parser.add_argument("--seed", type=int, default=0, help="run this one world")
     parser.add_argument("--seeds", type=_range, metavar="A:B", help="run worlds A to B-1")
+    parser.add_argument(
+        "--orders", type=int, default=0, metavar="N", help="contracts judge N orders in the world"
+    )
     parser.add_argument("--trace", action="store_true", help="print every step")
     parser.add_argument(
         "--crash-at", type=int, nargs="+", default=[], metavar="N", help="crash at these points"

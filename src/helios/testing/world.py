@@ -22,7 +22,6 @@ PHASE_1_S = 300.0
 CONVERGE_S = 900.0
 """Virtual seconds from the end of the faults to rest. Above: convergence is violated."""
 
-TIMEOUT_S = 12.0
 OPERATE_TIMEOUT_S = 60.0
 JUDGE_TIMEOUT_S = 300.0
 CLOCK_STEP_EVERY_S = 20.0
@@ -30,7 +29,18 @@ OPERATE_EVERY_S = 30.0
 
 
 class Size(msgspec.Struct, frozen=True, kw_only=True):
-    """How much happens in a world."""
+    """How much happens in a world.
+
+    Attributes:
+        producers, requests, events_max, aggregates: clients, what each appends, and about what.
+        readers, page: clients that read everything, so many events at a time.
+        operators: people who rebuild and verify views.
+        timeout_s: how long clients wait for an answer; port calls take half a second on average
+            and queue up, so it must grow with the number of clients.
+        orders, traders: keys under contracts, and clients that tell of their events.
+        views: which the node keeps.
+        verified: which of them are compared with a rebuild.
+    """
 
     producers: int = 3
     requests: int = 6
@@ -38,6 +48,7 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     aggregates: int = 3
     readers: int = 1
     operators: int = 1
+    timeout_s: float = 12.0
     orders: int = 0
     traders: int = 3
     views: tuple[str, ...] = ("tally", "event_mirror")
@@ -259,7 +270,7 @@ class World:
                 # A rebuild asked for before is still under way, or its copy was being dropped.
                 await asyncio.sleep(1.0)
 
-    async def ask(self, message: node.Message, *, timeout_s: float = TIMEOUT_S) -> Any:
+    async def ask(self, message: node.Message, *, timeout_s: float | None = None) -> Any:
         """Send a message until it is answered.
 
         Raises:
@@ -267,7 +278,9 @@ class World:
         """
         while True:
             try:
-                return await self.transport.call("node", message, timeout_s=timeout_s)
+                return await self.transport.call(
+                    "node", message, timeout_s=timeout_s or self.size.timeout_s
+                )
             except simports.Unanswered:
                 self.coverage["unanswered"] += 1
             except errors.StorageFailedError:
