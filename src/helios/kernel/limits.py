@@ -6,8 +6,8 @@ EVENT_BYTES_MAX = 1 << 20
 JSON_DEPTH_MAX = 64
 """Nesting of untrusted JSON. Above: refused (400), or a dead letter offline."""
 
-NUMBER_DIGITS_MAX = 60
-"""Significant digits of a number a rule reads. Above: dead letter; money never needs it."""
+NUMBER_DIGITS_MAX = 200
+"""Digits of a number a rule reads. Above: dead letter; it is damage, and exact sums would cost."""
 
 ID_CHARS_MAX = 512
 """Characters of an event id, source, type, key, aggregate id. Above: refused."""

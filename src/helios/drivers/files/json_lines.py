@@ -5,7 +5,7 @@ last line's end and split by the interpreter in one call. Only `\n` ends a line;
 like are characters of a JSON string.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import msgspec
 
@@ -23,7 +23,12 @@ class Lines(msgspec.Struct, frozen=True, gc=False):
     """Lines that stand together: `lines[i]` is line `first + i` of the file."""
 
     first: int
-    lines: list[bytes]
+    block: bytes
+    count: int
+
+    @property
+    def lines(self) -> list[bytes]:
+        return self.block.split(b"\n")
 
 
 class LongLine(msgspec.Struct, frozen=True, gc=False):
@@ -97,13 +102,13 @@ class Cutter:
             at = stop + 1
             if not self._keep_cr and b"\r" in piece:
                 piece = piece.replace(b"\r\n", b"\n").removesuffix(b"\r")
-            lines = piece.split(b"\n")
-            self._cut_bytes = self._wanted(len(piece) // len(lines))
+            count = piece.count(b"\n") + 1
+            self._cut_bytes = self._wanted(len(piece) // count)
             if len(piece) > self._bytes_max:
-                yield from self._checked(lines)
+                yield from self._checked(piece.split(b"\n"))
             else:
-                yield Lines(self._number, lines)
-                self._number += len(lines)
+                yield Lines(self._number, piece, count)
+                self._number += count
 
     @staticmethod
     def _wanted(line_bytes: int) -> int:
@@ -116,7 +121,7 @@ class Cutter:
             if len(line) > self._bytes_max:
                 yield self._long(line[: feeds.RAW_BYTES_MAX])
             else:
-                yield Lines(self._number, [line])
+                yield Lines(self._number, line, 1)
                 self._number += 1
 
 
@@ -139,17 +144,10 @@ def read(
         if isinstance(part, LongLine):
             yield too_long(source.name, part)
             continue
-        lines = part.lines
-        numbers: Sequence[int] = range(part.first, part.first + len(lines))
-        if b"" in lines:
-            numbers = [n for n, line in zip(numbers, lines, strict=True) if line]
-            lines = [line for line in lines if line]
-            if not lines:
-                continue
         yield feeds.Chunk(
             source=source.name,
-            lines=lines,
-            numbers=numbers,
+            block=part.block,
+            numbers=range(part.first, part.first + part.count),
             leg=leg,
             bytes_read=source.position,
         )

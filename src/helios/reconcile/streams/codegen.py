@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from helios.reconcile.streams import layout, program
+from helios.reconcile.streams import compact, layout, program
 
 SECOND_US = 1_000_000
 
@@ -213,12 +213,38 @@ def _screen(compiled: program.Program, group: str) -> str:
     return "k" if compiled.contract.window.type == "session" else group
 
 
-def _store(out: _Text, leg: program.BoundLeg, flavour: Flavour, legs: int) -> None:
+def kept(compiled: program.Program, flavour: Flavour) -> list[compact.Form]:
+    """What the loop keeps of payloads."""
+    return compact.forms(compiled) if flavour.screened else compact.whole(compiled)
+
+
+def sheds(compiled: program.Program, flavour: Flavour) -> bool:
+    """Whether a matched key lets go of its payloads at once.
+
+    Should an event come for it after all, another pass judges it.
+    """
+    return (
+        flavour.screened
+        and compiled.contract.window.type == "per_key"
+        and all(leg.leg.cardinality != "many" for leg in compiled.legs)
+    )
+
+
+def _store(
+    out: _Text,
+    leg: program.BoundLeg,
+    flavour: Flavour,
+    legs: int,
+    form: compact.Form,
+) -> None:
     i = leg.index
     many = leg.leg.cardinality == "many"
     left, right = ("[", "]") if many else ("", "")
     text = f"s[{layout.ids(i)}] = {left}ev.h_id{right}"
-    text += f"; s[{layout.payloads(i)}] = {left}p{right}"
+    if form.attribute == compact.WHOLE:
+        text += f"; s[{layout.payloads(i)}] = {left}p{right}"
+    elif form.attribute is not None:
+        text += f"; s[{layout.payloads(i)}] = p.{form.attribute}"
     if flavour.live:
         at = layout.positions(i, legs)
         text += f"; s[{at}] = {left}ev.position{right}"
@@ -242,11 +268,11 @@ def _open(
     if flavour.screened:
         out.add(f"h = hash({_screen(compiled, group)}) & mask")
         out.add("if bits[h >> 3] >> (h & 7) & 1:")
-        out.add("engine.suspect(s, ev, events)", 1)
+        out.add("engine.suspect(s, ev)", 1)
     if flavour.chosen:
         out.add("if seen < since:")
         out.add(f"s[{layout.STATUS}] = {layout.MUTED}", 1)
-    _store(out, leg, flavour, len(compiled.legs))
+    _store(out, leg, flavour, len(compiled.legs), kept(compiled, flavour)[i])
     out.add(f"open_[{group}] = s")
     if per_key:
         if flavour.live:
@@ -280,7 +306,7 @@ def _join(out: _Text, compiled: program.Program, leg: program.BoundLeg, flavour:
     i = leg.index
     out.add(f"elif s[{layout.ids(i)}] is None:")
     out.depth += 1
-    _store(out, leg, flavour, len(compiled.legs))
+    _store(out, leg, flavour, len(compiled.legs), kept(compiled, flavour)[i])
     if compiled.contract.anchor == i:
         out.add(f"s[{layout.BASE}] = t")
     if any(bound.within_when for bound in compiled.legs):
@@ -291,7 +317,7 @@ def _join(out: _Text, compiled: program.Program, leg: program.BoundLeg, flavour:
         out.add(f"left = s[{layout.LEFT}]")
     out.add("if left == 0:")
     out.depth += 1
-    _complete(out, compiled)
+    _complete(out, compiled, flavour)
     out.depth -= 1
     if compiled.contract.anchor == i:
         out.add("else:")
@@ -306,14 +332,15 @@ def _join(out: _Text, compiled: program.Program, leg: program.BoundLeg, flavour:
     out.add(f"engine.more(s, {i}, p, ev)", 1)
 
 
-def _complete(out: _Text, compiled: program.Program) -> None:
+def _complete(out: _Text, compiled: program.Program, flavour: Flavour) -> None:
     """All required legs are there: matched at once when every rule holds."""
     calls = []
+    forms = kept(compiled, flavour)
     optional = {leg.index for leg in compiled.legs if not leg.leg.required}
     for n, rule in enumerate(compiled.rules):
         args = ", ".join(f"s[{layout.payloads(leg)}]" for leg in rule.legs)
         call = f"rule{n}({args}) is True"
-        guards = [f"s[{layout.payloads(leg)}] is None" for leg in rule.legs if leg in optional]
+        guards = [f"s[{layout.ids(leg)}] is None" for leg in rule.legs if leg in optional]
         calls.append(f"({' or '.join([*guards, call])})" if guards else call)
     test = " and ".join([f"s[{layout.STATUS}] == 0", *calls])
     out.add("try:")
@@ -322,6 +349,9 @@ def _complete(out: _Text, compiled: program.Program) -> None:
     out.add("ok = False", 1)
     out.add("if ok:")
     out.add(f"s[{layout.STATUS}] = {layout.MATCHED}; matched((s, ev))", 1)
+    held = [leg.index for leg in compiled.legs if forms[leg.index].attribute is not None]
+    if held and sheds(compiled, flavour):
+        out.add(" = ".join([f"s[{layout.payloads(i)}]" for i in held] + ["None"]), 1)
     out.add("else:")
     out.add("engine.judge_event(s, ev)", 1)
 

@@ -31,6 +31,8 @@ PAYLOAD_NAMES = ("payload", "data")
 _MS_FROM = 100_000_000_000
 """Epoch numbers from here on are milliseconds: as seconds they would lie beyond the year 5000."""
 
+_DIGITS = bytes(ord("0") if chr(c).isdigit() and c < 128 else ord(" ") for c in range(256))
+_DIGIT_RUN = b"0" * 12
 _LONG_NUMBER = re.compile(rb"\d{%d}" % (limits.NUMBER_DIGITS_MAX + 1))
 
 _any = msgspec.json.Decoder(float_hook=Decimal)
@@ -83,23 +85,38 @@ class LineDecoder:
         )
         self._plain_time = mapping.timezone is None and mapping.time_format is None
         line = self._line_type(compiled.payload_fields(loose=False), compiled.payload, loose=False)
-        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(line, float_hook=Decimal).decode
+        strict = msgspec.json.Decoder(line, float_hook=Decimal)
+        self._decode: Callable[[bytes], Any] = strict.decode
+        self._decode_lines: Callable[[bytes], list[Any]] = strict.decode_lines
         loose = self._line_type(compiled.payload_fields(loose=True), compiled.loose, loose=True)
         self._decode_loose = msgspec.json.Decoder(loose, float_hook=Decimal).decode
         self._simple = self._plain_time and None not in (self._header.time, self._header.id)
 
     def decode(self, chunk: lines.Chunk) -> Decoded:
         """Decode the lines of a chunk; every line is in exactly one part of the result."""
-        if self._simple and _is_plain(chunk.lines):
-            try:
-                return Decoded(list(map(self._decode, chunk.lines)), [], 0)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                pass
+        if self._simple:
+            events = self._decode_all(chunk)
+            if events is not None:
+                return Decoded(events, [], 0)
         result = Decoded([], [], 0)
         for line, number in zip(chunk.lines, chunk.numbers, strict=True):
             if line.strip():
                 self._decode_one(line, number, chunk, result)
         return result
+
+    def _decode_all(self, chunk: lines.Chunk) -> list[Any] | None:
+        """All lines at once; None when one of them needs a closer look."""
+        whole = chunk.block if chunk.block is not None else b"\n".join(chunk.lines)
+        if not _is_text(whole) or _may_hold_long_number(whole):
+            return None
+        try:
+            if chunk.block is None:
+                return list(map(self._decode, chunk.lines))
+            events = self._decode_lines(chunk.block)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+        # Empty lines, two documents on a line, or one over two lines: another number.
+        return events if len(events) == len(chunk.numbers) else None
 
     def _decode_one(self, line: bytes, number: int, chunk: lines.Chunk, out: Decoded) -> None:
         try:
@@ -212,18 +229,13 @@ def _find_header(mapping: contracts.FieldMap, first: bytes) -> Header:
     )
 
 
-def _is_plain(chunk: list[bytes]) -> bool:
-    """Whether the lines are valid UTF-8, also where the decoder does not look, and none stands out.
+def _may_hold_long_number(block: bytes) -> bool:
+    """Whether a run of more than `NUMBER_DIGITS_MAX` digits is possible; never misses one.
 
-    A number long enough to be damage makes its line longer than most: those are looked at.
+    Every 16th byte is looked at: such a run leaves 12 digits in a row among those.
     """
-    joined = b"".join(chunk)
-    usual = len(joined) // max(len(chunk), 1) + limits.NUMBER_DIGITS_MAX
-    if max(map(len, chunk), default=0) > usual and any(
-        _LONG_NUMBER.search(line) for line in chunk if len(line) > usual
-    ):
-        return False
-    return _is_text(joined)
+    sample = block[:: limits.NUMBER_DIGITS_MAX // 12].translate(_DIGITS)
+    return _DIGIT_RUN in sample and _LONG_NUMBER.search(block) is not None
 
 
 def _is_text(raw: bytes) -> bool:
@@ -271,16 +283,13 @@ def check_numbers(value: Any, path: str = "$") -> None:
 
 
 def is_long(value: Any) -> bool:
-    """Whether a number has more digits than `NUMBER_DIGITS_MAX`, in front or behind."""
+    """Whether a number has more digits than `NUMBER_DIGITS_MAX`, or is none."""
     if type(value) is int:
         return bool(abs(value) >= 10**limits.NUMBER_DIGITS_MAX)
     if isinstance(value, Decimal):
         if not value.is_finite():
             return True
-        _, digits, exponent = value.as_tuple()
-        return (
-            max(len(digits), abs(int(exponent)), abs(value.adjusted())) > limits.NUMBER_DIGITS_MAX
-        )
+        return len(value.as_tuple().digits) > limits.NUMBER_DIGITS_MAX
     return False
 
 

@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 
 from helios.kernel import clock
-from helios.reconcile.streams import codegen, judge, layout, program, verdicts
+from helios.reconcile.streams import codegen, compact, judge, layout, program, verdicts
 from helios.reconcile.streams.cel import values
 from helios.reconcile.streams.layout import State
 
@@ -117,6 +117,8 @@ class Engine:
         self.matched: list[tuple[State, Any]] = []
         self.chosen = chosen if chosen is not None else {}
         self.suspects: dict[Any, int] = {}
+        self.reopened: dict[Any, int] = {}
+        """Screen keys that had been matched and let go of, to the event that came after all."""
         self.withheld: list[Withheld] = []
         self.closed_hashes = array.array("q")
         self.tallies: dict[int, list[int]] = {}
@@ -140,7 +142,10 @@ class Engine:
             bound.leg.within is not None or bound.within_when for bound in compiled.legs
         )
         self._to_us: Callable[[Any], int] = _same if flavour.live else datetime_us
-        self.judging = self._judge = judge.Judge(compiled, self._to_us)
+        self._forms = codegen.kept(compiled, flavour)
+        self._sheds = codegen.sheds(compiled, flavour)
+        self._batch: Sequence[Any] = ()
+        self.judging = self._judge = judge.Judge(compiled, self._to_us, self._forms)
         self.told: State = []
         """The state behind the verdict that is being told."""
         low: Any = -(1 << 62) if flavour.live else datetime.min.replace(tzinfo=UTC)
@@ -174,6 +179,7 @@ class Engine:
                 bits=self.bits,
                 mask=FILTER_BITS - 1,
             )
+        self._batch = events
         before = decimal.getcontext()
         decimal.setcontext(values.CONTEXT)
         try:
@@ -270,7 +276,7 @@ class Engine:
         return self._judge.requirement(leg)
 
     def rule_of(self, rule: int) -> Callable[..., Any]:
-        return self.program.rules[rule].compiled.function
+        return compact.rule(self.program.rules[rule], self._forms)
 
     def no_key(self, event: Any) -> None:
         """An event without a key came this far: the decoder must have refused it."""
@@ -314,7 +320,10 @@ class Engine:
         if self.matched:
             self._flush()
         self._settle(state)
-        self._decide(state, self._judge.now(state, self._watermark()), event, late=False)
+        if self._sheds and state[layout.STATUS] == layout.MATCHED:
+            self._reopen(state, event)
+        else:
+            self._decide(state, self._judge.now(state, self._watermark()), event, late=False)
 
     def more(self, state: State, leg: int, payload: Any, event: Any) -> None:
         """Another event of a leg that has one: a duplicate, a further part, or one too many."""
@@ -324,6 +333,9 @@ class Engine:
         if self._add(state, leg, payload, event) and (
             state[layout.LEFT] == 0 or state[layout.STATUS] > 0
         ):
+            if self._sheds and state[layout.STATUS] == layout.MATCHED:
+                self._reopen(state, event)
+                return
             self._decide(state, self._judge.now(state, self._watermark()), event, late=False)
 
     def late(self, state: State, leg: int, payload: Any, event: Any) -> None:
@@ -336,14 +348,21 @@ class Engine:
             self._tally(state, 1)
             self._decide(state, self._judge.final(state), event, late=True)
 
-    def suspect(self, state: State, event: Any, events: Sequence[Any]) -> None:
+    def _reopen(self, state: State, event: Any) -> None:
+        """An event for a key that was matched and let go of: leave it to another pass."""
+        self.reopened.setdefault(self._screen(state), self._number(event))
+
+    def _number(self, event: Any) -> int:
+        """Number of an event of this batch in the whole input."""
+        return self.seen + next(i for i, other in enumerate(self._batch) if other is event)
+
+    def suspect(self, state: State, event: Any) -> None:
         """The filter says that this key may have had a window before: leave it to another pass."""
         group = state[layout.GROUP]
         screen = self._key(state) if self._window.type == "session" else group
         state[layout.STATUS] = layout.MUTED
         if screen not in self.suspects:
-            number = next(i for i, other in enumerate(events) if other is event)
-            self.suspects[screen] = self.seen + number
+            self.suspects[screen] = self._number(event)
         for other in self.sessions.get(self._key(state), ()):
             if other in self.open:
                 self._mute(self.open[other])
@@ -461,7 +480,11 @@ class Engine:
         if known is None:
             many = self.program.legs[leg].leg.cardinality == "many"
             state[at] = [identity] if many else identity
-            state[at + 1] = [payload] if many else payload
+            form = self._forms[leg].attribute
+            if form:
+                payload = getattr(payload, form)
+            if form is not None:
+                state[at + 1] = [payload] if many else payload
             if self.flavour.live:
                 state[place] = [event.position] if many else event.position
             if self.program.legs[leg].leg.required:

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from helios.kernel import clock
+from helios.reconcile.streams import compact, expressions, layout, program, verdicts
 from helios.reconcile.streams import contract as contracts
-from helios.reconcile.streams import expressions, layout, program, verdicts
 from helios.reconcile.streams.cel import compile as cel
 from helios.reconcile.streams.layout import State
 
@@ -57,8 +57,14 @@ class Judge:
         has_conditions: whether some leg's time depends on what has arrived.
     """
 
-    def __init__(self, compiled: program.Program, to_us: Callable[[Any], int]) -> None:
+    def __init__(
+        self,
+        compiled: program.Program,
+        to_us: Callable[[Any], int],
+        kept: list[compact.Form],
+    ) -> None:
         self._to_us = to_us
+        self._wraps = [form.wrap for form in kept]
         self._program = compiled
         self._contract = compiled.contract
         self._legs = compiled.legs
@@ -191,7 +197,7 @@ class Judge:
         for number, rule in enumerate(self._program.rules):
             if any(state[layout.ids(leg)] is None for leg in rule.legs):
                 continue
-            objects = [state[layout.payloads(leg)] for leg in rule.legs]
+            objects = [self._object(state, leg) for leg in rule.legs]
             try:
                 if rule.compiled.evaluate(*objects) is True:
                     continue
@@ -202,6 +208,11 @@ class Judge:
         if surplus:
             failed.add(-1)
         return failed, errors
+
+    def _object(self, state: State, leg: int) -> Any:
+        value = state[layout.payloads(leg)]
+        wrap = self._wraps[leg]
+        return value if wrap is None else wrap(value)
 
     def _sides(self, rule: program.BoundRule, objects: list[Any]) -> dict[str, Any]:
         """Both sides of a failed comparison; the side that reads the anchor is the expected one."""

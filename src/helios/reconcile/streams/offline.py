@@ -258,7 +258,7 @@ class _Run:
         numbers: list[int] = []
         kept: list[bytes] = []
         for number, line in zip(chunk.numbers, chunk.lines, strict=True):
-            one = msgspec.structs.replace(chunk, lines=[line], numbers=[number])
+            one = lines.Chunk(source=chunk.source, leg=chunk.leg, lines=[line], numbers=[number])
             if self._made[index].decode(one).events:
                 numbers.append(number)
                 kept.append(line)
@@ -308,12 +308,13 @@ def _returned(first: engine.Engine) -> dict[Any, int]:
     for h in first.closed_hashes if suspects else ():
         if h in closings:
             closings[h] += 1
-    return {
+    came_back = {
         screen: first.suspects[screen]
         for h, screens in suspects.items()
         if closings[h] > 1
         for screen in screens
     }
+    return first.reopened | came_back
 
 
 def summary_reasons(summary: Summary) -> Sequence[tuple[str, int]]:
