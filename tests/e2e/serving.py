@@ -65,13 +65,15 @@ def serving(
         process.communicate()
 
 
-def command(*arguments: str, cwd: Path, **options: Any) -> "subprocess.CompletedProcess[str]":
+def command(
+    *arguments: str, cwd: Path, timeout_s: float = START_S, **options: Any
+) -> "subprocess.CompletedProcess[str]":
     """Run a verb to its end."""
     return subprocess.run(
         [*COMMAND, *arguments],
         capture_output=True,
         text=True,
-        timeout=START_S,
+        timeout=timeout_s,
         env=environment(),
         cwd=cwd,
         check=False,
