@@ -24,11 +24,7 @@ class Lines(msgspec.Struct, frozen=True, gc=False):
 
     first: int
     block: bytes
-    count: int
-
-    @property
-    def lines(self) -> list[bytes]:
-        return self.block.split(b"\n")
+    lines: list[bytes]
 
 
 class LongLine(msgspec.Struct, frozen=True, gc=False):
@@ -102,13 +98,14 @@ class Cutter:
             at = stop + 1
             if not self._keep_cr and b"\r" in piece:
                 piece = piece.replace(b"\r\n", b"\n").removesuffix(b"\r")
-            count = piece.count(b"\n") + 1
-            self._cut_bytes = self._wanted(len(piece) // count)
+            # Splitting is how to count: it looks for line ends many bytes at a time.
+            lines = piece.split(b"\n")
+            self._cut_bytes = self._wanted(len(piece) // len(lines))
             if len(piece) > self._bytes_max:
-                yield from self._checked(piece.split(b"\n"))
+                yield from self._checked(lines)
             else:
-                yield Lines(self._number, piece, count)
-                self._number += count
+                yield Lines(self._number, piece, lines)
+                self._number += len(lines)
 
     @staticmethod
     def _wanted(line_bytes: int) -> int:
@@ -121,7 +118,7 @@ class Cutter:
             if len(line) > self._bytes_max:
                 yield self._long(line[: feeds.RAW_BYTES_MAX])
             else:
-                yield Lines(self._number, line, 1)
+                yield Lines(self._number, line, [line])
                 self._number += 1
 
 
@@ -146,8 +143,9 @@ def read(
             continue
         yield feeds.Chunk(
             source=source.name,
+            lines=part.lines,
             block=part.block,
-            numbers=range(part.first, part.first + part.count),
+            numbers=range(part.first, part.first + len(part.lines)),
             leg=leg,
             bytes_read=source.position,
         )

@@ -64,6 +64,9 @@ def generate(  # noqa: C901 - a template, read from top to bottom
         out.add(f"template{i} = engine.template({i}); offset{i} = engine.offset({i})")
         if leg.require is not None:
             out.add(f"require{i} = engine.require_of({i})")
+    if uniform(compiled):
+        # With the same time for all legs the distance does not depend on which is missing.
+        out.add(f"offset{len(compiled.legs)} = engine.offset({compiled.contract.anchor})")
     for i in range(len(compiled.rules)):
         out.add(f"rule{i} = engine.rule_of({i})")
     out.add("def process(events):")
@@ -275,17 +278,12 @@ def _open(
     _store(out, leg, flavour, len(compiled.legs), kept(compiled, flavour)[i])
     out.add(f"open_[{group}] = s")
     if per_key:
-        if flavour.live:
-            out.add(f"sec = s[{layout.NEXT}] = t // {SECOND_US} + offset{i}")
-        else:
-            out.add("d = t - epoch")
-            out.add(f"sec = s[{layout.NEXT}] = d.days * 86400 + d.seconds + offset{i}")
+        _second(out, flavour, i)
+        out.add(f"s[{layout.NEXT}] = sec")
         out.add("if sec > engine.qwm:")
-        out.add("b = bucket_get(sec)", 1)
-        out.add("if b is None:", 1)
-        out.add("buckets[sec] = [s]", 2)
-        out.add("else:", 1)
-        out.add("b.append(s)", 2)
+        out.depth += 1
+        _bucket(out)
+        out.depth -= 1
         out.add("else:")
         out.add("engine.overdue(s, ev)", 1)
     else:
@@ -295,6 +293,30 @@ def _open(
     if _alone(compiled, leg):
         out.add(f"if {group} in open_:")
         out.add("engine.judge_event(s, ev)", 1)
+
+
+def _second(out: _Text, flavour: Flavour, offset: int) -> None:
+    """`sec`: when a window that counts from `t` is looked at; `offset` says which distance."""
+    if flavour.live:
+        out.add(f"sec = t // {SECOND_US} + offset{offset}")
+    else:
+        out.add("d = t - epoch")
+        out.add(f"sec = d.days * 86400 + d.seconds + offset{offset}")
+
+
+def _bucket(out: _Text) -> None:
+    out.add("b = bucket_get(sec)")
+    out.add("if b is None:")
+    out.add("buckets[sec] = [s]", 1)
+    out.add("else:")
+    out.add("b.append(s)", 1)
+
+
+def uniform(compiled: program.Program) -> bool:
+    """Whether all legs of a key have the same time, whatever has come."""
+    return compiled.contract.window.type == "per_key" and not any(
+        bound.leg.within is not None or bound.within_when for bound in compiled.legs
+    )
 
 
 def _alone(compiled: program.Program, leg: program.BoundLeg) -> bool:
@@ -321,9 +343,19 @@ def _join(out: _Text, compiled: program.Program, leg: program.BoundLeg, flavour:
     out.depth -= 1
     if compiled.contract.anchor == i:
         out.add("else:")
-        out.add("engine.rebased(s)", 1)
-        out.add(f"if s[{layout.STATUS}] > 0:", 1)
-        out.add("engine.judge_event(s, ev)", 2)
+        out.depth += 1
+        if uniform(compiled):
+            _second(out, flavour, len(compiled.legs))
+            out.add(f"if sec > engine.qwm and sec != s[{layout.NEXT}]:")
+            out.add(f"s[{layout.NEXT}] = sec", 1)
+            out.depth += 1
+            _bucket(out)
+            out.depth -= 1
+        else:
+            out.add("engine.rebased(s)")
+        out.add(f"if s[{layout.STATUS}] > 0:")
+        out.add("engine.judge_event(s, ev)", 1)
+        out.depth -= 1
     else:
         out.add(f"elif s[{layout.STATUS}] > 0:")
         out.add("engine.judge_event(s, ev)", 1)

@@ -138,9 +138,7 @@ class Engine:
         self._window = self.contract.window
         self._grace = self._window.grace
         self._per_key = self._window.type == "per_key"
-        self._uniform = self._per_key and not any(
-            bound.leg.within is not None or bound.within_when for bound in compiled.legs
-        )
+        self._uniform = codegen.uniform(compiled)
         self._to_us: Callable[[Any], int] = _same if flavour.live else datetime_us
         self._forms = codegen.kept(compiled, flavour)
         self._sheds = codegen.sheds(compiled, flavour)
