@@ -27,7 +27,7 @@ Handler: TypeAlias = "Callable[[Request], Awaitable[Response]]"
 
 JSON = b"application/json"
 
-_encode = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 _log = structlog.get_logger("helios.api")
 
 

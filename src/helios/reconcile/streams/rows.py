@@ -4,6 +4,7 @@ A row is immutable. Of the rows of one key and window the one of the highest rev
 """
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -84,7 +85,7 @@ class Detail(msgspec.Struct, array_like=True, gc=False):
     errors: dict[str, dict[str, Any]] = {}
 
 
-decode_detail = msgspec.json.Decoder(Detail).decode
+decode_detail = msgspec.json.Decoder(Detail, float_hook=Decimal).decode
 
 
 class Contract(msgspec.Struct, frozen=True, kw_only=True):
