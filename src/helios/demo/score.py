@@ -16,6 +16,8 @@ from helios.kernel import clock as clocks
 PATIENCE_US = 10 * clocks.SECOND_US
 """How long after its time a verdict is still waited for."""
 
+_NUMBER = int | float | Decimal
+
 WRONG_KEPT = 20
 """Orders that are named when they were judged wrongly; the others are only counted."""
 
@@ -138,7 +140,7 @@ def difference(truth: shop.Truth, history: Sequence[Seen]) -> str | None:
 def _sides(found: Mapping[str, Any]) -> tuple[Decimal, Decimal] | None:
     """What a rule expected and found, as exact numbers; None when it says neither."""
     expected, actual = found.get("expected"), found.get("actual")
-    if not isinstance(expected, int | float) or not isinstance(actual, int | float):
+    if not isinstance(expected, _NUMBER) or not isinstance(actual, _NUMBER):
         return None
     # JSON numbers arrive as floats; their shortest text is what was sent.
     return Decimal(str(expected)), Decimal(str(actual))

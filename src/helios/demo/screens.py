@@ -123,12 +123,11 @@ def _title(board: boards.Board) -> table.Table:
         ("Helios demo", "bold"), "  ", (board.url, "underline cyan"), style="default"
     )
     phase = {"starting": "", "selling": "", "closing": f"closing, {board.open} orders open  "}
-    planned = "" if board.planned_s is None else f" of {_clock(board.planned_s)}"
+    is_planned = board.planned_s is not None and board.phase == "selling"
+    planned = f" of {_clock(board.planned_s or 0.0)}" if is_planned else ""
     right = text.Text.assemble((phase[board.phase], "yellow"), _clock(board.elapsed_s), planned)
     row.add_row(left, right)
-    load = (
-        f"{board.orders_rate:g} orders/s from three clouds; {board.faults_share:.1%} have a fault"
-    )
+    load = f"{board.orders_rate:g} orders/s from three clouds; {board.faults_share:.1%} faulty"
     row.add_row(text.Text(load, style="dim"), "")
     return row
 
@@ -143,7 +142,7 @@ def _verdicts(board: boards.Board) -> table.Table:
         share = count / total if total else 0.0
         filled = round(share * _BAR_CHARS) or (1 if count else 0)
         bar = text.Text("━" * filled, style=style)
-        bar.append("━" * (_BAR_CHARS - filled), style="bright_black")
+        bar.append("┈" * (_BAR_CHARS - filled), style="bright_black")
         rows.add_row(
             text.Text(name, style=f"bold {style}"),
             f"{count:>9,}",
