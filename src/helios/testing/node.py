@@ -326,12 +326,17 @@ class SimNode:
 
     def _offload(self) -> offload.Offload:
         generation = self.disk.generation
+
+        def cut_off() -> bool:
+            self.disk.call_ended()
+            return self.disk.generation != generation
+
         return simports.SimOffload(
             self._loop,
             self._rng,
             points=self._points,
             crash=self.crash,
-            dead=lambda: self.disk.generation != generation,
+            cut_off=cut_off,
             slow=self._faults.slow,
         )
 

@@ -157,6 +157,7 @@ class SimDisk:
         self._rng = rng
         self._points = points
         self._flush_failed = False
+        self._struck = False
         self._volume = _Volume()
         self._vfs = _Vfs(self, self._volume)
 
@@ -285,7 +286,18 @@ class SimDisk:
         volume.sync_directory()
 
     def _strikes(self, file: _File, rate: float) -> bool:
-        return rate > 0 and not file.closing and self._rng.random() < rate
+        if rate <= 0 or file.closing or self._struck or self._rng.random() >= rate:
+            return False
+        self._struck = True
+        return True
+
+    def call_ended(self) -> None:
+        """The next fault may strike: at most one does in one call of the storage.
+
+        SQLite ignores what fails in the roll-back or the close after a failure; its Python binding
+        raises that instead of the failure.
+        """
+        self._struck = False
 
     def now_s(self) -> float:
         return simports.EPOCH / 1e6 + self._loop.time()
@@ -300,7 +312,9 @@ class _Vfs(apsw.VFS):
         self._volume = volume
         super().__init__(self.name, base="", maxpathname=512)
 
-    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> "_Handle":  # type: ignore[override] # noqa: N802
+    def xOpen(  # type: ignore[override] # noqa: N802
+        self, name: str | apsw.URIFilename | None, flags: list[int]
+    ) -> "_Handle":
         flags[1] = flags[0]
         if name is None:
             return _Handle(self, self._disk, self._volume, _File(), "")

@@ -132,14 +132,14 @@ class SimOffload:
 
     A caller that is cancelled does not stop a call that has begun: like a thread it runs on, and
     nobody hears the result. A crash strikes before the call, after it (done, but never answered),
-    or inside it, when `dead` says that its disk went away under it.
+    or inside it, when `cut_off` says that its disk went away under it.
 
     Args:
         loop: the loop.
         rng: latencies and the fate of cancelled calls.
         points: where the node may die.
         crash: kills the node.
-        dead: tells whether the node's disk was cut off during the call.
+        cut_off: asked after each call: was the node's disk cut off during it?
         slow: draw latencies; without, calls take no time.
     """
 
@@ -150,14 +150,14 @@ class SimOffload:
         *,
         points: CrashPoints,
         crash: CrashNode,
-        dead: Callable[[], bool] = lambda: False,
+        cut_off: Callable[[], bool] = lambda: False,
         slow: bool = True,
     ) -> None:
         self._loop = loop
         self._rng = rng
         self._points = points
         self._crash = crash
-        self._dead = dead
+        self._cut_off = cut_off
         self._slow = slow
         self._calls: collections.deque[tuple[str, Callable[[], Any], asyncio.Future[Any]]] = (
             collections.deque()
@@ -187,7 +187,7 @@ class SimOffload:
                 continue
             await self._die_if(f"before {name}")
             result, error = self._call(name, call)
-            if self._dead():
+            if self._cut_off():
                 await self._stop_here(f"inside {name}")
             await self._die_if(f"after {name}")
             await self._wait()
