@@ -7,14 +7,11 @@ the engine. The generated text is Python and can be read: `Engine.source`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
 import msgspec
 
-from helios.reconcile.streams import compact, layout, program
-
-SECOND_US = 1_000_000
+from helios.reconcile.streams import compact, layout, program, times
 
 
 class Flavour(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,9 +39,7 @@ class _Text:
         self.lines.append("    " * (self.depth + deeper) + text)
 
 
-def generate(  # noqa: C901 - a template, read from top to bottom
-    compiled: program.Program, flavour: Flavour, *, flat: bool
-) -> str:
+def generate(compiled: program.Program, flavour: Flavour, *, flat: bool) -> str:
     """The source of `make(engine, …)`, which returns `process(events)`.
 
     Args:
@@ -57,21 +52,10 @@ def generate(  # noqa: C901 - a template, read from top to bottom
     count = len(set(marks.values()))
     out.add("def make(engine, epoch, hash, str, bits, mask):")
     out.depth = 1
-    out.add("open_ = engine.open; get = open_.get; closed = engine.closed")
-    out.add("buckets = engine.buckets; bucket_get = buckets.get")
-    out.add("matched = engine.matched.append; chosen = engine.chosen")
-    for i, leg in enumerate(compiled.legs):
-        out.add(f"template{i} = engine.template({i}); offset{i} = engine.offset({i})")
-        if leg.require is not None:
-            out.add(f"require{i} = engine.require_of({i})")
-    if uniform(compiled):
-        # With the same time for all legs the distance does not depend on which is missing.
-        out.add(f"offset{len(compiled.legs)} = engine.offset({compiled.contract.anchor})")
-    for i in range(len(compiled.rules)):
-        out.add(f"rule{i} = engine.rule_of({i})")
+    _bind(out, compiled)
     out.add("def process(events):")
     out.depth = 2
-    out.add("marks = engine.marks; tick_at = engine.tick_at; ignored = 0; new = engine.qwm")
+    out.add("marks = engine.marks; tick_at = engine.tick_at; ignored = 0")
     for m in range(count):
         out.add(f"m{m} = marks[{m}]")
     if flavour.chosen:
@@ -106,6 +90,22 @@ def generate(  # noqa: C901 - a template, read from top to bottom
     out.depth = 1
     out.add("return process")
     return "\n".join(out.lines) + "\n"
+
+
+def _bind(out: _Text, compiled: program.Program) -> None:
+    """What the loop uses, as locals of the function around it."""
+    out.add("open_ = engine.open; get = open_.get; closed = engine.closed")
+    out.add("buckets = engine.buckets; bucket_get = buckets.get")
+    out.add("matched = engine.matched.append; chosen = engine.chosen")
+    for i, leg in enumerate(compiled.legs):
+        out.add(f"template{i} = engine.template({i}); offset{i} = engine.offset({i})")
+        if leg.require is not None:
+            out.add(f"require{i} = engine.require_of({i})")
+    if uniform(compiled):
+        # With the same time for all legs the distance does not depend on which is missing.
+        out.add(f"offset{len(compiled.legs)} = engine.offset({compiled.contract.anchor})")
+    for i in range(len(compiled.rules)):
+        out.add(f"rule{i} = engine.rule_of({i})")
 
 
 def _marks(compiled: program.Program) -> Mapping[int, int]:
@@ -298,7 +298,7 @@ def _open(
 def _second(out: _Text, flavour: Flavour, offset: int) -> None:
     """`sec`: when a window that counts from `t` is looked at; `offset` says which distance."""
     if flavour.live:
-        out.add(f"sec = t // {SECOND_US} + offset{offset}")
+        out.add(f"sec = t // {times.SECOND_US} + offset{offset}")
     else:
         out.add("d = t - epoch")
         out.add(f"sec = d.days * 86400 + d.seconds + offset{offset}")
@@ -352,7 +352,7 @@ def _join(out: _Text, compiled: program.Program, leg: program.BoundLeg, flavour:
             _bucket(out)
             out.depth -= 1
         else:
-            out.add("engine.rebased(s)")
+            out.add("engine.reschedule(s)")
         out.add(f"if s[{layout.STATUS}] > 0:")
         out.add("engine.judge_event(s, ev)", 1)
         out.depth -= 1
@@ -392,7 +392,7 @@ def build(
     source: str, name: str, engine: Any, *, epoch: Any, bits: bytearray | None, mask: int
 ) -> Callable[[Sequence[Any]], None]:
     """Compile generated source and bind it to an engine."""
-    namespace: dict[str, Any] = {"MICROSECOND": timedelta(microseconds=1)}
+    namespace: dict[str, Any] = {"MICROSECOND": times.MICROSECOND}
     exec(compile(source, f"<contract {name}>", "exec"), namespace)  # noqa: S102 - our own text
     made: Callable[[Sequence[Any]], None] = namespace["make"](engine, epoch, hash, str, bits, mask)
     return made

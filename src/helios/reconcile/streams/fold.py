@@ -58,18 +58,17 @@ class Version:
         self.program = program.Program(parsed, version=number)
         self.decoder = live.PayloadDecoder(self.program)
         self.engine = engine.Engine(self.program, live.FLAVOUR, on_verdict=self._tell)
-        self.engine.on_matched = self._tell_matched
+        self.engine.teller.on_matched = self._tell_matched
         self.writer = rows.Writer(owner.id, len(self.program.legs), number, self.engine.judging)
         self._owner = owner
 
     def _tell(self, verdict: verdicts.Verdict) -> None:
         owner = self._owner
         owner.n += 1
-        owner.rows.append(self.writer.row(owner.n, self.engine.told, verdict))
+        owner.rows.append(self.writer.row(owner.n, self.engine.teller.state, verdict))
 
-    def _tell_matched(self, matched: list[tuple[State, Any]]) -> None:
+    def _tell_matched(self, matched: list[tuple[State, Any]], reached: int) -> None:
         owner, writer = self._owner, self.writer
-        reached = max(self.engine.qwm, 0) * engine.SECOND_US
         n = owner.n
         for state, event in matched:
             n += 1
@@ -109,10 +108,10 @@ class Running:
         """Changes of the totals since the last call."""
         changes: dict[verdicts.Status, int] = {}
         for version in self.versions.values():
-            for status, count in version.engine.counts.items():
+            for status, count in version.engine.teller.counts.items():
                 if count:
                     changes[status] = changes.get(status, 0) + count
-                    version.engine.counts[status] = 0
+                    version.engine.teller.counts[status] = 0
         return changes
 
 
@@ -213,8 +212,8 @@ class Fold:
         for item in items:
             target = running.current
             for version in running.versions.values():
-                key = running.current.engine.key_of(item)
-                groups = version.engine.groups_of(key, item.h_time)
+                key = running.current.engine.grouping.key_of(item)
+                groups = version.engine.grouping.groups_of(key, item.h_time)
                 if version is not target and any(map(version.engine.holds, groups)):
                     target = version
                     break
@@ -236,7 +235,9 @@ class Fold:
     def _retire_empty(self, running: Running) -> None:
         for number, version in list(running.versions.items()):
             if version is not running.current and not (
-                version.engine.open or version.engine.closed or any(version.engine.counts.values())
+                version.engine.open
+                or version.engine.closed
+                or any(version.engine.teller.counts.values())
             ):
                 del running.versions[number]
 
@@ -246,7 +247,7 @@ class Fold:
         """Bring back the closed windows that these events belong to."""
         engines = [version.engine for version in running.versions.values()]
         per_key = running.current.engine.contract.window.type == "per_key"
-        key_of = running.current.engine.key_of
+        key_of = running.current.engine.grouping.key_of
         keys: dict[str, None] = {}
         for item in items:
             key = key_of(item)

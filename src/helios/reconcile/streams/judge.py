@@ -307,7 +307,7 @@ class Judge:
                 continue
             for slot in self._slots(into, bound.index):
                 if slot != at + 1 or bound.leg.cardinality == "many":
-                    into[slot] = _listed(into[slot]) + _listed(other[slot])
+                    into[slot] = layout.listed(into[slot]) + layout.listed(other[slot])
         into[layout.START] = min(into[layout.START], other[layout.START])
         into[layout.END] = max(into[layout.END], other[layout.END])
         into[layout.BASE] = min(into[layout.BASE], other[layout.BASE])
@@ -339,10 +339,6 @@ def window_id(state: State) -> int:
     """What tells the windows of a key apart; 0 where there is one per key."""
     group = state[layout.GROUP]
     return 0 if isinstance(group, str) else int(group[1])
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def _holds(condition: cel.Compiled, event: Any) -> bool:

@@ -57,6 +57,13 @@ def positions(leg: int, legs: int) -> int:
     return FIRST + 2 * legs + leg
 
 
+def listed(value: Any) -> list[Any]:
+    """A slot of one, several or none as a list."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
 def empty(legs: int, required: int, *, live: bool) -> State:
     """The state of a key of which nothing has come."""
     state: State = [None] * (FIRST + (3 if live else 2) * legs + _REST)

@@ -97,7 +97,7 @@ def keep(state: State, legs: int) -> Kept:
         start=state[layout.START],
         end=state[layout.END],
         last=state[layout.LAST],
-        positions=[listed(state[layout.positions(leg, legs)]) for leg in range(legs)],
+        positions=[layout.listed(state[layout.positions(leg, legs)]) for leg in range(legs)],
     )
 
 
@@ -126,13 +126,6 @@ def restore(kept: Kept, target: engine.Engine, events: Mapping[int, tuple[int, S
     state[layout.WITHIN] = kept.within
     state[layout.LAST] = kept.last
     return state
-
-
-def listed(value: Any) -> list[Any]:
-    """A slot of one, several or none as a list."""
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
 
 
 def group_key(group: str | tuple[str, int]) -> str:

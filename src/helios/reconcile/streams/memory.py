@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from helios.kernel import errors
-from helios.reconcile.streams import engine, live
+from helios.reconcile.streams import live, times
 
 if TYPE_CHECKING:
     from helios.reconcile.streams import fold
@@ -27,7 +27,7 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True):
     newest: int
     withdrawn: bool
     n: int
-    versions: list[tuple[int, engine.Progress]]
+    versions: list[tuple[int, times.Progress]]
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from typing import IO, Any, Literal, TypeAlias
 
 import msgspec
 
-from helios.reconcile.streams import codegen, decode, engine, lines, program, spill
+from helios.reconcile.streams import codegen, decode, engine, lines, program, spill, times
 from helios.reconcile.streams import contract as contracts
 from helios.reconcile.streams import verdicts as verdict_types
 
@@ -123,14 +123,15 @@ class _Run:
             first.process(events, flat=flat)
             self._hand_out()
         first.finish()
-        returned = _returned(first)
-        for told in first.withheld:
+        assert first.screen is not None
+        returned = first.screen.returned()
+        for told in first.teller.withheld:
             if told.screen not in returned:
-                first.tell(told)
+                first.teller.tell(told)
         self._add(first)
         for screen in returned:
             # Another pass counts these keys from their beginning.
-            duplicates, late = first.tallies.pop(hash(screen), (0, 0))
+            duplicates, late = first.screen.tallies.pop(hash(screen), (0, 0))
             self.summary.duplicates -= duplicates
             self.summary.late -= late
         self.summary.events = first.seen - first.ignored
@@ -160,12 +161,12 @@ class _Run:
 
     def _add(self, done: engine.Engine) -> None:
         summary = self.summary
-        summary.matched += done.counts["matched"]
-        summary.mismatched += done.counts["mismatched"]
-        summary.partial += done.counts["partial"]
+        summary.matched += done.teller.counts["matched"]
+        summary.mismatched += done.teller.counts["mismatched"]
+        summary.partial += done.teller.counts["partial"]
         summary.duplicates += done.duplicates
         summary.late += done.late_events
-        for reason, count in done.reasons.items():
+        for reason, count in done.teller.reasons.items():
             left = summary.by_reason.get(reason, 0) + count
             summary.by_reason[reason] = left
             if left == 0:
@@ -246,7 +247,7 @@ class _Run:
             if len(events) < len(raw):
                 numbers, raw = self._kept(index, chunk)
             sorter.add(
-                [engine.datetime_us(event.h_time) for event in events],
+                [times.datetime_us(event.h_time) for event in events],
                 [index << _LINE_BITS | number for number in numbers],
                 raw,
                 nbytes=sum(map(len, raw)),
@@ -293,28 +294,6 @@ class _Sorted:
 
     def __exit__(self, *_: object) -> None:
         self._sorter.close()
-
-
-def _returned(first: engine.Engine) -> dict[Any, int]:
-    """The suspects that really were closed before: their hash stands twice among the closed.
-
-    Another key of the same 64-bit hash makes a suspect look returned; it is then judged again, with
-    the same result.
-    """
-    suspects: dict[int, list[Any]] = {}
-    for screen in first.suspects:
-        suspects.setdefault(hash(screen), []).append(screen)
-    closings = dict.fromkeys(suspects, 0)
-    for h in first.closed_hashes if suspects else ():
-        if h in closings:
-            closings[h] += 1
-    came_back = {
-        screen: first.suspects[screen]
-        for h, screens in suspects.items()
-        if closings[h] > 1
-        for screen in screens
-    }
-    return first.reopened | came_back
 
 
 def summary_reasons(summary: Summary) -> Sequence[tuple[str, int]]:

@@ -119,8 +119,8 @@ class Writer:
     def row(self, n: int, state: State, verdict: verdicts.Verdict) -> ports.Row:
         """The row of a verdict on a state."""
         detail = Detail(
-            [live.listed(state[at]) for at, _ in self._slots],
-            [live.listed(state[at]) for _, at in self._slots],
+            [layout.listed(state[at]) for at, _ in self._slots],
+            [layout.listed(state[at]) for _, at in self._slots],
             verdict.missing_events,
             verdict.validation_errors,
         )
@@ -146,7 +146,7 @@ class Writer:
         """The row of a key matched at once."""
         start, end = self._judge.window(state)
         time = event.h_time
-        ids = [live.listed(state[at]) for at, _ in self._slots]
+        ids = [layout.listed(state[at]) for at, _ in self._slots]
         return (
             self._contract,
             n,
@@ -162,7 +162,7 @@ class Writer:
             max(reached_us, time),
             time,
             sum(map(len, ids)),
-            _encode((ids, [live.listed(state[at]) for _, at in self._slots])),
+            _encode((ids, [layout.listed(state[at]) for _, at in self._slots])),
         )
 
 

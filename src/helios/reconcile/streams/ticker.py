@@ -9,7 +9,7 @@ from helios.eventlog import envelope
 from helios.eventlog import ports as log_ports
 from helios.kernel import clock as clocks
 from helios.kernel import errors, ids
-from helios.reconcile.streams import engine, fold, view
+from helios.reconcile.streams import fold, times, view
 
 INTERVAL_S = 0.25
 """How often it is looked at whether something is due."""
@@ -73,7 +73,7 @@ class Ticker:
     def _is_due(self, live: fold.Fold, now: clocks.Timestamp) -> bool:
         for each in live.engines():
             due = each.next_due()
-            reached = (now - each.contract.window.grace) // engine.SECOND_US
+            reached = (now - each.contract.window.grace) // times.SECOND_US
             if due is not None and due <= reached:
                 return True
         return False

@@ -1,0 +1,69 @@
+"""Which keys come back after their window has closed, in little memory.
+
+Only closed keys matter, there may be any number of them, and few come back. A filter of one bit a
+key says which of the new ones may be among them: mostly none, sometimes falsely. The hash of every
+closed key is noted besides, eight bytes each, so that at the end the false ones can be told from
+those that really came back.
+"""
+
+import array
+from collections.abc import Hashable
+from typing import Final
+
+BITS: Final = 1 << 27
+"""Bits of the filter: 16 MiB, touched as used."""
+
+MASK: Final = BITS - 1
+
+
+class Screen:
+    """What is known of closed keys.
+
+    Attributes:
+        bits: the filter; the bit of a hash is `hash & MASK`.
+        suspects: new keys that may have been closed before, to the number of the event that came.
+        reopened: keys that had been let go of, to the number of the event that came after all.
+        tallies: hash of a key to how many duplicates and late events were counted for it.
+        closings: hashes of closed keys.
+    """
+
+    def __init__(self) -> None:
+        self.bits = bytearray(BITS // 8)
+        self.suspects: dict[Hashable, int] = {}
+        self.reopened: dict[Hashable, int] = {}
+        self.tallies: dict[int, list[int]] = {}
+        self.closings = array.array("q")
+
+    def close(self, key: Hashable) -> None:
+        """Note that a key was closed."""
+        h = hash(key)
+        self.closings.append(h)
+        h &= MASK
+        self.bits[h >> 3] |= 1 << (h & 7)
+
+    def tally(self, key: Hashable, *, duplicates: int = 0, late: int = 0) -> None:
+        """Note what was counted for a key."""
+        counted = self.tallies.setdefault(hash(key), [0, 0])
+        counted[0] += duplicates
+        counted[1] += late
+
+    def returned(self) -> dict[Hashable, int]:
+        """The keys that came back, to the number of the event from which they must be judged anew.
+
+        A suspect that was closed before stands twice among the closings. Another key of the same
+        64-bit hash makes one look returned; it is then judged again, with the same result.
+        """
+        suspects: dict[int, list[Hashable]] = {}
+        for key in self.suspects:
+            suspects.setdefault(hash(key), []).append(key)
+        counted = dict.fromkeys(suspects, 0)
+        for h in self.closings if suspects else ():
+            if h in counted:
+                counted[h] += 1
+        came_back = {
+            key: self.suspects[key]
+            for h, keys in suspects.items()
+            if counted[h] > 1
+            for key in keys
+        }
+        return self.reopened | came_back

@@ -1,0 +1,56 @@
+"""Sessions: windows that grow with their events, and join when an event bridges them.
+
+A session is known by its key and the time of the event that opened it, whatever it grows to.
+"""
+
+from typing import Any, TypeAlias
+
+from helios.reconcile.streams import layout
+from helios.reconcile.streams.layout import State
+
+Group: TypeAlias = tuple[str, int]
+
+
+class Sessions:
+    """Which sessions each key has.
+
+    Args:
+        open_: open windows by group; kept by the engine.
+        closed: closed ones that are still known; likewise.
+        gap: the silence that ends a session, microseconds.
+    """
+
+    def __init__(self, open_: dict[Any, State], closed: dict[Any, State], gap: int) -> None:
+        self._open = open_
+        self._closed = closed
+        self._gap = gap
+        self._groups: dict[str, list[Group]] = {}
+
+    def of(self, key: str) -> list[Group]:
+        """The sessions of a key."""
+        return list(self._groups.get(key, ()))
+
+    def around(self, key: str, us: int) -> list[Group]:
+        """The sessions that an event at this time belongs to; more than one: it bridges them."""
+        found = []
+        for group in self._groups.get(key, ()):
+            state = self._open.get(group) or self._closed.get(group)
+            if state is None:
+                continue
+            if state[layout.START] - self._gap < us < state[layout.END] + self._gap:
+                found.append(group)
+        return found
+
+    def add(self, group: Group) -> None:
+        """A session begins, or comes back."""
+        groups = self._groups.setdefault(group[0], [])
+        if group not in groups:
+            groups.append(group)
+
+    def remove(self, group: Group) -> None:
+        """A session is forgotten."""
+        groups = self._groups.get(group[0])
+        if groups is not None and group in groups:
+            groups.remove(group)
+            if not groups:
+                del self._groups[group[0]]
