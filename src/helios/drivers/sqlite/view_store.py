@@ -192,9 +192,14 @@ class SqliteViewStore:
     async def query_slot(
         self, slot: ports.Slot, sql: str, params: ports.Row = ()
     ) -> list[ports.Row]:
-        return await self._read(
-            "views.query", lambda connection: view_tables.select(connection, slot, sql, params)
-        )
+        def call(connection: apsw.Connection) -> list[ports.Row]:
+            try:
+                return view_tables.select(connection, slot, sql, params)
+            except apsw.SQLError:
+                view_tables.require(connection, slot)
+                raise
+
+        return await self._read("views.query", call)
 
     @contextlib.asynccontextmanager
     async def reading(self, view: str) -> AsyncIterator[ports.Snapshot]:
