@@ -32,6 +32,12 @@ def driving() -> ModuleType:
     return _beside("driving")
 
 
+@pytest.fixture(scope="session")
+def writer() -> ModuleType:
+    """The module `writer.py`, which is also a program."""
+    return _beside("writer")
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest) -> str | None:
     """Where log and views are: None for SQLite files, or an empty database."""

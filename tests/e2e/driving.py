@@ -225,10 +225,15 @@ class Seen(msgspec.Struct, gc=False):
     position: int
 
 
-class _Page(msgspec.Struct):
+class Page(msgspec.Struct):
+    """One page of the log."""
+
     events: list[Seen]
     next_cursor: str
     caught_up: bool
+
+
+page_of = msgspec.json.Decoder(Page).decode
 
 
 async def log_of(http: httpx.AsyncClient) -> list[Seen]:
@@ -238,7 +243,7 @@ async def log_of(http: httpx.AsyncClient) -> list[Seen]:
     while True:
         answer = await http.get("/api/v1/events", params=query)
         assert answer.status_code == 200, answer.text
-        page = msgspec.json.decode(answer.content, type=_Page)
+        page = page_of(answer.content)
         found += page.events
         if page.caught_up:
             return found

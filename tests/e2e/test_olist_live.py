@@ -79,7 +79,7 @@ async def _drive(driving: Any, harbour: Any, events: dict[str, bytes]) -> Any:
 
         async def decided() -> bool:
             counts = (await driving.get(http, "/api/v1/status"))["verdicts"]
-            return sum(counts.values()) == KEYS
+            return bool(sum(counts.values()) == KEYS)
 
         # Windows that no event closes are closed by a tick.
         await driving.until(decided, deadline_s=60, what="a verdict on every key")
