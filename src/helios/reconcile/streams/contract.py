@@ -60,7 +60,8 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: how rules call it.
-        source, type: which events belong to it; source None: any.
+        source, type: which events belong to it; source None: any, and then the ids of its events
+            must differ across their sources.
         key: path of the key in the payload, such as `("orderId",)`.
         cardinality: one: exactly one; many: one or more; optional: none or one.
         require: condition that an event must meet to count, or None.

@@ -192,6 +192,8 @@ class LineDecoder:
         own = Any if loose else str
         kind = leg.type if leg else self._mapping.type_value
         source = (leg.source or "") if leg else self._mapping.source_value
+        if source is None and not self._program.reads_source:
+            source = ""
         must = program.REQUIRED
         return program.struct_type(
             "Line",

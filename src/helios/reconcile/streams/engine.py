@@ -410,7 +410,7 @@ class Engine:
     def _expire(self, states: list[State], at: int, event: Any) -> None:
         """Look at what falls due in one second; most of it is decided and only ends."""
         plain, open_, closed, retain = self._uniform, self.open, self.closed, self.retain
-        note = self.screen.close if self.screen is not None else None
+        ended: list[Any] = []
         rest = []
         for state in states:
             if state[layout.NEXT] != at:
@@ -419,12 +419,13 @@ class Engine:
                 group = state[layout.GROUP]
                 state[layout.NEXT] = None
                 del open_[group]
-                if note is not None:
-                    note(group)
+                ended.append(group)
                 if retain:
                     closed[group] = state
             else:
                 rest.append(state)
+        if self.screen is not None:
+            self.screen.close_all(ended)
         # By key, not by arrival in the bucket: the same after a restart.
         rest.sort(key=group_order)
         for state in rest:

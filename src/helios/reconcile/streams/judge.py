@@ -54,6 +54,7 @@ class Judge:
 
     Attributes:
         span_us: how long a per-key window is open at most, without grace or conditions.
+        to_us: event times to microseconds.
         has_conditions: whether some leg's time depends on what has arrived.
     """
 
@@ -63,7 +64,7 @@ class Judge:
         to_us: Callable[[Any], int],
         kept: list[compact.Form],
     ) -> None:
-        self._to_us = to_us
+        self.to_us = to_us
         self._wraps = [form.wrap for form in kept]
         self._program = compiled
         self._contract = compiled.contract
@@ -84,7 +85,7 @@ class Judge:
         """Start and end of a state's window, in microseconds."""
         start = state[layout.START]
         if start is None:
-            base = self._to_us(state[layout.BASE])
+            base = self.to_us(state[layout.BASE])
             return base, base + self._window.size
         if self._window.type == "session":
             return start, state[layout.END]
@@ -99,7 +100,7 @@ class Judge:
             return self._window_end(state)
         else:
             within = bound.within
-        return self._to_us(state[layout.BASE]) + within
+        return self.to_us(state[layout.BASE]) + within
 
     def _window_end(self, state: State) -> int:
         _, end = self.window(state)
@@ -281,7 +282,7 @@ class Judge:
 
     def pending(self, state: State) -> verdicts.Verdict:
         """What can be told of a window that is open and undecided."""
-        moment = clock.Timestamp(self._to_us(state[layout.BASE]))
+        moment = clock.Timestamp(self.to_us(state[layout.BASE]))
         made = self.verdict(
             state,
             Judgement(

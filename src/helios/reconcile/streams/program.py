@@ -102,6 +102,14 @@ class Program:
         return None
 
     @property
+    def reads_source(self) -> bool:
+        """Whether anything depends on the source of an event."""
+        return any(
+            bound.leg.source is not None or bound.require is not None or bound.within_when
+            for bound in self.legs
+        )
+
+    @property
     def types(self) -> frozenset[str]:
         """Event types that some leg wants."""
         return frozenset(self._by_type)

@@ -108,19 +108,23 @@ class Writer:
         legs: how many legs the version has.
         version: of the declaration.
         judged: judges its states.
+        live: its events have positions.
     """
 
-    def __init__(self, contract: int, legs: int, version: int, judged: judge.Judge) -> None:
+    def __init__(
+        self, contract: int, legs: int, version: int, judged: judge.Judge, *, live: bool = True
+    ) -> None:
         self._contract = contract
         self._version = version
         self._judge = judged
-        self._slots = [(layout.ids(leg), layout.positions(leg, legs)) for leg in range(legs)]
+        self._ids = [layout.ids(leg) for leg in range(legs)]
+        self._positions = [layout.positions(leg, legs) for leg in range(legs) if live]
 
     def row(self, n: int, state: State, verdict: verdicts.Verdict) -> ports.Row:
         """The row of a verdict on a state."""
         detail = Detail(
-            [layout.listed(state[at]) for at, _ in self._slots],
-            [layout.listed(state[at]) for _, at in self._slots],
+            [layout.listed(state[at]) for at in self._ids],
+            [layout.listed(state[at]) for at in self._positions],
             verdict.missing_events,
             verdict.validation_errors,
         )
@@ -145,8 +149,8 @@ class Writer:
     def matched(self, n: int, state: State, event: Any, reached_us: int) -> ports.Row:
         """The row of a key matched at once."""
         start, end = self._judge.window(state)
-        time = event.h_time
-        ids = [layout.listed(state[at]) for at, _ in self._slots]
+        time = self._judge.to_us(event.h_time)
+        ids = [layout.listed(state[at]) for at in self._ids]
         return (
             self._contract,
             n,
@@ -155,14 +159,14 @@ class Writer:
             1,
             self._version,
             layout.MATCHED,
-            event.position,
+            event.position if self._positions else 0,
             start,
             end,
             0,
             max(reached_us, time),
             time,
             sum(map(len, ids)),
-            _encode((ids, [layout.listed(state[at]) for _, at in self._slots])),
+            _encode((ids, [layout.listed(state[at]) for at in self._positions])),
         )
 
 

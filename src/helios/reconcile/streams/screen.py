@@ -7,7 +7,7 @@ those that really came back.
 """
 
 import array
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Final
 
 BITS: Final = 1 << 27
@@ -40,6 +40,15 @@ class Screen:
         self.closings.append(h)
         h &= MASK
         self.bits[h >> 3] |= 1 << (h & 7)
+
+    def close_all(self, keys: Sequence[Hashable]) -> None:
+        """Note that these keys were closed."""
+        bits = self.bits
+        hashes = list(map(hash, keys))
+        self.closings.extend(hashes)
+        for h in hashes:
+            at = h & MASK
+            bits[at >> 3] |= 1 << (at & 7)
 
     def tally(self, key: Hashable, *, duplicates: int = 0, late: int = 0) -> None:
         """Note what was counted for a key."""
