@@ -74,7 +74,7 @@ def demo(
     data_dir: Path | None,
     port: int | None,
 ) -> int:
-    r"""Watch contracts judge a live load that has faults.
+    """Watch contracts judge a live load that has faults.
 
     Serves as `helios serve` does, applies a contract on orders, payments and stock, tells it of
     orders over HTTP, and checks each verdict against what it knows to be true. Exit code 0 when

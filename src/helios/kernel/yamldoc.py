@@ -7,11 +7,13 @@ Aliases are refused: they serve nobody here and let a short text grow without bo
 
 import difflib
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from helios.kernel import durations, errors
+
+Word = TypeVar("Word", bound=str)
 
 DOCUMENT_CHARS_MAX = 256 * 1024
 """Size of one declaration. Above: refused."""
@@ -116,14 +118,15 @@ class Node:
             raise self.error(f"at most {chars_max} characters, found {len(value)}")
         return value
 
-    def choice(self, options: Collection[str]) -> str:
+    def choice(self, options: Collection[Word]) -> Word:
         """One of a fixed set of words."""
         value = self.scalar()
-        if value not in options:
-            near = difflib.get_close_matches(value, options, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise self.error(f"expected one of {', '.join(options)}, found {value!r}{hint}")
-        return value
+        for option in options:
+            if value == option:
+                return option
+        near = difflib.get_close_matches(value, options, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise self.error(f"expected one of {', '.join(options)}, found {value!r}{hint}")
 
     def duration(self) -> durations.DurationUs:
         """A duration such as `30s`."""

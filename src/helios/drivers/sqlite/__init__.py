@@ -1,0 +1,1 @@
+"""SQLite: the log and the views of the embedded setting."""

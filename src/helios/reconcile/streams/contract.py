@@ -21,6 +21,12 @@ WINDOWS_PER_EVENT_MAX = 128
 Cardinality: TypeAlias = Literal["one", "many", "optional"]
 WindowType: TypeAlias = Literal["per_key", "tumbling", "sliding", "session"]
 MissingAction: TypeAlias = Literal["replay_from_source", "alert", "none"]
+Finally: TypeAlias = Literal["alert", "none"]
+
+_WINDOW_TYPES: tuple[WindowType, ...] = ("per_key", "tumbling", "sliding", "session")
+_CARDINALITIES: tuple[Cardinality, ...] = ("one", "many", "optional")
+_ACTIONS: tuple[MissingAction, ...] = ("replay_from_source", "alert", "none")
+_FINALLY: tuple[Finally, ...] = ("alert", "none")
 
 DEFAULT_GRACE = durations.parse("5s")
 DEFAULT_IDLE = durations.parse("30s")
@@ -96,7 +102,7 @@ class OnMissing(msgspec.Struct, frozen=True, kw_only=True):
     after: int = durations.parse("60s")
     action: MissingAction = "alert"
     max_attempts: int = 3
-    then: Literal["alert", "none"] = "alert"
+    then: Finally = "alert"
 
 
 class FieldMap(msgspec.Struct, frozen=True, kw_only=True):
@@ -221,7 +227,7 @@ def _window(node: yamldoc.Node | None) -> Window:
     fields = node.fields(("type", "size", "every", "gap", "grace", "idle_timeout"))
     kind: WindowType = "per_key"
     if "type" in fields:
-        kind = fields["type"].choice(("per_key", "tumbling", "sliding", "session"))  # type: ignore[assignment]
+        kind = fields["type"].choice(_WINDOW_TYPES)
     length = "gap" if kind == "session" else "size"
     for name, owner in (("gap", "session"), ("every", "sliding")):
         if name in fields and kind != owner:
@@ -285,7 +291,7 @@ def _leg(name: str, node: yamldoc.Node, key: tuple[str, ...] | None) -> Leg:
         raise node.error("field 'key' is missing, here or in spec")
     cardinality: Cardinality = "one"
     if "cardinality" in fields:
-        cardinality = fields["cardinality"].choice(("one", "many", "optional"))  # type: ignore[assignment]
+        cardinality = fields["cardinality"].choice(_CARDINALITIES)
     within, when = _within(fields.get("within"))
     return Leg(
         name=name,
@@ -341,17 +347,13 @@ def _on_missing(node: yamldoc.Node | None) -> OnMissing | None:
     default = OnMissing()
     return OnMissing(
         after=fields["after"].duration() if "after" in fields else default.after,
-        action=(
-            fields["action"].choice(("replay_from_source", "alert", "none"))  # type: ignore[arg-type]
-            if "action" in fields
-            else default.action
-        ),
+        action=(fields["action"].choice(_ACTIONS) if "action" in fields else default.action),
         max_attempts=(
             fields["max_attempts"].integer(1, 100)
             if "max_attempts" in fields
             else default.max_attempts
         ),
-        then=fields["then"].choice(("alert", "none")) if "then" in fields else "alert",  # type: ignore[arg-type]
+        then=fields["then"].choice(_FINALLY) if "then" in fields else "alert",
     )
 
 

@@ -270,7 +270,7 @@ class Fold:
         marks = ", ".join("?" * len(keys))
         found = await self._store.query_slot(
             self._slot,
-            f"SELECT {rows.COLUMNS} FROM {{t}}verdicts WHERE contract = ? AND key IN ({marks}) "  # noqa: S608
+            f"SELECT {rows.COLUMNS} FROM {{t}}verdicts WHERE contract = ? AND key IN ({marks}) "
             "AND position < ? ORDER BY key, window_id, revision",
             (running.id, *keys, before),
         )

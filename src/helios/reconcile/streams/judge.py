@@ -331,6 +331,7 @@ class Judge:
 
 
 def key_of(state: State) -> str:
+    """The key of a state: an order id."""
     group = state[layout.GROUP]
     key: str = group if isinstance(group, str) else group[0]
     return key

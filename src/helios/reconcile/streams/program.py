@@ -258,7 +258,8 @@ def _type(shape: shapes.Shape, keys: set[tuple[str, ...]], *, loose: bool, requi
             return made if keys and required and not loose else made | None
         case shapes.Use.LIST:
             items = shape.items if shape.items is not None else shapes.ANY
-            return list[_type(items, set(), loose=loose, required=False)] | None  # type: ignore[misc]
+            element = _type(items, set(), loose=loose, required=False)
+            return list[element] | None  # type: ignore[valid-type]
         case shapes.Use.SCALAR if shape.numeric:
             return Number | None
         case _:

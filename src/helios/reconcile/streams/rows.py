@@ -60,7 +60,7 @@ COLUMNS = (
     "late, created_at, reconciled_at, events, detail"
 )
 _MARKS = ", ".join("?" * 15)
-INSERT = f"INSERT INTO {{t}}verdicts ({COLUMNS}) VALUES ({_MARKS})"  # noqa: S608 - constants
+INSERT = f"INSERT INTO {{t}}verdicts ({COLUMNS}) VALUES ({_MARKS})"
 
 INSERT_DEAD_LETTER = (
     "INSERT INTO {t}dead_letters (contract, position, code, reason) VALUES (?, ?, ?, ?)"

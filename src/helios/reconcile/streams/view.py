@@ -201,7 +201,7 @@ class Reader:
         params = [value for _, values in conditions for value in values]
         return await self._store.query(
             NAME,
-            f"SELECT {_COLUMNS} FROM {{t}}verdicts AS v WHERE {where} ORDER BY {order} LIMIT ?",  # noqa: S608
+            f"SELECT {_COLUMNS} FROM {{t}}verdicts AS v WHERE {where} ORDER BY {order} LIMIT ?",
             (*params, limit),
         )
 
@@ -210,7 +210,7 @@ class Reader:
         condition, params = ("", ()) if tenant is None else ("WHERE c.tenant = ? ", (tenant,))
         found = await self._store.query(
             NAME,
-            "SELECT t.status, sum(t.verdicts) FROM {t}totals AS t JOIN "  # noqa: S608
+            "SELECT t.status, sum(t.verdicts) FROM {t}totals AS t JOIN "
             "(SELECT DISTINCT id, tenant FROM {t}contracts) AS c ON c.id = t.contract "
             f"{condition}GROUP BY t.status",
             params,
@@ -230,7 +230,7 @@ class Reader:
         marks = ", ".join("?" * len(known))
         return await self._store.query(
             NAME,
-            f"SELECT {_COLUMNS} FROM {{t}}verdicts AS v WHERE v.contract IN ({marks}) "  # noqa: S608
+            f"SELECT {_COLUMNS} FROM {{t}}verdicts AS v WHERE v.contract IN ({marks}) "
             f"AND v.key = ? AND {where} ORDER BY v.contract, v.window_id, v.revision",
             (*known, key),
         )
@@ -247,7 +247,7 @@ class Reader:
         where = "WHERE " + " AND ".join(text for text, _ in wanted) if wanted else ""
         found = await self._store.query(
             NAME,
-            "SELECT id, version, tenant, name, legs, yaml, withdrawn FROM {t}contracts "  # noqa: S608
+            "SELECT id, version, tenant, name, legs, yaml, withdrawn FROM {t}contracts "
             f"{where} ORDER BY id, version",
             tuple(value for _, value in wanted),
         )

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from helios.kernel import errors, limits
+from helios.kernel import errors
 from helios.reconcile.streams.cel import syntax
 
 TEXT_CHARS_MAX: Final = 4_096
@@ -21,6 +21,9 @@ EXPONENT_MAX: Final = 300
 """Decimal exponent of a number literal, either way. Above: refused."""
 
 KEYWORDS: Final = frozenset({"true", "false", "null", "in"})
+LITERAL_DIGITS_MAX: Final = 60
+"""Digits of a number written in an expression. Above: refused."""
+
 RESERVED: Final = frozenset(
     {"as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop"}
     | {"package", "namespace", "return", "var", "void", "while"}
@@ -65,7 +68,8 @@ _SCAN: Final = re.compile(
 )
 
 _ESCAPE: Final = re.compile(
-    r"""\\(?:([abfnrtv\\?"'`])|[xX]([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-3][0-7]{2}))"""
+    r"""\\(?:([abfnrtv\\?"'`])|[xX]([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})"""
+    r"""|U([0-9a-fA-F]{8})|([0-3][0-7]{2}))"""
 )
 _SIMPLE: Final = dict(zip("abfnrtv\\?\"'`", "\a\b\f\n\r\t\v\\?\"'`", strict=True))
 
@@ -147,8 +151,8 @@ class _Lexer:
         return Token(Kind.NUMBER, text, decimal.Decimal(text), at)
 
     def _check_digits(self, digits: int, at: syntax.Place) -> None:
-        if digits > limits.NUMBER_DIGITS_MAX:
-            allowed = limits.NUMBER_DIGITS_MAX
+        if digits > LITERAL_DIGITS_MAX:
+            allowed = LITERAL_DIGITS_MAX
             raise error(f"a number of {digits} digits; at most {allowed} are taken", at)
 
     def _string(self, match: re.Match[str]) -> tuple[Token, int]:
