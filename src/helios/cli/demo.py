@@ -85,7 +85,7 @@ def demo(
       helios demo
       helios demo --rate 200 --faults 0.1
       helios demo --for 20s --data-dir helios-demo-data
-    """
+    """  # noqa: D301 - click reads \b as the character
     plan = drive.Plan(rate=rate, faults=faults, seed=seed, lasting_s=lasting_s)
     logs.configure("warning", "auto")
     with _folder(data_dir) as folder:

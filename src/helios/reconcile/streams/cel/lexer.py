@@ -20,10 +20,10 @@ TEXT_CHARS_MAX: Final = 4_096
 EXPONENT_MAX: Final = 300
 """Decimal exponent of a number literal, either way. Above: refused."""
 
-KEYWORDS: Final = frozenset({"true", "false", "null", "in"})
 LITERAL_DIGITS_MAX: Final = 60
 """Digits of a number written in an expression. Above: refused."""
 
+KEYWORDS: Final = frozenset({"true", "false", "null", "in"})
 RESERVED: Final = frozenset(
     {"as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop"}
     | {"package", "namespace", "return", "var", "void", "while"}
