@@ -55,10 +55,10 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     verified: tuple[str, ...] = ("tally", "event_mirror")
 
     @classmethod
-    def of_orders(cls, count: int = 8, *, verified: tuple[str, ...] = ("tally",)) -> "Size":
+    def of_orders(cls, count: int = 8) -> "Size":
         """A world in which contracts judge orders."""
         views = ("tally", verdict_view.NAME)
-        return cls(producers=0, orders=count, views=views, verified=verified)
+        return cls(producers=0, orders=count, views=views, verified=views)
 
     page: int = 5
 
