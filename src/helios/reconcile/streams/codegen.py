@@ -175,7 +175,7 @@ def _window(out: _Text, compiled: program.Program, leg: program.BoundLeg, flavou
             if flavour.chosen:
                 out.add("if k in chosen:")
                 out.depth += 1
-            out.add("g = engine.session(k, us); w = g[1]")
+            out.add("g = engine.session(k, us, ev); w = g[1]")
             _match(out, compiled, leg, flavour, group="g", start="w")
 
 
@@ -206,8 +206,6 @@ def _match(
     _open(out, compiled, leg, flavour, group=group, start=start)
     out.depth -= 2
     _join(out, compiled, leg, flavour)
-    if compiled.contract.window.type == "session":
-        out.add("engine.extend(g, us)")
     out.depth = depth
 
 

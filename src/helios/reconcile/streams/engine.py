@@ -10,7 +10,7 @@ The watermark follows the events: per source the newest event time, of these the
 deadlines in whole seconds. There is no clock in here: `tick` is told the time from outside, and
 who records the ticks can replay them.
 
-Judging follows the contract page of the documentation (explanation/contracts).
+What is to be said of a key is in `judge`; how it is told in `telling`.
 """
 
 import decimal
@@ -296,25 +296,37 @@ class Engine:
                 last = state[layout.LAST]
                 state[layout.STATUS] = last[0] if last else layout.UNDECIDED
 
-    def session(self, key: str, us: int) -> tuple[str, int]:
-        """The group of the session that an event at this time belongs to; joins what it bridges."""
+    def session(self, key: str, us: int, event: Any) -> tuple[str, int]:
+        """The group of the session that an event at this time belongs to.
+
+        It reaches to the event from now on, and joins those that the event bridges; but one of
+        which a verdict was told stays what it was: no event may stand in two current verdicts.
+        """
         found = self._sessions.around(key, us)
         if not found:
             group = (key, us)
             self._sessions.add(group)
             return group
+        # What was matched is told with the window it had, wherever the batch ends.
+        if self.matched:
+            self._flush()
+        if self.screen is not None and self.screen.may_be_closed(key):
+            # The event may belong to a session that was forgotten when it closed.
+            self.suspect(self.open[found[0]], event)
         for other in found[1:]:
-            self._merge(found[0], other)
+            state = self.open.get(other)
+            if state is not None and not telling.is_told(state):
+                self._merge(found[0], other)
+        self._extend(found[0], us)
         return found[0]
 
-    def extend(self, group: Any, us: int) -> None:
+    def _extend(self, group: Any, us: int) -> None:
         """A session reaches to its newest event."""
-        state = self.open.get(group) or self.closed.get(group)
-        if state is not None:
-            state[layout.START] = min(state[layout.START], us)
-            state[layout.END] = max(state[layout.END], us)
-            if state[layout.NEXT] is not None:
-                self.reschedule(state)
+        state = self.open.get(group) or self.closed[group]
+        state[layout.START] = min(state[layout.START], us)
+        state[layout.END] = max(state[layout.END], us)
+        if state[layout.NEXT] is not None:
+            self.reschedule(state)
 
     # -- states from elsewhere ------------------------------------------------------------------
 

@@ -297,6 +297,7 @@ class Judge:
 
     def merge(self, into: State, other: State) -> None:
         """Join the events of two sessions of a key."""
+        into[layout.BASE] = self._joint_base(into, other)
         for bound in self._legs:
             at = layout.ids(bound.index)
             if other[at] is None:
@@ -311,12 +312,20 @@ class Judge:
                     into[slot] = layout.listed(into[slot]) + layout.listed(other[slot])
         into[layout.START] = min(into[layout.START], other[layout.START])
         into[layout.END] = max(into[layout.END], other[layout.END])
-        into[layout.BASE] = min(into[layout.BASE], other[layout.BASE])
+
+    def _joint_base(self, into: State, other: State) -> Any:
+        """The anchor's time where it has come to one of them, else that of the earlier one."""
+        anchor = layout.ids(self._contract.anchor)
+        for state in (into, other):
+            if state[anchor] is not None:
+                return state[layout.BASE]
+        return min(into[layout.BASE], other[layout.BASE])
 
     def _slots(self, state: State, leg: int) -> list[int]:
         at = layout.ids(leg)
-        place = layout.positions(leg, len(self._legs))
-        return [at, at + 1, place] if place < len(state) else [at, at + 1]
+        if not layout.has_positions(state, len(self._legs)):
+            return [at, at + 1]
+        return [at, at + 1, layout.positions(leg, len(self._legs))]
 
     def requirement(self, leg: int) -> Callable[[Any, Any], Any]:
         """The `require` of a leg, as a function of payload and event."""

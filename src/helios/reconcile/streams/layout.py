@@ -64,6 +64,11 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+def has_positions(state: State, legs: int) -> bool:
+    """Whether a state has slots for positions: of events of the log, not of files."""
+    return len(state) == FIRST + 3 * legs + _REST
+
+
 def empty(legs: int, required: int, *, live: bool) -> State:
     """The state of a key of which nothing has come."""
     state: State = [None] * (FIRST + (3 if live else 2) * legs + _REST)

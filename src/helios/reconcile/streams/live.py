@@ -72,7 +72,8 @@ class Kept(msgspec.Struct, array_like=True, gc=False):
     Attributes:
         group: key, or [key, start].
         status, revision, next, within, start, end, last: slots of `layout`.
-        positions: per leg, of its events.
+        positions: per leg, of its events, in the order of the state.
+        base: likewise; None: it follows from the events.
     """
 
     group: str | tuple[str, int]
@@ -84,6 +85,7 @@ class Kept(msgspec.Struct, array_like=True, gc=False):
     end: int | None
     last: tuple[int, tuple[str, ...], int] | None
     positions: list[list[int]]
+    base: int | None = None
 
 
 def keep(state: State, legs: int) -> Kept:
@@ -98,6 +100,7 @@ def keep(state: State, legs: int) -> Kept:
         end=state[layout.END],
         last=state[layout.LAST],
         positions=[layout.listed(state[layout.positions(leg, legs)]) for leg in range(legs)],
+        base=state[layout.BASE],
     )
 
 
@@ -115,11 +118,15 @@ def restore(kept: Kept, target: engine.Engine, events: Mapping[int, tuple[int, S
     state[layout.GROUP] = kept.group
     state[layout.START] = kept.start
     state[layout.END] = kept.end
-    for position in sorted(p for each in kept.positions for p in each):
-        if position not in events:
-            continue
-        leg, event = events[position]
+    places = [p for each in kept.positions for p in each if p in events]
+    if places:
+        # Until the anchor comes, time counts from the event that came first.
+        state[layout.BASE] = events[min(places)][1].h_time
+    for place in places:
+        leg, event = events[place]
         target.store(state, leg, event.h_payload, event)
+    if kept.base is not None:
+        state[layout.BASE] = kept.base
     state[layout.STATUS] = kept.status
     state[layout.REVISION] = kept.revision
     state[layout.NEXT] = kept.next

@@ -41,6 +41,11 @@ class Screen:
         h &= MASK
         self.bits[h >> 3] |= 1 << (h & 7)
 
+    def may_be_closed(self, key: Hashable) -> bool:
+        """Whether a key was perhaps closed; False is certain."""
+        at = hash(key) & MASK
+        return bool(self.bits[at >> 3] >> (at & 7) & 1)
+
     def close_all(self, keys: Sequence[Hashable]) -> None:
         """Note that these keys were closed."""
         bits = self.bits

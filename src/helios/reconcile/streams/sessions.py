@@ -31,7 +31,10 @@ class Sessions:
         return list(self._groups.get(key, ()))
 
     def around(self, key: str, us: int) -> list[Group]:
-        """The sessions that an event at this time belongs to; more than one: it bridges them."""
+        """The sessions that an event at this time belongs to, in order of their opening events.
+
+        More than one: it bridges them.
+        """
         found = []
         for group in self._groups.get(key, ()):
             state = self._open.get(group) or self._closed.get(group)
@@ -39,7 +42,7 @@ class Sessions:
                 continue
             if state[layout.START] - self._gap < us < state[layout.END] + self._gap:
                 found.append(group)
-        return found
+        return sorted(found)
 
     def add(self, group: Group) -> None:
         """A session begins, or comes back."""

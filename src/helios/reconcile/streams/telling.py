@@ -150,6 +150,11 @@ class Teller:
         )
 
 
+def is_told(state: State) -> bool:
+    """Whether a verdict on a state has been told, or would have been were it not muted."""
+    return state[layout.STATUS] > 0 or state[layout.LAST] is not None
+
+
 def settle(state: State) -> None:
     """Write down what the loop left out when it matched a key at once."""
     if state[layout.STATUS] == layout.MATCHED and state[layout.LAST] is None:
