@@ -147,7 +147,7 @@ class LineDecoder:
         try:
             event: Any = self._decode_loose(line)
         except msgspec.ValidationError as error:
-            raise _invalid("wrong_type", str(error)) from None
+            raise _invalid("wrong_type", wrong_type(error)) from None
         set_key(event if self.flat else event.h_payload, bound)
         event.h_time = time
         event.h_source = event.h_source if isinstance(event.h_source, str) else ""
@@ -248,6 +248,11 @@ def _is_text(raw: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def wrong_type(error: msgspec.ValidationError) -> str:
+    """What to tell of a value of the wrong type, with its path."""
+    return str(error).replace("Invalid decimal string", "expected a number, found another text")
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class PayloadDecoder:
         try:
             payload = self._loose(event.payload)
         except msgspec.ValidationError as error:
-            raise errors.InvalidInputError(str(error), field="wrong_type") from None
+            raise errors.InvalidInputError(decode.wrong_type(error), field="wrong_type") from None
         decode.set_key(payload, bound)
         return payload
 
