@@ -1,7 +1,7 @@
 """Which windows an event belongs to."""
 
 import operator
-from collections.abc import Callable  # noqa: TC003
+from collections.abc import Callable
 from typing import Any
 
 from helios.reconcile.streams import program

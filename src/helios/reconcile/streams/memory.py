@@ -4,16 +4,15 @@ The first part says which contracts run and how far time has come for each; the 
 windows, some thousand each.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
 import msgspec
 
 from helios.kernel import errors
+from helios.projections import ports
 from helios.reconcile.streams import live, times
-
-if TYPE_CHECKING:
-    from helios.reconcile.streams import fold
+from helios.reconcile.streams.running import Running
 
 STATES_PER_PART = 2_000
 
@@ -45,12 +44,28 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     states: list[live.Kept]
 
 
+class Rememberer(Protocol):
+    """Who is given back what was remembered."""
+
+    async def select(self, sql: str, params: ports.Row = ()) -> list[ports.Row]:
+        """Read from the copy that is being folded."""
+        ...
+
+    async def adopt(self, header: Remembered) -> Running:
+        """Take a contract back."""
+        ...
+
+    async def admit(self, running: Running, number: int, kept: Sequence[live.Kept]) -> None:
+        """Take open windows of a version back."""
+        ...
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _header = msgspec.msgpack.Decoder(Header).decode
 _part = msgspec.msgpack.Decoder(Part).decode
 
 
-def parts(position: int, contracts: Iterable["fold.Running"]) -> Iterator[bytes]:
+def parts(position: int, contracts: Iterable[Running]) -> Iterator[bytes]:
     """All parts of a snapshot taken after the event at `position`."""
     listed = list(contracts)
     header = Header(
@@ -78,7 +93,7 @@ def parts(position: int, contracts: Iterable["fold.Running"]) -> Iterator[bytes]
                 yield _encode(Part(contract=running.id, version=version.number, states=part))
 
 
-async def load(target: "fold.Fold") -> int:
+async def load(target: Rememberer) -> int:
     """Give a fold back what it remembered; returns the position up to which that goes.
 
     Raises:
