@@ -67,6 +67,22 @@ def test_a_demo_can_be_looked_at_and_left(serving: Any, tmp_path: Path) -> None:
     assert verified.returncode == 0, verified.stderr
 
 
+def test_a_demo_adds_nothing_to_a_log_that_is_not_its_own(serving: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "others"
+    event = {"source": "shop", "eventType": "OrderPlaced", "payload": {"n": 1}}
+    with serving.serving(folder) as server:
+        assert httpx.post(f"{server.url}/api/v1/events/ingest", json=event).status_code == 202
+        assert server.stop() == 0
+    refused = serving.command(
+        "demo", "--for", "1s", "--port", "0", "--data-dir", str(folder), cwd=tmp_path
+    )
+    assert refused.returncode == 2
+    assert "not the demo's" in serving.one_line(refused)
+    with serving.serving(folder) as server:
+        status = httpx.get(f"{server.url}/api/v1/status").json()
+    assert (status["head"], status["contracts"]) == (1, 0)
+
+
 def test_what_a_demo_cannot_do_is_one_clear_line(serving: Any, tmp_path: Path) -> None:
     (tmp_path / "a-file").write_text("no folder")
     refused = serving.command("demo", "--port", "0", "--data-dir", "a-file/data", cwd=tmp_path)

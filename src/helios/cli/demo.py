@@ -1,6 +1,7 @@
 """`helios demo`."""
 
 import contextlib
+import dataclasses
 import os
 import shutil
 import sys
@@ -92,9 +93,11 @@ def demo(
         found = serve.resolve(
             None, {"data_dir": folder, "port": _port(port), "log_level": "warning"}
         )
+        # Made-up orders belong in no database that is used for something else.
+        own = dataclasses.replace(found.settings, database_url=None)
         screen = console.Console(highlight=False)
         try:
-            board = _watched(found.settings, plan, screen, kept=data_dir is not None)
+            board = _watched(own, plan, screen, kept=data_dir is not None)
         except errors.StorageError as error:
             click.echo(f"helios: {' '.join(str(error).splitlines())}", err=True)
             return serve.EXIT_NOT_STARTED

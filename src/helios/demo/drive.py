@@ -104,8 +104,14 @@ class Driver:
         self._closes_at = min(self._closes_at, self._clock.now())
 
     async def run(self) -> boards.Board:
-        """Apply the contract, sell, and compare until every order is settled; the last board."""
+        """Apply the contract, sell, and compare until every order is settled; the last board.
+
+        Raises:
+            InvalidInputError: the log holds what is not the demo's.
+            HeliosError: the server cannot be reached, or refuses.
+        """
         head = (await self._helios.status()).head
+        await self._refuse_foreign(head)
         await self._helios.declare(contract_text())
         self._open_shop(1001 if head == 0 else 10_000 * (head // 10_000 + 1) + 1)
         try:
@@ -120,6 +126,18 @@ class Driver:
         except BaseExceptionGroup as group_error:
             raise group_error.exceptions[0] from None
         return await self.look()
+
+    async def _refuse_foreign(self, head: int) -> None:
+        """A log is for ever: what the shop makes up must not get into one that others use."""
+        if head == 0:
+            return
+        declared = await self._helios.contracts(shop.CLIENT)
+        if not any(found.name == shop.CONTRACT for found in declared.contracts):
+            raise errors.InvalidInputError(
+                f"holds {head:,} events that are not the demo's, and the demo would add to them: "
+                "name an empty or new folder, or none",
+                field="--data-dir",
+            )
 
     async def look(self) -> boards.Board:
         """The board as it is now."""
