@@ -25,6 +25,7 @@ from helios.reconcile.streams import (
     grouping,
     judge,
     layout,
+    overdue,
     program,
     screen,
     sessions,
@@ -87,7 +88,6 @@ class Engine:
         self._window = self.contract.window
         self._grace = self._window.grace
         self._is_session = self._window.type == "session"
-        self._sessions = sessions.Sessions(self.open, self.closed, self._window.size)
         self._per_key = self._window.type == "per_key"
         self._uniform = codegen.uniform(compiled)
         self._to_us: Callable[[Any], int] = times.as_is if flavour.live else times.datetime_us
@@ -96,6 +96,9 @@ class Engine:
         self._sheds = codegen.sheds(compiled, flavour)
         self._batch: Sequence[Any] = ()
         self.judging = self._judge = judge.Judge(compiled, self._to_us, self._forms)
+        self._sessions = sessions.Sessions(
+            self.open, self.closed, self._window.size, self._judge.merge
+        )
         self.teller = telling.Teller(
             self._judge,
             self._to_us,
@@ -151,9 +154,17 @@ class Engine:
             now_us: the time, microseconds.
             event: the recorded tick, of which verdicts tell the position.
         """
-        self._advance_seconds((now_us - self._grace) // times.SECOND_US, event)
+        reached = now_us - self._grace
+        self._advance_seconds(reached // times.SECOND_US, event)
+        passed = overdue.within(self.buckets, self.qwm + 1, reached, self._judge)
+        for state in sorted(passed, key=group_order):
+            self._due(state, event, reached)
         if self.matched:
             self._flush()
+
+    def is_due(self, now_us: int) -> bool:
+        """Whether a tick now would decide anything."""
+        return overdue.is_due(self.buckets, now_us - self._grace, self._judge)
 
     def rejudge(self, state: State, event: Any) -> None:
         """Judge a closed state again; a verdict is told only if it says something new."""
@@ -177,10 +188,6 @@ class Engine:
             self._advance_seconds(max(last, self.qwm), None)
         if self.matched:
             self._flush()
-
-    def next_due(self) -> int | None:
-        """The second at which something falls due if no more event comes; None: nothing open."""
-        return min(self.buckets, default=None)
 
     # -- called by the generated loop -----------------------------------------------------------
 
@@ -234,7 +241,7 @@ class Engine:
         """A window opened so late that its time is already over."""
         self.late_events += 1
         self._tally(state, 1)
-        self._due(state, event, late=True)
+        self._due(state, event, self.qwm * times.SECOND_US, late=True)
 
     def judge_event(self, state: State, event: Any) -> None:
         """Something changed for a key."""
@@ -299,8 +306,7 @@ class Engine:
     def session(self, key: str, us: int, event: Any) -> tuple[str, int]:
         """The group of the session that an event at this time belongs to.
 
-        It reaches to the event from now on, and joins those that the event bridges; but one of
-        which a verdict was told stays what it was: no event may stand in two current verdicts.
+        It reaches to the event from now on, and joins those that the event bridges.
         """
         found = self._sessions.around(key, us)
         if not found:
@@ -314,19 +320,11 @@ class Engine:
             # The event may belong to a session that was forgotten when it closed.
             self.suspect(self.open[found[0]], event)
         for other in found[1:]:
-            state = self.open.get(other)
-            if state is not None and not telling.is_told(state):
-                self._merge(found[0], other)
-        self._extend(found[0], us)
-        return found[0]
-
-    def _extend(self, group: Any, us: int) -> None:
-        """A session reaches to its newest event."""
-        state = self.open.get(group) or self.closed[group]
-        state[layout.START] = min(state[layout.START], us)
-        state[layout.END] = max(state[layout.END], us)
+            self._sessions.join(found[0], other)
+        state = self._sessions.reach(found[0], us)
         if state[layout.NEXT] is not None:
             self.reschedule(state)
+        return found[0]
 
     # -- states from elsewhere ------------------------------------------------------------------
 
@@ -442,7 +440,7 @@ class Engine:
         rest.sort(key=group_order)
         for state in rest:
             if state[layout.NEXT] == at:
-                self._due(state, event, late=False)
+                self._due(state, event, max(self.qwm, at) * times.SECOND_US)
 
     def _due_seconds(self, second: int) -> Iterable[int]:
         span = second - self.qwm
@@ -450,12 +448,11 @@ class Engine:
             return [at for at in range(self.qwm + 1, second + 1) if at in self.buckets]
         return sorted(at for at in self.buckets if at <= second)
 
-    def _due(self, state: State, event: Any, *, late: bool) -> None:
-        """The watermark has reached a deadline of this key."""
+    def _due(self, state: State, event: Any, now: int, *, late: bool = False) -> None:
+        """Time has come to a deadline of this key: `now`, in microseconds."""
         if self.matched:
             self._flush()
         telling.settle(state)
-        now = max(self.qwm, state[layout.NEXT] if not late else self.qwm) * times.SECOND_US
         self._decide(state, self._judge.at(state, now), event, late=late)
         if times.second_of(self._judge.close_us(state)) <= max(self.qwm, now // times.SECOND_US):
             self._close(state)
@@ -474,16 +471,6 @@ class Engine:
             self.closed[group] = state
         elif self._is_session:
             self._sessions.remove(group)
-
-    def _merge(self, into: Any, other: Any) -> None:
-        """An event has bridged two sessions: the second's events join the first."""
-        first = self.open.get(into) or self.closed[into]
-        second = self.open.pop(other, None) or self.closed.pop(other)
-        self._sessions.remove(other)
-        second[layout.NEXT] = None
-        self._judge.merge(first, second)
-        if into in self.open:
-            self.reschedule(first)
 
     # -- verdicts out ---------------------------------------------------------------------------
 

@@ -3,9 +3,10 @@
 A session is known by its key and the time of the event that opened it, whatever it grows to.
 """
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from helios.reconcile.streams import layout
+from helios.reconcile.streams import layout, telling
 from helios.reconcile.streams.layout import State
 
 Group: TypeAlias = tuple[str, int]
@@ -18,12 +19,20 @@ class Sessions:
         open_: open windows by group; kept by the engine.
         closed: closed ones that are still known; likewise.
         gap: the silence that ends a session, microseconds.
+        merge: puts the events of the second state into the first.
     """
 
-    def __init__(self, open_: dict[Any, State], closed: dict[Any, State], gap: int) -> None:
+    def __init__(
+        self,
+        open_: dict[Any, State],
+        closed: dict[Any, State],
+        gap: int,
+        merge: Callable[[State, State], None],
+    ) -> None:
         self._open = open_
         self._closed = closed
         self._gap = gap
+        self._merge = merge
         self._groups: dict[str, list[Group]] = {}
 
     def of(self, key: str) -> list[Group]:
@@ -57,3 +66,26 @@ class Sessions:
             groups.remove(group)
             if not groups:
                 del self._groups[group[0]]
+
+    def join(self, into: Group, other: Group) -> None:
+        """An event has bridged two sessions: the second's events join the first.
+
+        But one of which a verdict was told stays what it is: no event may stand in two verdicts.
+        """
+        second = self._open.get(other)
+        if second is None or telling.is_told(second):
+            return
+        del self._open[other]
+        self.remove(other)
+        second[layout.NEXT] = None
+        self._merge(self._state(into), second)
+
+    def reach(self, group: Group, us: int) -> State:
+        """A session reaches to an event."""
+        state = self._state(group)
+        state[layout.START] = min(state[layout.START], us)
+        state[layout.END] = max(state[layout.END], us)
+        return state
+
+    def _state(self, group: Group) -> State:
+        return self._open.get(group) or self._closed[group]

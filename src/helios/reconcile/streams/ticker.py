@@ -9,13 +9,16 @@ from helios.eventlog import envelope
 from helios.eventlog import ports as log_ports
 from helios.kernel import clock as clocks
 from helios.kernel import errors, ids
-from helios.reconcile.streams import fold, times, view
+from helios.reconcile.streams import fold, view
 
-INTERVAL_S = 0.25
+INTERVAL_S = 0.1
 """How often it is looked at whether something is due."""
 
-_SPACING_US = 500_000
+_SPACING_US = 250_000
 """Between two ticks."""
+
+_LAG_EVENTS_MAX = 10_000
+"""How far behind the verdicts may be: further back it is not known what is due now."""
 
 
 class Ticker:
@@ -62,21 +65,15 @@ class Ticker:
         """Append a tick if a deadline has passed that the events do not show; whether it did."""
         live = self._view.live
         now = self._clock.now()
-        if live is None or now - self._last < _SPACING_US or not self._is_due(live, now):
+        if live is None or now - self._last < _SPACING_US:
             return False
-        if await self._log.head() > live.position:
+        if not any(each.is_due(now) for each in live.engines()):
+            return False
+        if await self._log.head() - live.position > _LAG_EVENTS_MAX:
             return False
         self._last = now
         await self._log.append([tick(self._ids.new(), now)])
         return True
-
-    def _is_due(self, live: fold.Fold, now: clocks.Timestamp) -> bool:
-        for each in live.engines():
-            due = each.next_due()
-            reached = (now - each.contract.window.grace) // times.SECOND_US
-            if due is not None and due <= reached:
-                return True
-        return False
 
 
 def tick(event_id: str, now: clocks.Timestamp) -> envelope.NewEvent:
