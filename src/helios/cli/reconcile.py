@@ -241,8 +241,8 @@ def _first(parts: Parts, limit: int) -> Parts:
         if isinstance(part, feeds.Reject):
             left -= 1
             yield part
-        elif len(part.lines) <= left:
-            left -= len(part.lines)
+        elif len(part.numbers) <= left:
+            left -= len(part.numbers)
             yield part
         else:
             yield feeds.Chunk(

@@ -20,11 +20,15 @@ _CUT_BYTES_MIN = 4096
 
 
 class Lines(msgspec.Struct, frozen=True, gc=False):
-    """Lines that stand together: `lines[i]` is line `first + i` of the file."""
+    """`count` lines that stand together: the first of them is line `first` of the file."""
 
     first: int
     block: bytes
-    lines: list[bytes]
+    count: int
+
+    @property
+    def lines(self) -> list[bytes]:
+        return self.block.split(b"\n")
 
 
 class LongLine(msgspec.Struct, frozen=True, gc=False):
@@ -64,10 +68,8 @@ class Cutter:
                 head = None
             end = block.rfind(b"\n", start) + 1
             if end:
-                carry.append(block[start:end])
-                data = carry[0] if len(carry) == 1 else b"".join(carry)
+                yield from self._pieces(b"".join(carry), block, start, end)
                 carry, carried = [], 0
-                yield from self._pieces(data)
                 start = end
             if start < len(block):
                 carry.append(block[start:] if start else block)
@@ -79,33 +81,39 @@ class Cutter:
         if head is not None:
             yield self._long(head)
         elif carry:
-            yield from self._pieces(b"".join([*carry, b"\n"]))
+            carry.append(b"\n")
+            data = b"".join(carry)
+            yield from self._pieces(b"", data, 0, len(data))
 
     def _long(self, head: bytes) -> LongLine:
         self._number += 1
         return LongLine(self._number - 1, head, self._bytes_max)
 
-    def _pieces(self, data: bytes) -> Iterator[Lines | LongLine]:
-        """Split data that ends with a line's end into chunks of about the wanted length."""
-        at, size = 0, len(data)
-        if not self._cut_bytes:
-            self._cut_bytes = self._wanted(data.find(b"\n"))
-        while at < size:
+    def _pieces(self, head: bytes, data: bytes, at: int, end: int) -> Iterator[Lines | LongLine]:
+        """Split `head + data[at:end]`, which ends a line, into chunks of the wanted length.
+
+        Only the first chunk is put together: blocks are large, and copies of them slow.
+        """
+        if not self._cut_bytes and at < end:
+            self._cut_bytes = self._wanted(len(head) + data.find(b"\n", at) - at)
+        while at < end:
             # What would be left as a short last piece goes with the one before.
-            whole = size - at < 3 * self._cut_bytes // 2
-            stop = size - 1 if whole else data.find(b"\n", at + self._cut_bytes)
-            piece = data[at:stop]
-            at = stop + 1
+            whole = len(head) + end - at < 3 * self._cut_bytes // 2
+            least = at + max(self._cut_bytes - len(head), 0)
+            stop = end - 1 if whole else data.find(b"\n", least)
+            piece = head + data[at:stop] if head else data[at:stop]
+            head, at = b"", stop + 1
             if not self._keep_cr and b"\r" in piece:
                 piece = piece.replace(b"\r\n", b"\n").removesuffix(b"\r")
-            # Splitting is how to count: it looks for line ends many bytes at a time.
-            lines = piece.split(b"\n")
-            self._cut_bytes = self._wanted(len(piece) // len(lines))
+            # What is missing without line ends: they are looked for many bytes at a time, as
+            # `count` does not.
+            count = 1 + len(piece) - len(piece.replace(b"\n", b""))
+            self._cut_bytes = self._wanted(len(piece) // count)
             if len(piece) > self._bytes_max:
-                yield from self._checked(lines)
+                yield from self._checked(piece.split(b"\n"))
             else:
-                yield Lines(self._number, piece, lines)
-                self._number += len(lines)
+                yield Lines(self._number, piece, count)
+                self._number += count
 
     @staticmethod
     def _wanted(line_bytes: int) -> int:
@@ -118,7 +126,7 @@ class Cutter:
             if len(line) > self._bytes_max:
                 yield self._long(line[: feeds.RAW_BYTES_MAX])
             else:
-                yield Lines(self._number, line, [line])
+                yield Lines(self._number, line, 1)
                 self._number += 1
 
 
@@ -143,9 +151,8 @@ def read(
             continue
         yield feeds.Chunk(
             source=source.name,
-            lines=part.lines,
             block=part.block,
-            numbers=range(part.first, part.first + len(part.lines)),
+            numbers=range(part.first, part.first + part.count),
             leg=leg,
             bytes_read=source.position,
         )

@@ -31,7 +31,7 @@ def read_lines(data: bytes, cuts: list[int]) -> Read:
     got: Read = []
     for part in json_lines.read(source(), blocks_of(data, cuts), leg=None):
         assert isinstance(part, feeds.Chunk)
-        got += zip(part.numbers, part.lines, strict=True)
+        got += [pair for pair in zip(part.numbers, part.lines, strict=True) if pair[1]]
     return got
 
 
