@@ -1,6 +1,7 @@
-"""How long a start takes, and what an idle server weighs.
+"""How long a start takes, what an idle server weighs, and how soon one is back after a kill.
 
-    python benchmarks/start.py             serve on an empty folder, five times
+    python benchmarks/start.py             serve on an empty folder, five times; then with 300,000
+                                           events and a contract, killed and started again
     python benchmarks/start.py --clone     also clone, set up and start the demo as a newcomer does
 
 The demo counts as started when verdicts have been given, by its own metrics.
@@ -22,11 +23,18 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-import measure
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE / "stream")]
+
+import measure  # noqa: E402
+import workload  # noqa: E402
 
 START_S_MAX = 3.0
 IDLE_MB_MAX = 120
 CLONE_S_MAX = 180
+ACCEPTED_S_MAX = 2.0
+ORDERS, ORDERS_QUICK = 100_000, 5_000
+BATCH = 1_000
 DEADLINE_S = 300
 IDLE_S = 3.0
 VERDICTS = re.compile(r"^helios_events_reconciled_total\{.*\} ([0-9.e+]+)$", re.MULTILINE)
@@ -99,6 +107,70 @@ def serve_once() -> tuple[float, float]:
             return ready, resident_mb(process.pid)
 
 
+def post(url: str, body: bytes, content_type: str) -> int:
+    """The position that the answer names."""
+    request = urllib.request.Request(url, data=body, headers={"content-type": content_type})
+    with urllib.request.urlopen(request, timeout=60) as reply:
+        return int(reply.headers["helios-position"] or 0)
+
+
+def accepted(url: str) -> int:
+    """Try until an event is accepted; its position."""
+    end = time.perf_counter() + DEADLINE_S
+    body = b'{"source":"probe","eventType":"Probed","payload":{}}'
+    while time.perf_counter() < end:
+        try:
+            return post(f"{url}/api/v1/events/ingest", body, "application/json")
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.01)
+    raise RuntimeError(f"{url} accepted nothing within {DEADLINE_S} s")
+
+
+def visible(url: str, position: int) -> None:
+    """Return when the verdicts show a position."""
+    listing = f"{url}/api/v1/reconciliation/mismatches?limit=1"
+    end = time.perf_counter() + DEADLINE_S
+    while time.perf_counter() < end:
+        request = urllib.request.Request(listing, headers={"helios-after": str(position)})
+        with contextlib.suppress(urllib.error.URLError, OSError):
+            urllib.request.urlopen(request, timeout=60).close()
+            return
+    raise RuntimeError(f"the verdicts did not reach {position} within {DEADLINE_S} s")
+
+
+def recover(orders: int, rounds: int) -> tuple[int, list[tuple[float, float, float]]]:
+    """Events in the log; of each kill: seconds until one is accepted and until all is caught up,
+    and megabytes then."""
+    helios = Path(sys.executable).with_name("helios")
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    lines = (workload.prepare(orders) / "all.jsonl").read_bytes().splitlines(keepends=True)
+    contract = (HERE / "stream/order-match.yaml").read_bytes()
+    with tempfile.TemporaryDirectory() as folder:
+        command: list[str | Path] = [
+            helios, "serve", "--port", str(port), "--data-dir", Path(folder) / "data"]  # fmt: skip
+        with running(command, Path(folder)) as process:
+            wait(process, f"{url}/ready", None)
+            post(f"{url}/api/v1/contracts", contract, "application/yaml")
+            for at in range(0, len(lines), BATCH):
+                body = b"".join(lines[at : at + BATCH])
+                position = post(f"{url}/api/v1/events/ingest/batch", body, "application/x-ndjson")
+            visible(url, position)
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(timeout=60)
+        found = []
+        for _ in range(rounds):
+            begin = time.perf_counter()
+            with running(command, Path(folder)) as process:
+                position = accepted(url)
+                first = time.perf_counter() - begin
+                visible(url, position)
+                found.append((first, time.perf_counter() - begin, resident_mb(process.pid)))
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait(timeout=60)
+    return len(lines), found
+
+
 def clone_once() -> float:
     """Seconds from `git clone` to the demo's first verdict, in an environment made anew."""
     port = free_port()
@@ -125,6 +197,15 @@ def main() -> None:
         measure.verdict("helios serve: seconds to ready", ready, START_S_MAX, at_most=True),
         measure.verdict("helios serve: idle, MB", idle, IDLE_MB_MAX, at_most=True),
     ]
+    orders = ORDERS_QUICK if options.quick else ORDERS
+    events, kills = recover(orders, 1 if options.quick else 3)
+    first, caught_up, weight = (statistics.median(column) for column in zip(*kills, strict=True))
+    print(f"after kill -9 with {events:,} events: all caught up in {caught_up:.1f} s")
+    rows += [
+        measure.verdict("after kill -9: seconds to the first event", first, ACCEPTED_S_MAX,
+                        at_most=True),
+        measure.verdict("after kill -9, caught up: MB", weight, IDLE_MB_MAX, at_most=True),
+    ]  # fmt: skip
     if options.clone:
         seconds = clone_once()
         rows.append(
