@@ -344,7 +344,9 @@ def _join(out: _Text, compiled: program.Program, leg: program.BoundLeg, flavour:
         out.depth += 1
         if uniform(compiled):
             _second(out, flavour, len(compiled.legs))
-            out.add(f"if sec > engine.qwm and sec != s[{layout.NEXT}]:")
+            out.add("if sec <= engine.qwm:")
+            out.add("sec = engine.qwm + 1", 1)
+            out.add(f"if sec != s[{layout.NEXT}]:")
             out.add(f"s[{layout.NEXT}] = sec", 1)
             out.depth += 1
             _bucket(out)

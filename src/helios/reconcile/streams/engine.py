@@ -14,7 +14,8 @@ What is to be said of a key is in `judge`; how it is told in `telling`.
 """
 
 import decimal
-from collections.abc import Callable, Iterable, Sequence
+import heapq
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -94,6 +95,8 @@ class Engine:
         self._forms = codegen.kept(compiled, flavour)
         self._filler = filling.Filler(compiled, self._forms, live=flavour.live)
         self._sheds = codegen.sheds(compiled, flavour)
+        self._target = self.qwm
+        self._agenda: list[int] = []
         self._batch: Sequence[Any] = ()
         self.judging = self._judge = judge.Judge(compiled, self._to_us, self._forms)
         self._sessions = sessions.Sessions(
@@ -184,8 +187,7 @@ class Engine:
     def finish(self) -> None:
         """The input has ended: decide everything that is open."""
         while self.buckets:
-            last = max(self.buckets)
-            self._advance_seconds(max(last, self.qwm), None)
+            self._advance_seconds(max(*self.buckets, self.qwm + 1), None)
         if self.matched:
             self._flush()
 
@@ -233,8 +235,11 @@ class Engine:
             self.reschedule(state)
 
     def schedule_new(self, state: State, event: Any) -> None:
-        self.reschedule(state)
-        if state[layout.NEXT] <= self.qwm:
+        """A window has opened: see when it is looked at, or at once if its time is over."""
+        second = times.second_of(self._judge.next_deadline(state))
+        if second > self.qwm:
+            self._schedule(state, second)
+        else:
             self.overdue(state, event)
 
     def overdue(self, state: State, event: Any) -> None:
@@ -397,19 +402,26 @@ class Engine:
 
     def reschedule(self, state: State) -> None:
         """See anew when time alone may decide something; the anchor has come, or a condition."""
-        second = times.second_of(self._judge.next_deadline(state))
-        if state[layout.NEXT] != second:
-            state[layout.NEXT] = second
-            self.buckets.setdefault(second, []).append(state)
+        second = max(times.second_of(self._judge.next_deadline(state)), self.qwm + 1)
+        if state[layout.NEXT] not in {None, second}:
+            self._schedule(state, second)
+
+    def _schedule(self, state: State, second: int) -> None:
+        state[layout.NEXT] = second
+        if second <= self._target and second not in self.buckets:
+            # Time is on its way past this deadline too.
+            heapq.heappush(self._agenda, second)
+        self.buckets.setdefault(second, []).append(state)
 
     def _advance_seconds(self, second: int, event: Any) -> None:
         if second > self.qwm:
             if self.matched:
                 self._flush()
-            due = self._due_seconds(second)
-            for at in due:
+            self._target, self._agenda = second, self._due_seconds(second)
+            while self._agenda:
+                at = heapq.heappop(self._agenda)
                 self.qwm = max(self.qwm, at)
-                self._expire(self.buckets.pop(at), at, event)
+                self._expire(self.buckets.pop(at, []), at, event)
             self.qwm = second
         base = max((self.qwm + 1) * times.SECOND_US + self._grace, -(1 << 61))
         if not self.flavour.live:
@@ -442,7 +454,8 @@ class Engine:
             if state[layout.NEXT] == at:
                 self._due(state, event, max(self.qwm, at) * times.SECOND_US)
 
-    def _due_seconds(self, second: int) -> Iterable[int]:
+    def _due_seconds(self, second: int) -> list[int]:
+        """Seconds up to this one at which something falls due, in order, which makes it a heap."""
         span = second - self.qwm
         if span < len(self.buckets):
             return [at for at in range(self.qwm + 1, second + 1) if at in self.buckets]
@@ -458,8 +471,7 @@ class Engine:
             self._close(state)
             return
         second = times.second_of(self._judge.deadline_after(state, now))
-        state[layout.NEXT] = max(second, self.qwm + 1)
-        self.buckets.setdefault(state[layout.NEXT], []).append(state)
+        self._schedule(state, max(second, self.qwm + 1))
 
     def _close(self, state: State) -> None:
         group = state[layout.GROUP]
