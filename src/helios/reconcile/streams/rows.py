@@ -46,6 +46,7 @@ SCHEMA: Sequence[str] = (
 INDEXES: Sequence[str] = (
     "CREATE INDEX {t}verdicts_time ON {t}verdicts (contract, created_at, n)",
     "CREATE INDEX {t}verdicts_wrong ON {t}verdicts (created_at, contract, n) WHERE status <> 1",
+    "CREATE INDEX {t}verdicts_place ON {t}verdicts (contract, position, n) WHERE status <> 1",
 )
 
 KEYS = {

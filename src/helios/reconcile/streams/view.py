@@ -15,10 +15,12 @@ from helios.reconcile.streams import fold, judge, layout, live, rows, verdicts
 
 NAME = "verdicts"
 
-_NEWEST = (
+NEWEST = (
     "NOT EXISTS (SELECT 1 FROM {t}verdicts AS later WHERE later.contract = v.contract "
     "AND later.key = v.key AND later.window_id = v.window_id AND later.revision = v.revision + 1)"
 )
+"""Of the verdicts `v`, those that nothing supersedes."""
+
 _Conditions: TypeAlias = list[tuple[str, list[int]]]
 """Conditions of a query, each with its parameters."""
 
@@ -101,7 +103,7 @@ class Reader:
         Of all contracts if `contract` is None. Empty when no event of the key is known.
         """
         known = await self._contracts(tenant, contract)
-        found = await self._of_key(known, key, where=_NEWEST)
+        found = await self._of_key(known, key, where=NEWEST)
         stored = [self._verdict(row, known, superseded=False) for row in found]
         places = {(v.contract, v.window_id) for v in stored}
         pending = self._view.pending(tenant, contract, key)
@@ -197,7 +199,7 @@ class Reader:
         return await self._select(conditions, "v.created_at DESC, v.n DESC", limit)
 
     async def _select(self, conditions: _Conditions, order: str, limit: int) -> list[ports.Row]:
-        where = " AND ".join([_NEWEST, *(text for text, _ in conditions)])
+        where = " AND ".join([NEWEST, *(text for text, _ in conditions)])
         params = [value for _, values in conditions for value in values]
         return await self._store.query(
             NAME,
