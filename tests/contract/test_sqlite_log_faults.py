@@ -116,6 +116,7 @@ def test_a_full_disk_refuses_and_recovers_when_there_is_space() -> None:
                 with pytest.raises(errors.StorageError, match="disk is full") as refusal:
                     await a_log.append([samples.event(1, payload=b'{"a":"%s"}' % (b"x" * 9000))])
                 assert type(refusal.value) is errors.StorageError
+                a_disk.call_ended()
             a_disk.faults = simdisk.DiskFaults()
             appended = await a_log.append(samples.events([1, 2]))
             assert appended.positions == [2, 3]
