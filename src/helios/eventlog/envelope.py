@@ -110,6 +110,16 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     aggregate_type: str | None = None
     aggregate_id: str | None = None
 
+    def passes(self, event: Event) -> bool:
+        """Whether an event is wanted."""
+        return (
+            (self.tenant is None or event.tenant == self.tenant)
+            and (self.types is None or event.type in self.types)
+            and (self.sources is None or event.source in self.sources)
+            and (self.aggregate_type is None or event.aggregate_type == self.aggregate_type)
+            and (self.aggregate_id is None or event.aggregate_id == self.aggregate_id)
+        )
+
 
 ALL = Filter()
 

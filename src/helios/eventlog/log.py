@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 import msgspec
 
-from helios.eventlog import admission, cursor, envelope, ports, upcast
+from helios.eventlog import admission, cursor, envelope, ports, recent, upcast
 from helios.kernel import clock as clocks
 from helios.kernel import errors, limits
 
@@ -69,6 +69,7 @@ class Log:
         self._failed = False
         self._writer: asyncio.Task[None] | None = None
         self._watch = _Watch(storage)
+        self._recent = recent.Recent()
 
     @property
     def log_id(self) -> str:
@@ -145,6 +146,21 @@ class Log:
         self._watch.advance(page.head)
         return self._lift(page)
 
+    def recent(
+        self,
+        after: envelope.Position,
+        *,
+        limit: int = limits.PAGE_EVENTS_MAX,
+        where: envelope.Filter = envelope.ALL,
+    ) -> envelope.Page | None:
+        """The page after a position from memory, or None when it must be read.
+
+        For who follows the log and waits at its head: the head may be older than that of `read`
+        by a commit of another process, which `wait` tells of.
+        """
+        page = self._recent.page(after, self._watch.head, limit=_clip(limit), where=where)
+        return None if page is None else self._lift(page)
+
     async def read_at(self, positions: Sequence[envelope.Position]) -> list[envelope.Event]:
         """The events at these positions, in order of position; unknown ones are left out."""
         return self._upcasters.lift(await self._storage.read_at(positions))
@@ -169,7 +185,9 @@ class Log:
             CursorError: `after` is beyond the head.
         """
         while True:
-            page = await self.read(after, limit=limit, where=where)
+            page = self.recent(after, limit=limit, where=where)
+            if page is None:
+                page = await self.read(after, limit=limit, where=where)
             after = page.next_after
             if page.events or after < page.head:
                 yield page
@@ -243,8 +261,9 @@ class Log:
     async def _commit(self, batch: list[_Waiting]) -> None:
         if not batch:
             return
+        requests, now = [waiting.request for waiting in batch], self._clock.now()
         try:
-            outcomes = await self._storage.commit([w.request for w in batch], self._clock.now())
+            outcomes = await self._storage.commit(requests, now)
         except errors.StorageFailedError as error:
             self._fail(batch, error)
             return
@@ -254,6 +273,7 @@ class Log:
         except BaseException:
             self._refuse(batch, errors.StorageError("the log's writer was stopped"))
             raise
+        self._recent.add(requests, outcomes, now)
         self._answer(batch, outcomes)
 
     def _answer(
@@ -295,6 +315,10 @@ class _Watch:
         # In order of arrival: a simulation must be repeatable.
         self._waiters: dict[asyncio.Future[None], None] = {}
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def head(self) -> envelope.Position:
+        return self._head
 
     def advance(self, head: envelope.Position) -> None:
         if head > self._head:

@@ -153,6 +153,20 @@ class EventLog(Protocol):
         """One page after a position. Raises CursorError when `after` is beyond the head."""
         ...
 
+    def recent(
+        self,
+        after: envelope.Position,
+        *,
+        limit: int = 1000,
+        where: envelope.Filter = envelope.ALL,
+    ) -> envelope.Page | None:
+        """The page after a position from memory, or None when it must be read.
+
+        For who follows the log and waits at its head: the head may be older than that of `read`
+        by a commit of another process, which `wait` tells of.
+        """
+        ...
+
     async def read_at(self, positions: Sequence[envelope.Position]) -> list[envelope.Event]: ...
 
     async def find(self, tenant: str, source: str, event_id: str) -> envelope.Event | None: ...

@@ -36,6 +36,12 @@ PAGE_EVENTS_MAX = 1_000
 SCAN_EVENTS_MAX = 20_000
 """Events one page of a filtered read looks at. Above: the page ends there, maybe empty."""
 
+RECENT_EVENTS_MAX = 4_096
+"""Newest events held in memory for who follows the log. Older: read from the storage."""
+
+RECENT_BYTES_MAX = 8 << 20
+"""Their payload bytes. Above: read from the storage."""
+
 VIEW_BATCH_EVENTS = 1_000
 """Events a projection applies in one transaction."""
 

@@ -21,6 +21,7 @@ class Progress:
     def __init__(self) -> None:
         self._positions: dict[str, envelope.Position] = {}
         self._waiters: dict[str, set[asyncio.Future[None]]] = {}
+        self._pauses: dict[str, asyncio.Future[None]] = {}
 
     def position(self, view: str) -> envelope.Position | None:
         """Where the view stands, or None when no worker here keeps it."""
@@ -41,12 +42,32 @@ class Progress:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         waiters = self._waiters.setdefault(view, set())
         waiters.add(waiter)
+        self._hurry(view)
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s):
                     await waiter
         finally:
             waiters.discard(waiter)
+
+    async def pause(self, view: str, *, timeout_s: float) -> None:
+        """For the view's worker: return at the timeout, or as soon as somebody waits for it."""
+        if self._waiters.get(view):
+            return
+        pause: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pauses[view] = pause
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    await pause
+        finally:
+            if self._pauses.get(view) is pause:
+                del self._pauses[view]
+
+    def _hurry(self, view: str) -> None:
+        pause = self._pauses.get(view)
+        if pause is not None and not pause.done():
+            pause.set_result(None)
 
     def _wake(self, view: str) -> None:
         for waiter in self._waiters.get(view, ()):

@@ -93,3 +93,30 @@ def test_a_view_without_any_copy_reaches_the_deadline_at_zero() -> None:
             )
 
     asyncio.run(test())
+
+
+def test_a_worker_pauses_until_somebody_waits_for_its_view() -> None:
+    async def test() -> None:
+        progress = wait.Progress()
+        pausing = asyncio.create_task(progress.pause("v", timeout_s=60))
+        await asyncio.sleep(0)
+        other = asyncio.create_task(progress.changed("other", timeout_s=60))
+        await asyncio.sleep(0)
+        assert not pausing.done()
+        waiting = asyncio.create_task(progress.changed("v", timeout_s=60))
+        async with asyncio.timeout(5):
+            await pausing
+            await progress.pause("v", timeout_s=60)
+        other.cancel()
+        waiting.cancel()
+        await asyncio.gather(other, waiting, return_exceptions=True)
+
+    asyncio.run(test())
+
+
+def test_a_pause_ends_by_itself() -> None:
+    async def test() -> None:
+        async with asyncio.timeout(5):
+            await wait.Progress().pause("v", timeout_s=0.001)
+
+    asyncio.run(test())

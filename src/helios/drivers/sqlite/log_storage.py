@@ -62,6 +62,7 @@ class SqliteLogStorage:
         self._poll_s = poll_s
         self._log_id: str | None = None
         self._version = -1
+        self._look_at = 0.0
         self._sides: _Sides | None = None
 
     @property
@@ -129,20 +130,26 @@ class SqliteLogStorage:
         return await self._read("log.batches", lambda r: r.batches(after, limit))
 
     async def wait_commit(self, timeout_s: float) -> None:
-        """Return after a commit by another connection, found by polling, or at the timeout."""
+        """Return after a commit by another connection, found by polling, or at the timeout.
+
+        Two looks are never nearer than `poll_s`: our own commits count as another connection's,
+        and whoever waits in a loop beside a busy writer would look all the time.
+        """
         deadline = self._clock.monotonic() + timeout_s
         if self._exclusive:
             await self._clock.sleep(timeout_s)
             return
         while True:
+            left = min(self._look_at, deadline) - self._clock.monotonic()
+            if left > 0:
+                await self._clock.sleep(left)
+            self._look_at = self._clock.monotonic() + self._poll_s
             version = await self._read("log.data_version", lambda r: r.data_version())
             if version != self._version:
                 self._version = version
                 return
-            left = deadline - self._clock.monotonic()
-            if left <= 0:
+            if self._clock.monotonic() >= deadline:
                 return
-            await self._clock.sleep(min(left, self._poll_s))
 
     async def _read(self, name: str, call: "Callable[[log_read.Reader], T]") -> T:
         sides = self._opened()
