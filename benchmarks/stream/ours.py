@@ -25,7 +25,7 @@ from helios.reconcile.streams import (
     contract,
     decode,
     engine,
-    judge,
+    layout,
     lines,
     program,
     rows,
@@ -54,7 +54,7 @@ class Matcher:
         self.answers.append((verdict.key, verdict.status, tuple(reasons)))
 
     def tell_matched(self, keys: list[tuple[Any, Any]], _: int) -> None:
-        self.answers += [(judge.key_of(state), "matched", ()) for state, _ in keys]
+        self.answers += [(state[layout.GROUP], "matched", ()) for state, _ in keys]
 
     def process(self, part: lines.Chunk | lines.Reject) -> None:
         assert isinstance(part, lines.Chunk), part

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from helios.reconcile.streams import compact, layout, program, times
+from helios.reconcile.streams import compact, layout, program, screen, times
 
 
 class Flavour(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +28,11 @@ class Flavour(msgspec.Struct, frozen=True, kw_only=True):
     live: bool = False
     screened: bool = False
     chosen: bool = False
+
+    @property
+    def retains(self) -> bool:
+        """Whether closed states are still known."""
+        return self.chosen or self.live
 
 
 class _Text:
@@ -50,7 +55,7 @@ def generate(compiled: program.Program, flavour: Flavour, *, flat: bool) -> str:
     out = _Text()
     marks = _marks(compiled)
     count = len(set(marks.values()))
-    out.add("def make(engine, epoch, hash, str, bits, mask):")
+    out.add("def make(engine, epoch, hash, str, bits, mask, one):")
     out.depth = 1
     _bind(out, compiled)
     out.add("def process(events):")
@@ -77,7 +82,7 @@ def generate(compiled: program.Program, flavour: Flavour, *, flat: bool) -> str:
         out.depth += 1
         _leg(out, compiled, leg, flavour, flat=flat)
         if not flavour.ordered:
-            _mark(out, marks[leg.index], count)
+            _mark(out, marks[leg.index], count, flavour)
         out.depth -= 1
         word = "elif"
     out.add("else:")
@@ -88,8 +93,23 @@ def generate(compiled: program.Program, flavour: Flavour, *, flat: bool) -> str:
             out.add(f"marks[{m}] = m{m}")
     out.add("engine.ignored += ignored; engine.seen += len(events)")
     out.depth = 1
-    out.add("return process")
+    _shrink(out, compiled, flavour)
+    out.add("return process, shrink")
     return "\n".join(out.lines) + "\n"
+
+
+def _shrink(out: _Text, compiled: program.Program, flavour: Flavour) -> None:
+    """What becomes of keys that were matched, once that has been told."""
+    if not shrinks(compiled, flavour):
+        out.add("shrink = None")
+        return
+    last = len(compiled.legs) - 1
+    slots = [f"s[{layout.ids(leg.index)}]" for leg in compiled.legs]
+    out.add("def shrink(keys):")
+    out.add("for s, _ in keys:", 1)
+    text = "\\0".join(f"{{{slot}}}" for slot in slots)
+    out.add(f"{' = '.join(slots)} = f'{text}'", 2)
+    out.add(f"del s[{layout.ids(last) + 1}:]", 2)
 
 
 def _bind(out: _Text, compiled: program.Program) -> None:
@@ -98,7 +118,7 @@ def _bind(out: _Text, compiled: program.Program) -> None:
     out.add("buckets = engine.buckets; bucket_get = buckets.get")
     out.add("matched = engine.matched.append; chosen = engine.chosen")
     for i, leg in enumerate(compiled.legs):
-        out.add(f"template{i} = engine.template({i}); offset{i} = engine.offset({i})")
+        out.add(f"offset{i} = engine.offset({i})")
         if leg.require is not None:
             out.add(f"require{i} = engine.require_of({i})")
     if uniform(compiled):
@@ -122,12 +142,18 @@ def marks_count(compiled: program.Program) -> int:
     return len(set(_marks(compiled).values()))
 
 
-def _mark(out: _Text, mark: int, count: int) -> None:
-    out.add(f"if t > m{mark}:")
-    out.add(f"m{mark} = t", 1)
-    out.add("if t >= tick_at:", 1)
+def _mark(out: _Text, mark: int, count: int, flavour: Flavour) -> None:
     saves = "; ".join(f"marks[{m}] = m{m}" for m in range(count))
-    out.add(f"{saves}; engine.advance(ev); tick_at = engine.tick_at", 2)
+    moves = f"{saves}; engine.advance(ev); tick_at = engine.tick_at"
+    if flavour.live:
+        out.add(f"if t > m{mark}:")
+        out.add(f"m{mark} = t", 1)
+        out.add("if t >= tick_at:", 1)
+        out.add(moves, 2)
+        return
+    # A mark below `tick_at` holds the watermark where it is, whatever it is.
+    out.add(f"if t >= tick_at and t > m{mark}:")
+    out.add(f"m{mark} = t; {moves}", 1)
 
 
 def _leg(
@@ -199,12 +225,13 @@ def _match(
     out.add(f"s = get({group})")
     out.add("if s is None:")
     out.depth += 1
-    out.add(f"if closed and {group} in closed:")
-    out.add(f"engine.late(closed[{group}], {i}, p, ev)", 1)
-    out.add("else:")
-    out.depth += 1
+    if flavour.retains:
+        out.add(f"if closed and {group} in closed:")
+        out.add(f"engine.late(closed[{group}], {i}, p, ev)", 1)
+        out.add("else:")
+        out.depth += 1
     _open(out, compiled, leg, flavour, group=group, start=start)
-    out.depth -= 2
+    out.depth -= 2 if flavour.retains else 1
     _join(out, compiled, leg, flavour)
     out.depth = depth
 
@@ -231,25 +258,32 @@ def sheds(compiled: program.Program, flavour: Flavour) -> bool:
     )
 
 
-def _store(
-    out: _Text,
-    leg: program.BoundLeg,
-    flavour: Flavour,
-    legs: int,
-    form: compact.Form,
-) -> None:
-    i = leg.index
-    many = leg.leg.cardinality == "many"
-    left, right = ("[", "]") if many else ("", "")
-    text = f"s[{layout.ids(i)}] = {left}ev.h_id{right}"
+def shrinks(compiled: program.Program, flavour: Flavour) -> bool:
+    """Whether of a matched key only the ids are kept, in one text, and when it ends."""
+    return (
+        sheds(compiled, flavour)
+        and uniform(compiled)
+        and all(leg.leg.required for leg in compiled.legs)
+    )
+
+
+def _stored(compiled: program.Program, leg: program.BoundLeg, flavour: Flavour) -> dict[int, str]:
+    """What an event puts into the slots of its leg."""
+    i, form = leg.index, kept(compiled, flavour)[leg.index]
+    left, right = ("[", "]") if leg.leg.cardinality == "many" else ("", "")
+    slots = {layout.ids(i): f"{left}ev.h_id{right}"}
     if form.attribute == compact.WHOLE:
-        text += f"; s[{layout.payloads(i)}] = {left}p{right}"
+        slots[layout.payloads(i)] = f"{left}p{right}"
     elif form.attribute is not None:
-        text += f"; s[{layout.payloads(i)}] = p.{form.attribute}"
+        slots[layout.payloads(i)] = f"p.{form.attribute}"
     if flavour.live:
-        at = layout.positions(i, legs)
-        text += f"; s[{at}] = {left}ev.position{right}"
-    out.add(text)
+        slots[layout.positions(i, len(compiled.legs))] = f"{left}ev.position{right}"
+    return slots
+
+
+def _store(out: _Text, compiled: program.Program, leg: program.BoundLeg, flavour: Flavour) -> None:
+    slots = _stored(compiled, leg, flavour)
+    out.add("; ".join(f"s[{slot}] = {text}" for slot, text in slots.items()))
 
 
 def _open(
@@ -263,21 +297,24 @@ def _open(
 ) -> None:
     i = leg.index
     per_key = compiled.contract.window.type == "per_key"
-    out.add(f"s = template{i}[:]; s[{layout.GROUP}] = {group}; s[{layout.BASE}] = t")
-    if not per_key:
-        out.add(f"s[{layout.START}] = {start}; s[{layout.END}] = us")
+    if per_key:
+        _second(out, flavour, i)
+    slots = {layout.GROUP: group, layout.BASE: "t", **_stored(compiled, leg, flavour)}
+    if per_key:
+        slots[layout.NEXT] = "sec"
+    else:
+        slots |= {layout.START: start, layout.END: "us"}
+    out.add(f"s = {_new(compiled, leg, flavour, slots)}")
     if flavour.screened:
-        out.add(f"h = hash({_screen(compiled, group)}) & mask")
-        out.add("if bits[h >> 3] >> (h & 7) & 1:")
+        out.add(f"h = hash({_screen(compiled, group)})")
+        # Of a byte that nothing was noted in there is no need to see the bits.
+        out.add("if (noted := bits[h & mask]) and noted & one[h >> 61]:")
         out.add("engine.suspect(s, ev)", 1)
     if flavour.chosen:
         out.add("if seen < since:")
         out.add(f"s[{layout.STATUS}] = {layout.MUTED}", 1)
-    _store(out, leg, flavour, len(compiled.legs), kept(compiled, flavour)[i])
     out.add(f"open_[{group}] = s")
     if per_key:
-        _second(out, flavour, i)
-        out.add(f"s[{layout.NEXT}] = sec")
         out.add("if sec > engine.qwm:")
         out.depth += 1
         _bucket(out)
@@ -291,6 +328,18 @@ def _open(
     if _alone(compiled, leg):
         out.add(f"if {group} in open_:")
         out.add("engine.judge_event(s, ev)", 1)
+
+
+def _new(
+    compiled: program.Program, leg: program.BoundLeg, flavour: Flavour, slots: Mapping[int, str]
+) -> str:
+    """The display of a state that a leg opens: one list made in one go."""
+    required = sum(bound.leg.required for bound in compiled.legs)
+    state = layout.empty(len(compiled.legs), required - leg.leg.required, live=flavour.live)
+    shown = [repr(value) for value in state]
+    for slot, text in slots.items():
+        shown[slot] = text
+    return f"[{', '.join(shown)}]"
 
 
 def _second(out: _Text, flavour: Flavour, offset: int) -> None:
@@ -326,7 +375,7 @@ def _join(out: _Text, compiled: program.Program, leg: program.BoundLeg, flavour:
     i = leg.index
     out.add(f"elif s[{layout.ids(i)}] is None:")
     out.depth += 1
-    _store(out, leg, flavour, len(compiled.legs), kept(compiled, flavour)[i])
+    _store(out, compiled, leg, flavour)
     if compiled.contract.anchor == i:
         out.add(f"s[{layout.BASE}] = t")
     if any(bound.within_when for bound in compiled.legs):
@@ -382,17 +431,18 @@ def _complete(out: _Text, compiled: program.Program, flavour: Flavour) -> None:
     out.add("if ok:")
     out.add(f"s[{layout.STATUS}] = {layout.MATCHED}; matched((s, ev))", 1)
     held = [leg.index for leg in compiled.legs if forms[leg.index].attribute is not None]
-    if held and sheds(compiled, flavour):
+    if held and not shrinks(compiled, flavour) and sheds(compiled, flavour):
         out.add(" = ".join([f"s[{layout.payloads(i)}]" for i in held] + ["None"]), 1)
     out.add("else:")
     out.add("engine.judge_event(s, ev)", 1)
 
 
 def build(
-    source: str, name: str, engine: Any, *, epoch: Any, bits: bytearray | None, mask: int
-) -> Callable[[Sequence[Any]], None]:
-    """Compile generated source and bind it to an engine."""
+    source: str, name: str, engine: Any, *, epoch: Any, bits: bytearray | None
+) -> tuple[Callable[[Sequence[Any]], None], Callable[[Sequence[Any]], None] | None]:
+    """Compile generated source and bind it to an engine: the loop, and what shrinks states."""
     namespace: dict[str, Any] = {"MICROSECOND": times.MICROSECOND}
     exec(compile(source, f"<contract {name}>", "exec"), namespace)  # noqa: S102 - our own text
-    made: Callable[[Sequence[Any]], None] = namespace["make"](engine, epoch, hash, str, bits, mask)
+    made: tuple[Callable[[Sequence[Any]], None], Callable[[Sequence[Any]], None] | None]
+    made = namespace["make"](engine, epoch, hash, str, bits, screen.MASK, screen.ONE)
     return made

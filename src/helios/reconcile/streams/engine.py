@@ -79,7 +79,7 @@ class Engine:
         self.chosen = chosen if chosen is not None else {}
         self.screen = screen.Screen() if flavour.screened else None
         self.grouping = grouping.Grouping(compiled)
-        self.retain = flavour.chosen or flavour.live
+        self.retain = flavour.retains
         self.seen = 0
         self.ignored = 0
         self.duplicates = 0
@@ -114,6 +114,9 @@ class Engine:
         self._low = low
         self.tick_at: Any = low
         self._loops: dict[bool, Callable[[Sequence[Any]], None]] = {}
+        self._shrink: Callable[[Sequence[Any]], None] | None = None
+        shrinks = codegen.shrinks(compiled, flavour)
+        self._short = layout.ids(len(compiled.legs) - 1) + 1 if shrinks else 0
 
     # -- events in ------------------------------------------------------------------------------
 
@@ -130,14 +133,14 @@ class Engine:
         """
         loop = self._loops.get(flat)
         if loop is None:
-            loop = self._loops[flat] = codegen.build(
+            loop, self._shrink = codegen.build(
                 self.source(flat=flat),
                 self.contract.name,
                 self,
                 epoch=times.EPOCH,
                 bits=self.screen.bits if self.screen is not None else None,
-                mask=screen.MASK,
             )
+            self._loops[flat] = loop
         self._batch = events
         before = decimal.getcontext()
         decimal.setcontext(values.CONTEXT)
@@ -192,13 +195,6 @@ class Engine:
             self._flush()
 
     # -- called by the generated loop -----------------------------------------------------------
-
-    def template(self, leg: int) -> State:
-        """State of a key that a leg has just opened."""
-        state = self._filler.empty()
-        if self.program.legs[leg].leg.required:
-            state[layout.LEFT] -= 1
-        return state
 
     def offset(self, leg: int) -> int:
         """From the second of the event that opens a per-key window to its first deadline's."""
@@ -258,8 +254,7 @@ class Engine:
     def _judge_now(self, state: State, event: Any) -> None:
         if self._sheds and state[layout.STATUS] == layout.MATCHED:
             # Its payloads are gone: another pass judges it.
-            assert self.screen is not None
-            self.screen.reopened.setdefault(self._screen(state), self._number(event))
+            self._reopen(state, event)
         else:
             now_us = self.qwm * times.SECOND_US
             self._decide(state, self._judge.now(state, now_us), event, late=False)
@@ -268,11 +263,30 @@ class Engine:
         """Another event of a leg that has one: a duplicate, a further part, or one too many."""
         if self.matched:
             self._flush()
+        if len(state) == self._short:
+            self._more_of_short(state, leg, event)
+            return
         telling.settle(state)
-        if self._add(state, leg, payload, event) and (
-            state[layout.LEFT] == 0 or state[layout.STATUS] > 0
-        ):
+        if not self._add(state, leg, payload, event):
+            return
+        if state[layout.LEFT] == 0 or state[layout.STATUS] > 0:
             self._judge_now(state, event)
+        elif self.program.legs[leg].leg.cardinality != "many":
+            layout.doubt(state)
+
+    def _more_of_short(self, state: State, leg: int, event: Any) -> None:
+        """Likewise, of a matched key of which only the ids are left."""
+        known = state[layout.ids(0)].split("\0")
+        if len(known) == len(self.program.legs) and known[leg] == event.h_id:
+            self.duplicates += 1
+            self._tally(state, 0)
+        else:
+            # Another pass judges it; also where an id holds what separates them.
+            self._reopen(state, event)
+
+    def _reopen(self, state: State, event: Any) -> None:
+        assert self.screen is not None
+        self.screen.reopened.setdefault(self._screen(state), self._number(event))
 
     def late(self, state: State, leg: int, payload: Any, event: Any) -> None:
         """An event for a window that has closed: judged anew, at once."""
@@ -306,7 +320,7 @@ class Engine:
             state = self.open.get(group) or self.closed.get(group)
             if state is not None and state[layout.STATUS] == layout.MUTED:
                 last = state[layout.LAST]
-                state[layout.STATUS] = last[0] if last else layout.UNDECIDED
+                state[layout.STATUS] = last[0] if last else layout.INTRICATE
 
     def session(self, key: str, us: int, event: Any) -> tuple[str, int]:
         """The group of the session that an event at this time belongs to.
@@ -431,23 +445,24 @@ class Engine:
 
     def _expire(self, states: list[State], at: int, event: Any) -> None:
         """Look at what falls due in one second; most of it is decided and only ends."""
-        plain, open_, closed, retain = self._uniform, self.open, self.closed, self.retain
-        ended: list[Any] = []
+        open_, closed = self.open, self.closed
         rest = []
-        for state in states:
-            if state[layout.NEXT] != at:
-                continue
-            if plain and state[layout.STATUS] > 0 and state[layout.LEFT] == 0:
-                group = state[layout.GROUP]
-                state[layout.NEXT] = None
-                del open_[group]
-                ended.append(group)
-                if retain:
-                    closed[group] = state
-            else:
-                rest.append(state)
+        ended: list[State] = []
+        if self._uniform:
+            ended = [
+                s
+                for s in states
+                if s[layout.NEXT] == at and s[layout.STATUS] > 0 and s[layout.LEFT] == 0
+            ]
+        for state in ended:
+            state[layout.NEXT] = None
+            del open_[state[layout.GROUP]]
+        if len(ended) < len(states):
+            rest = [state for state in states if state[layout.NEXT] == at]
+        if self.retain:
+            closed.update((state[layout.GROUP], state) for state in ended)
         if self.screen is not None:
-            self.screen.close_all(ended)
+            self.screen.close_all([state[layout.GROUP] for state in ended])
         # By key, not by arrival in the bucket: the same after a restart.
         rest.sort(key=group_order)
         for state in rest:
@@ -489,6 +504,9 @@ class Engine:
     def _flush(self) -> None:
         """Tell of the keys that were matched at once, as of the watermark they were matched at."""
         self.teller.matched(self.matched, self._reached())
+        if self._shrink is not None:
+            self._shrink(self.matched)
+        self.matched.clear()
 
     def _decide(
         self, state: State, judgement: judge.Judgement | None, event: Any, *, late: bool

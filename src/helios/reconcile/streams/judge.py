@@ -312,6 +312,7 @@ class Judge:
                     into[slot] = layout.listed(into[slot]) + layout.listed(other[slot])
         into[layout.START] = min(into[layout.START], other[layout.START])
         into[layout.END] = max(into[layout.END], other[layout.END])
+        layout.doubt(into)
 
     def _joint_base(self, into: State, other: State) -> Any:
         """The anchor's time where it has come to one of them, else that of the earlier one."""

@@ -38,6 +38,8 @@ UNDECIDED: Final = 0
 MATCHED: Final = 1
 MISMATCHED: Final = 2
 PARTIAL: Final = 3
+INTRICATE: Final = -2
+"""Undecided, and not for the loop to decide: a leg may have one event too many."""
 MUTED: Final = -1
 """Undecided, and its verdicts are not to be told: another pass tells them."""
 
@@ -76,3 +78,9 @@ def empty(legs: int, required: int, *, live: bool) -> State:
     state[STATUS] = UNDECIDED
     state[REVISION] = 0
     return state
+
+
+def doubt(state: State) -> None:
+    """Leave what is undecided to the judge."""
+    if state[STATUS] == UNDECIDED:
+        state[STATUS] = INTRICATE

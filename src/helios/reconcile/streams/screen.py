@@ -13,14 +13,18 @@ from typing import Final
 BITS: Final = 1 << 27
 """Bits of the filter: 16 MiB, touched as used."""
 
-MASK: Final = BITS - 1
+MASK: Final = BITS // 8 - 1
+"""Takes from a hash the byte of the filter in which its bit stands."""
+
+ONE: Final = tuple(1 << n for n in range(8))
+"""The bit there, by the three uppermost bits of the hash; it is signed, and so is an index."""
 
 
 class Screen:
     """What is known of closed keys.
 
     Attributes:
-        bits: the filter; the bit of a hash is `hash & MASK`.
+        bits: the filter; the bit of a hash is `ONE[hash >> 61]` in byte `hash & MASK`.
         suspects: new keys that may have been closed before, to the number of the event that came.
         reopened: keys that had been let go of, to the number of the event that came after all.
         tallies: hash of a key to how many duplicates and late events were counted for it.
@@ -38,8 +42,7 @@ class Screen:
         """Note that a key was closed."""
         h = hash(key)
         self.closings.append(h)
-        h &= MASK
-        self.bits[h >> 3] |= 1 << (h & 7)
+        self.bits[h & MASK] |= ONE[h >> 61]
 
     def may_be_closed(self, key: Hashable) -> bool:
         """Whether a key was perhaps closed; False is certain."""
@@ -48,12 +51,11 @@ class Screen:
 
     def close_all(self, keys: Sequence[Hashable]) -> None:
         """Note that these keys were closed."""
-        bits = self.bits
+        bits, mask, one = self.bits, MASK, ONE
         hashes = list(map(hash, keys))
         self.closings.extend(hashes)
         for h in hashes:
-            at = h & MASK
-            bits[at >> 3] |= 1 << (at & 7)
+            bits[h & mask] |= one[h >> 61]
 
     def tally(self, key: Hashable, *, duplicates: int = 0, late: int = 0) -> None:
         """Note what was counted for a key."""

@@ -79,7 +79,6 @@ class Teller:
                 self.state = state
                 state[layout.REVISION] = 1
                 self.on_verdict(self._verdict(state, judge.MATCHED, event, reached_us, late=False))
-        keys.clear()
 
     def judged(
         self,

@@ -80,7 +80,7 @@ class VerdictView:
                 found += [
                     version.engine.judging.pending(state)
                     for state in version.engine.states_of(key)
-                    if state[layout.STATUS] == layout.UNDECIDED
+                    if state[layout.STATUS] in {layout.UNDECIDED, layout.INTRICATE}
                 ]
         return found
 
