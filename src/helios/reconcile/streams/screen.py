@@ -46,8 +46,8 @@ class Screen:
 
     def may_be_closed(self, key: Hashable) -> bool:
         """Whether a key was perhaps closed; False is certain."""
-        at = hash(key) & MASK
-        return bool(self.bits[at >> 3] >> (at & 7) & 1)
+        h = hash(key)
+        return bool(self.bits[h & MASK] & ONE[h >> 61])
 
     def close_all(self, keys: Sequence[Hashable]) -> None:
         """Note that these keys were closed."""
