@@ -30,7 +30,7 @@ from helios.kernel import errors, ids
 from helios.kernel import settings as config
 from helios.projections import catalog
 from helios.projections import ports as view_ports
-from helios.reconcile.streams import rejudge, ticker
+from helios.reconcile.streams import asking, rejudge, repairer, repairs, standing, ticker
 from helios.reconcile.streams import view as verdict_view
 
 LOG_FILE = "log.sqlite"
@@ -90,7 +90,7 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
         stack.push_async_callback(store.close)
         verdicts = verdict_view.VerdictView()
         views = catalog.Catalog(
-            [*catalog.SHIPPED, verdicts],
+            [*catalog.SHIPPED, verdicts, repairs.VIEW],
             log,
             store,
             clock=clock,
@@ -185,6 +185,8 @@ def application(parts: Parts) -> web.Application:
         views=parts.views,
         verdicts=verdict_view.Reader(parts.store, parts.verdicts),
         rejudge=rejudge.Rejudge(parts.log, parts.store, clock=parts.clock, id_source=parts.ids),
+        alerts=repairs.Reader(parts.store),
+        standing=standing.Standing(parts.store),
     )
     return web.Application(routes.table(found))
 
@@ -229,20 +231,34 @@ async def _run(
     keeping: asyncio.Future[None] = asyncio.ensure_future(parts.views.run())
     clocked = ticker.Ticker(parts.log, parts.verdicts, clock=parts.clock, id_source=parts.ids)
     ticking: asyncio.Future[None] = asyncio.ensure_future(clocked.run())
+    repairing: asyncio.Future[None] = asyncio.ensure_future(_repairer(parts).run())
     serving: asyncio.Future[None] = asyncio.ensure_future(server.serve(http, listener))
     await _begun(parts, keeping)
     url = _url(listener)
     with _address_told(parts.settings, url):
         announce(url)
         _log.info("started", url=url, log_id=parts.log.log_id)
-        failed = await _ended(stopping, parts.failure, keeping, ticking, serving)
+        failed = await _ended(stopping, parts.failure, keeping, ticking, repairing, serving)
         _log.info("draining", seconds_max=parts.settings.drain_s)
         await server.stop(http, app)
         await asyncio.wait([serving], timeout=parts.settings.drain_s + _DRAIN_SLACK_S)
-    ticking.cancel()
-    keeping.cancel()
-    await asyncio.wait([ticking, keeping], timeout=_VIEWS_STOP_S)
+    for task in (repairing, ticking, keeping):
+        task.cancel()
+    await asyncio.wait([repairing, ticking, keeping], timeout=_VIEWS_STOP_S)
     return failed
+
+
+def _repairer(parts: Parts) -> repairer.Repairer:
+    """Sees to verdicts that are not matched; no source can be asked yet."""
+    gateway = gateways.Gateway(parts.log, clock=parts.clock, ids=parts.ids, meter=parts.metrics)
+    return repairer.Repairer(
+        parts.log,
+        parts.store,
+        parts.verdicts,
+        asker=asking.Asker({}, gateway),
+        wait_for=parts.views.wait_for,
+        clock=parts.clock,
+    )
 
 
 async def _ended(*parts: "asyncio.Future[Any]") -> BaseException | None:

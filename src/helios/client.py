@@ -15,6 +15,7 @@ import httpx
 import msgspec
 
 from helios.api import wire
+from helios.api.routes import alerts as alert_routes
 from helios.api.routes import contracts as contract_routes
 from helios.api.routes import system
 from helios.api.routes import verdicts as verdict_routes
@@ -185,6 +186,10 @@ class Client:
         else:
             path = f"/api/v1/contracts/{_segment(contract)}/verdicts"
         return await self._get(verdict_routes.VerdictList, path, query)
+
+    async def alerts(self, **query: str | int | None) -> alert_routes.AlertList:
+        """What somebody was told of keys that do not match, newest first."""
+        return await self._get(alert_routes.AlertList, "/api/v1/alerts", query)
 
     async def key(
         self,

@@ -52,6 +52,8 @@ class Metrics:
         self._rejected: dict[str, int] = {}
         self._reconciled: dict[str, int] = {}
         self._verdicts: dict[str, int] = {}
+        self._alerts: dict[tuple[str, str], int] = {}
+        self._ratios: list[tuple[tuple[str, str], float, float | None]] = []
         self._append = Histogram(_APPEND_S)
         self._views: Callable[[], Iterator[tuple[str, int, float]]] = lambda: iter(())
         self._gauges: list[tuple[str, str, Callable[[], float]]] = []
@@ -86,6 +88,14 @@ class Metrics:
         for status, count in counts.items():
             self._verdicts[status] = count
             self._reconciled[status] = max(count, self._reconciled.get(status, 0))
+
+    def told(self, counts: Mapping[tuple[str, str], int]) -> None:
+        """Of how many keys of each (client, contract) somebody was told."""
+        self._alerts = _bounded(counts)
+
+    def standing(self, ratios: Sequence[tuple[tuple[str, str], float, float | None]]) -> None:
+        """Of each (client, contract) the share of keys that do not match, and the most allowed."""
+        self._ratios = list(ratios[:LABELS_MAX])
 
     def watch_views(self, lags: Callable[[], Iterator[tuple[str, int, float]]]) -> None:
         """Where to ask each view's name, lag in events and lag in seconds."""
@@ -126,9 +136,31 @@ class Metrics:
         for status, count in self._verdicts.items():
             current.add_metric((status,), count)
         yield current
+        yield from self._mismatches()
         yield from self._lags()
         for name, text, read in self._gauges:
             yield core.GaugeMetricFamily(name, text, value=read())
+
+    def _mismatches(self) -> Iterator[core.Metric]:
+        labels = ("client_id", "contract")
+        alerts = core.CounterMetricFamily(
+            "helios_alerts", "Keys that somebody was told of.", labels=labels
+        )
+        for name, count in self._alerts.items():
+            alerts.add_metric(name, count)
+        share = core.GaugeMetricFamily(
+            "helios_contract_mismatch_ratio", "Share of keys that do not match.", labels=labels
+        )
+        most = core.GaugeMetricFamily(
+            "helios_contract_mismatch_ratio_max", "The most there may be.", labels=labels
+        )
+        for name, found, allowed in self._ratios:
+            share.add_metric(name, found)
+            if allowed is not None:
+                most.add_metric(name, allowed)
+        yield alerts
+        yield share
+        yield most
 
     def _lags(self) -> Iterator[core.Metric]:
         events = core.GaugeMetricFamily(
@@ -150,6 +182,15 @@ class _Collector(registry.Collector):
 
     def collect(self) -> Iterator[core.Metric]:
         return self._collect()
+
+
+def _bounded(counts: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], int]:
+    """Those of the first `LABELS_MAX` names, and the rest as one."""
+    made: dict[tuple[str, str], int] = {}
+    for number, name in enumerate(sorted(counts)):
+        label = name if number < LABELS_MAX else ("other", "other")
+        made[label] = made.get(label, 0) + counts[name]
+    return made
 
 
 def _counter(name: str, text: str, value: int) -> core.CounterMetricFamily:

@@ -12,7 +12,7 @@ from helios.kernel import clock as clocks
 from helios.kernel import ids as id_sources
 from helios.projections import catalog
 from helios.projections import ports as view_ports
-from helios.reconcile.streams import verdicts, view
+from helios.reconcile.streams import repairs, standing, verdicts, view
 
 VerdictPage = view.Page
 
@@ -89,3 +89,5 @@ class Services(msgspec.Struct, kw_only=True):
     views: catalog.Catalog
     verdicts: VerdictReader
     rejudge: Rejudge
+    alerts: repairs.Reader
+    standing: standing.Standing

@@ -17,6 +17,7 @@ import click
 from helios.kernel import errors
 
 COMMANDS = {
+    "alerts": "helios.cli.alerts:alerts",
     "append": "helios.cli.events:append",
     "config": "helios.cli.config:config",
     "contracts": "helios.cli.contracts:contracts",

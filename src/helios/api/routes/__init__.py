@@ -1,7 +1,7 @@
 """The table of all operations of the API, one module per group."""
 
 from helios.api import services, web
-from helios.api.routes import contracts, events, ingest, system, verdicts, views
+from helios.api.routes import alerts, contracts, events, ingest, system, verdicts, views
 
 
 def table(parts: services.Services) -> list[web.Route]:
@@ -10,6 +10,7 @@ def table(parts: services.Services) -> list[web.Route]:
         *ingest.routes(parts),
         *events.routes(parts),
         *verdicts.routes(parts),
+        *alerts.routes(parts),
         *contracts.routes(parts),
         *views.routes(parts),
         *system.routes(parts),

@@ -132,6 +132,11 @@ class _Desk:
         # A database that is away must not hide the other numbers.
         with contextlib.suppress(errors.HeliosError):
             self._parts.metrics.reconciled(await self._parts.verdicts.counts(None))
+            self._parts.metrics.told(await self._parts.alerts.totals())
+            ratios = await self._parts.standing.ratios()
+            self._parts.metrics.standing(
+                [((r.tenant, r.contract), r.share, r.share_max) for r in ratios]
+            )
         return web.Response(body=self._parts.metrics.render(), content_type=metrics.CONTENT_TYPE)
 
     async def status(self, _: web.Request) -> web.Response:
