@@ -35,6 +35,21 @@ class Flavour(msgspec.Struct, frozen=True, kw_only=True):
         return self.chosen or self.live
 
 
+class Loop(msgspec.Struct, frozen=True):
+    """What is generated.
+
+    Attributes:
+        process: matches a batch of events.
+        shrink: takes from matched keys what nothing needs once they were told; None: nothing.
+        end: lets go of the decided among the states given whose time this second is, and returns
+            the others of that second.
+    """
+
+    process: Callable[[Sequence[Any]], None]
+    shrink: Callable[[Sequence[tuple[layout.State, Any]]], None] | None
+    end: Callable[[Sequence[layout.State], int], list[layout.State]]
+
+
 class _Text:
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -45,7 +60,7 @@ class _Text:
 
 
 def generate(compiled: program.Program, flavour: Flavour, *, flat: bool) -> str:
-    """The source of `make(engine, …)`, which returns `process(events)`.
+    """The source of `make(engine, …)`, which returns the parts of a `Loop`.
 
     Args:
         compiled: the contract.
@@ -94,7 +109,8 @@ def generate(compiled: program.Program, flavour: Flavour, *, flat: bool) -> str:
     out.add("engine.ignored += ignored; engine.seen += len(events)")
     out.depth = 1
     _shrink(out, compiled, flavour)
-    out.add("return process, shrink")
+    _end(out, compiled, flavour)
+    out.add("return process, shrink, end")
     return "\n".join(out.lines) + "\n"
 
 
@@ -110,6 +126,32 @@ def _shrink(out: _Text, compiled: program.Program, flavour: Flavour) -> None:
     text = "\\0".join(f"{{{slot}}}" for slot in slots)
     out.add(f"{' = '.join(slots)} = f'{text}'", 2)
     out.add(f"del s[{layout.ids(last) + 1}:]", 2)
+
+
+def _end(out: _Text, compiled: program.Program, flavour: Flavour) -> None:
+    """Of what falls due in a second: lets go of what is decided, gives back the rest."""
+    out.add("def end(states, at):")
+    out.depth += 1
+    out.add(f"due = [s for s in states if s[{layout.NEXT}] == at]")
+    if uniform(compiled):
+        out.add("rest = []")
+        if flavour.screened:
+            out.add("close = engine.screen.closings.append")
+        out.add("for s in due:")
+        out.depth += 1
+        out.add(f"if s[{layout.STATUS}] > 0 and s[{layout.LEFT}] == 0:")
+        out.add(f"s[{layout.NEXT}] = None; k = s[{layout.GROUP}]; del open_[k]", 1)
+        if flavour.retains:
+            out.add("closed[k] = s", 1)
+        if flavour.screened:
+            out.add("h = hash(k); close(h); bits[h & mask] |= one[h >> 61]", 1)
+        out.add("else:")
+        out.add("rest.append(s)", 1)
+        out.depth -= 1
+        out.add("return rest")
+    else:
+        out.add("return due")
+    out.depth -= 1
 
 
 def _bind(out: _Text, compiled: program.Program) -> None:
@@ -437,12 +479,9 @@ def _complete(out: _Text, compiled: program.Program, flavour: Flavour) -> None:
     out.add("engine.judge_event(s, ev)", 1)
 
 
-def build(
-    source: str, name: str, engine: Any, *, epoch: Any, bits: bytearray | None
-) -> tuple[Callable[[Sequence[Any]], None], Callable[[Sequence[Any]], None] | None]:
-    """Compile generated source and bind it to an engine: the loop, and what shrinks states."""
+def build(source: str, name: str, engine: Any, *, epoch: Any, bits: bytearray | None) -> Loop:
+    """Compile generated source and bind it to an engine."""
     namespace: dict[str, Any] = {"MICROSECOND": times.MICROSECOND}
     exec(compile(source, f"<contract {name}>", "exec"), namespace)  # noqa: S102 - our own text
-    made: tuple[Callable[[Sequence[Any]], None], Callable[[Sequence[Any]], None] | None]
     made = namespace["make"](engine, epoch, hash, str, bits, screen.MASK, screen.ONE)
-    return made
+    return Loop(*made)

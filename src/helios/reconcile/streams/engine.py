@@ -90,7 +90,6 @@ class Engine:
         self._grace = self._window.grace
         self._is_session = self._window.type == "session"
         self._per_key = self._window.type == "per_key"
-        self._uniform = codegen.uniform(compiled)
         self._to_us: Callable[[Any], int] = times.as_is if flavour.live else times.datetime_us
         self._forms = codegen.kept(compiled, flavour)
         self._filler = filling.Filler(compiled, self._forms, live=flavour.live)
@@ -113,8 +112,7 @@ class Engine:
         self.marks: list[Any] = [low] * codegen.marks_count(compiled)
         self._low = low
         self.tick_at: Any = low
-        self._loops: dict[bool, Callable[[Sequence[Any]], None]] = {}
-        self._shrink: Callable[[Sequence[Any]], None] | None = None
+        self._loops: dict[bool, codegen.Loop] = {}
         shrinks = codegen.shrinks(compiled, flavour)
         self._short = layout.ids(len(compiled.legs) - 1) + 1 if shrinks else 0
 
@@ -131,25 +129,25 @@ class Engine:
             events: objects with `h_id`, `h_type`, `h_source`, `h_time` and the payload's fields.
             flat: the payload's fields are in the object itself, not in its `h_payload`.
         """
-        loop = self._loops.get(flat)
-        if loop is None:
-            loop, self._shrink = codegen.build(
-                self.source(flat=flat),
-                self.contract.name,
-                self,
-                epoch=times.EPOCH,
-                bits=self.screen.bits if self.screen is not None else None,
-            )
-            self._loops[flat] = loop
+        loop = self._loop(flat=flat)
         self._batch = events
         before = decimal.getcontext()
         decimal.setcontext(values.CONTEXT)
         try:
-            loop(events)
+            loop.process(events)
         finally:
             decimal.setcontext(before)
         if self.matched:
             self._flush()
+
+    def _loop(self, *, flat: bool) -> codegen.Loop:
+        loop = self._loops.get(flat)
+        if loop is None:
+            bits = self.screen.bits if self.screen is not None else None
+            source, name = self.source(flat=flat), self.contract.name
+            loop = codegen.build(source, name, self, epoch=times.EPOCH, bits=bits)
+            self._loops[flat] = loop
+        return loop
 
     def tick(self, now_us: int, event: Any = None) -> None:
         """Let time pass without events: nothing older than `now_us - grace` is expected any more.
@@ -445,24 +443,7 @@ class Engine:
 
     def _expire(self, states: list[State], at: int, event: Any) -> None:
         """Look at what falls due in one second; most of it is decided and only ends."""
-        open_, closed = self.open, self.closed
-        rest = []
-        ended: list[State] = []
-        if self._uniform:
-            ended = [
-                s
-                for s in states
-                if s[layout.NEXT] == at and s[layout.STATUS] > 0 and s[layout.LEFT] == 0
-            ]
-        for state in ended:
-            state[layout.NEXT] = None
-            del open_[state[layout.GROUP]]
-        if len(ended) < len(states):
-            rest = [state for state in states if state[layout.NEXT] == at]
-        if self.retain:
-            closed.update((state[layout.GROUP], state) for state in ended)
-        if self.screen is not None:
-            self.screen.close_all([state[layout.GROUP] for state in ended])
+        rest = self._loop(flat=False).end(states, at)
         # By key, not by arrival in the bucket: the same after a restart.
         rest.sort(key=group_order)
         for state in rest:
@@ -504,8 +485,9 @@ class Engine:
     def _flush(self) -> None:
         """Tell of the keys that were matched at once, as of the watermark they were matched at."""
         self.teller.matched(self.matched, self._reached())
-        if self._shrink is not None:
-            self._shrink(self.matched)
+        shrink = self._loop(flat=False).shrink
+        if shrink is not None:
+            shrink(self.matched)
         self.matched.clear()
 
     def _decide(

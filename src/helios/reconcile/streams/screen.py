@@ -7,7 +7,7 @@ those that really came back.
 """
 
 import array
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from typing import Final
 
 BITS: Final = 1 << 27
@@ -48,14 +48,6 @@ class Screen:
         """Whether a key was perhaps closed; False is certain."""
         h = hash(key)
         return bool(self.bits[h & MASK] & ONE[h >> 61])
-
-    def close_all(self, keys: Sequence[Hashable]) -> None:
-        """Note that these keys were closed."""
-        bits, mask, one = self.bits, MASK, ONE
-        hashes = list(map(hash, keys))
-        self.closings.extend(hashes)
-        for h in hashes:
-            bits[h & mask] |= one[h >> 61]
 
     def tally(self, key: Hashable, *, duplicates: int = 0, late: int = 0) -> None:
         """Note what was counted for a key."""
