@@ -88,10 +88,11 @@ def demo(
       helios demo --for 20s --data-dir helios-demo-data
     """  # noqa: D301 - click reads \b as the character
     plan = drive.Plan(rate=rate, faults=faults, seed=seed, lasting_s=lasting_s)
-    logs.configure("warning", "auto")
+    # What is wrong with its keys is on the screen: alerts about them would be written across it.
+    logs.configure("error", "auto")
     with _folder(data_dir) as folder:
         found = serve.resolve(
-            None, {"data_dir": folder, "port": _port(port), "log_level": "warning"}
+            None, {"data_dir": folder, "port": _port(port), "log_level": "error"}
         )
         # Made-up orders belong in no database that is used for something else.
         own = dataclasses.replace(found.settings, database_url=None)

@@ -67,8 +67,10 @@ class Scripted:
         self.answers = list(answers)
         self.asked: list[tuple[str, str, str, str]] = []
 
-    async def find(self, tenant: str, source: str, type: str, key: str) -> list[envelope.NewEvent]:  # noqa: A002
-        self.asked.append((tenant, source, type, key))
+    async def find(
+        self, tenant: str, source: str, event_type: str, key: str
+    ) -> list[envelope.NewEvent]:
+        self.asked.append((tenant, source, event_type, key))
         answer = self.answers.pop(0) if self.answers else []
         if isinstance(answer, Exception):
             raise answer

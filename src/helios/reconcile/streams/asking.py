@@ -26,7 +26,9 @@ _DETAIL_CHARS = 500
 class EventSource(Protocol):
     """Whoever may have events that did not come by themselves."""
 
-    async def find(self, tenant: str, source: str, type: str, key: str) -> list[envelope.NewEvent]:  # noqa: A002 - the word of the envelope
+    async def find(
+        self, tenant: str, source: str, event_type: str, key: str
+    ) -> list[envelope.NewEvent]:
         """Events of this type of a key, with the ids that their first copies had or would have.
 
         Called from one task at a time per key; may raise anything.
