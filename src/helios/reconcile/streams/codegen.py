@@ -179,6 +179,12 @@ def _marks(compiled: program.Program) -> Mapping[int, int]:
     }
 
 
+def mark_sources(compiled: program.Program) -> dict[str, int]:
+    """Number of the watermark by source; of a leg of any source, by the leg's name."""
+    marks = _marks(compiled)
+    return {leg.leg.source or f":{leg.leg.name}": marks[leg.index] for leg in compiled.legs}
+
+
 def marks_count(compiled: program.Program) -> int:
     """How many sources have a watermark of their own."""
     return len(set(_marks(compiled).values()))
@@ -339,12 +345,13 @@ def _open(
 ) -> None:
     i = leg.index
     per_key = compiled.contract.window.type == "per_key"
-    if per_key:
+    conditional = any(bound.within_when for bound in compiled.legs)
+    if per_key and not conditional:
         _second(out, flavour, i)
     slots = {layout.GROUP: group, layout.BASE: "t", **_stored(compiled, leg, flavour)}
-    if per_key:
+    if per_key and not conditional:
         slots[layout.NEXT] = "sec"
-    else:
+    elif not per_key:
         slots |= {layout.START: start, layout.END: "us"}
     out.add(f"s = {_new(compiled, leg, flavour, slots)}")
     if flavour.screened:
@@ -356,7 +363,9 @@ def _open(
         out.add("if seen < since:")
         out.add(f"s[{layout.STATUS}] = {layout.MUTED}", 1)
     out.add(f"open_[{group}] = s")
-    if per_key:
+    if conditional:
+        out.add(f"engine.opened(s, {i}, p, ev)")
+    elif per_key:
         out.add("if sec > engine.qwm:")
         out.depth += 1
         _bucket(out)
@@ -365,8 +374,6 @@ def _open(
         out.add("engine.overdue(s, ev)", 1)
     else:
         out.add("engine.schedule_new(s, ev)")
-    if any(bound.within_when for bound in compiled.legs):
-        out.add(f"engine.conditions(s, {i}, p, ev)")
     if _alone(compiled, leg):
         out.add(f"if {group} in open_:")
         out.add("engine.judge_event(s, ev)", 1)
@@ -417,6 +424,10 @@ def _join(out: _Text, compiled: program.Program, leg: program.BoundLeg, flavour:
     i = leg.index
     out.add(f"elif s[{layout.ids(i)}] is None:")
     out.depth += 1
+    if not leg.leg.required:
+        # A key matched without this leg must be told of before the leg is part of it.
+        out.add(f"if s[{layout.STATUS}] != 0:")
+        out.add("engine.settle(s)", 1)
     _store(out, compiled, leg, flavour)
     if compiled.contract.anchor == i:
         out.add(f"s[{layout.BASE}] = t")
@@ -444,11 +455,11 @@ def _join(out: _Text, compiled: program.Program, leg: program.BoundLeg, flavour:
             out.depth -= 1
         else:
             out.add("engine.reschedule(s)")
-        out.add(f"if s[{layout.STATUS}] > 0:")
+        out.add(f"if s[{layout.STATUS}] != 0:")
         out.add("engine.judge_event(s, ev)", 1)
         out.depth -= 1
     else:
-        out.add(f"elif s[{layout.STATUS}] > 0:")
+        out.add(f"elif s[{layout.STATUS}] != 0:")
         out.add("engine.judge_event(s, ev)", 1)
     out.depth -= 1
     out.add("else:")

@@ -137,8 +137,9 @@ class Engine:
             loop.process(events)
         finally:
             decimal.setcontext(before)
-        if self.matched:
-            self._flush()
+        self._flush()
+        # Let go before the next batch is decoded: two do not fit in the cache.
+        self._batch = ()
 
     def _loop(self, *, flat: bool) -> codegen.Loop:
         loop = self._loops.get(flat)
@@ -163,8 +164,7 @@ class Engine:
         passed = overdue.within(self.buckets, self.qwm + 1, reached, self._judge)
         for state in sorted(passed, key=group_order):
             self._due(state, event, reached)
-        if self.matched:
-            self._flush()
+        self._flush()
 
     def is_due(self, now_us: int) -> bool:
         """Whether a tick now would decide anything."""
@@ -172,13 +172,13 @@ class Engine:
 
     def rejudge(self, state: State, event: Any) -> None:
         """Judge a closed state again; a verdict is told only if it says something new."""
+        self.settle(state)
         self._decide(state, self._judge.final(state), event, late=False)
 
     def states_of(self, key: str) -> list[State]:
         """The open windows of a key."""
         if self._per_key:
-            state = self.open.get(key)
-            return [state] if state is not None else []
+            return [self.open[key]] if key in self.open else []
         return [state for group, state in self.open.items() if group[0] == key]
 
     def holds(self, group: Any) -> bool:
@@ -189,8 +189,7 @@ class Engine:
         """The input has ended: decide everything that is open."""
         while self.buckets:
             self._advance_seconds(max(*self.buckets, self.qwm + 1), None)
-        if self.matched:
-            self._flush()
+        self._flush()
 
     # -- called by the generated loop -----------------------------------------------------------
 
@@ -225,8 +224,13 @@ class Engine:
 
     def conditions(self, state: State, leg: int, payload: Any, event: Any) -> None:
         """Conditions that change how long legs may take, on an event that has arrived."""
-        if self._judge.apply_conditions(state, self._view(leg, payload, event)):
+        if self._apply_conditions(state, leg, payload, event):
             self.reschedule(state)
+
+    def opened(self, state: State, leg: int, payload: Any, event: Any) -> None:
+        """A window whose times depend on what has arrived, on the event that opened it."""
+        self.conditions(state, leg, payload, event)
+        self.schedule_new(state, event)
 
     def schedule_new(self, state: State, event: Any) -> None:
         """A window has opened: see when it is looked at, or at once if its time is over."""
@@ -237,47 +241,46 @@ class Engine:
             self.overdue(state, event)
 
     def overdue(self, state: State, event: Any) -> None:
-        """A window opened so late that its time is already over."""
-        self.late_events += 1
-        self._tally(state, 1)
-        self._due(state, event, self.qwm * times.SECOND_US, late=True)
+        """A window opened so late that a time of its is already over, or all of it is."""
+        late = times.second_of(self._judge.close_us(state)) <= self.qwm
+        self._count(state, event, late=int(late))
+        self._due(state, event, self.qwm * times.SECOND_US, late=late)
+
+    def settle(self, state: State) -> None:
+        """Before something changes of which a key consists that may have been matched at once."""
+        self._flush()
+        self.teller.settle(state)
 
     def judge_event(self, state: State, event: Any) -> None:
         """Something changed for a key."""
-        if self.matched:
-            self._flush()
-        telling.settle(state)
-        self._judge_now(state, event)
-
-    def _judge_now(self, state: State, event: Any) -> None:
+        self._flush()
         if self._sheds and state[layout.STATUS] == layout.MATCHED:
             # Its payloads are gone: another pass judges it.
             self._reopen(state, event)
         else:
-            now_us = self.qwm * times.SECOND_US
-            self._decide(state, self._judge.now(state, now_us), event, late=False)
+            judgement = self._judge.now(state, self.qwm * times.SECOND_US)
+            if judgement is None:
+                self.reschedule(state)
+            self._decide(state, judgement, event, late=False)
 
     def more(self, state: State, leg: int, payload: Any, event: Any) -> None:
         """Another event of a leg that has one: a duplicate, a further part, or one too many."""
-        if self.matched:
-            self._flush()
+        self._flush()
         if len(state) == self._short:
             self._more_of_short(state, leg, event)
             return
-        telling.settle(state)
-        if not self._add(state, leg, payload, event):
-            return
-        if state[layout.LEFT] == 0 or state[layout.STATUS] > 0:
-            self._judge_now(state, event)
-        elif self.program.legs[leg].leg.cardinality != "many":
-            layout.doubt(state)
+        self.teller.settle(state)
+        if self._add(state, leg, payload, event):
+            if self.program.legs[leg].leg.cardinality != "many":
+                layout.doubt(state)
+            self.conditions(state, leg, payload, event)
+            self.judge_event(state, event)
 
     def _more_of_short(self, state: State, leg: int, event: Any) -> None:
         """Likewise, of a matched key of which only the ids are left."""
         known = state[layout.ids(0)].split("\0")
         if len(known) == len(self.program.legs) and known[leg] == event.h_id:
-            self.duplicates += 1
-            self._tally(state, 0)
+            self._count(state, event, duplicates=1)
         else:
             # Another pass judges it; also where an id holds what separates them.
             self._reopen(state, event)
@@ -288,12 +291,9 @@ class Engine:
 
     def late(self, state: State, leg: int, payload: Any, event: Any) -> None:
         """An event for a window that has closed: judged anew, at once."""
-        if self.matched:
-            self._flush()
-        telling.settle(state)
+        self.settle(state)
         if self._add(state, leg, payload, event):
-            self.late_events += 1
-            self._tally(state, 1)
+            self._count(state, event, late=1)
             self._decide(state, self._judge.final(state), event, late=True)
 
     def _number(self, event: Any) -> int:
@@ -303,18 +303,15 @@ class Engine:
     def suspect(self, state: State, event: Any) -> None:
         """The filter says that this key may have had a window before: leave it to another pass."""
         assert self.screen is not None
-        state[layout.STATUS] = layout.MUTED
-        key = self._screen(state)
-        if key not in self.screen.suspects:
-            self.screen.suspects[key] = self._number(event)
-        for other in self._sessions.of(judge.key_of(state)):
-            if other in self.open:
-                self.open[other][layout.STATUS] = layout.MUTED
+        self.screen.suspects.setdefault(self._screen(state), self._number(event))
+        others = map(self.open.get, self._sessions.of(judge.key_of(state)))
+        for each in filter(None, (state, *others)):
+            self.teller.settle(each)
+            each[layout.STATUS] = layout.MUTED
 
     def unmute(self, key: Any) -> None:
         """From here on this key's verdicts count."""
-        groups = self._sessions.of(key) if self._is_session else [key]
-        for group in groups:
+        for group in self._sessions.of(key) if self._is_session else [key]:
             state = self.open.get(group) or self.closed.get(group)
             if state is not None and state[layout.STATUS] == layout.MUTED:
                 last = state[layout.LAST]
@@ -331,8 +328,7 @@ class Engine:
             self._sessions.add(group)
             return group
         # What was matched is told with the window it had, wherever the batch ends.
-        if self.matched:
-            self._flush()
+        self._flush()
         if self.screen is not None and self.screen.may_be_closed(key):
             # The event may belong to a session that was forgotten when it closed.
             self.suspect(self.open[found[0]], event)
@@ -366,19 +362,20 @@ class Engine:
         """Go on from there; for events whose time is in microseconds."""
         self.marks = [self._low if mark is None else mark for mark in progress.marks]
         self._first_us = progress.first_us
-        self.qwm = progress.qwm
-        self._advance_seconds(self.qwm, None)
-
-    def resume_clock(self, other: "Engine") -> None:
-        """Begin at the time that another engine, of another version, has reached."""
-        self._first_us = other._first_us  # noqa: SLF001 - of the same class
-        self._advance_seconds(other.qwm, None)
+        self._advance_seconds(progress.qwm, None)
 
     def follow(self, other: "Engine", event: Any) -> None:
         """Let time pass as it has for another engine."""
         self._advance_seconds(other.qwm, event)
-        if self.matched:
-            self._flush()
+        self._flush()
+
+    def release(self, group: Any) -> State:
+        """Give up a closed state, so that another version may judge it."""
+        state = self.closed.pop(group)
+        self.settle(state)
+        if self._is_session:
+            self._sessions.remove(group)
+        return state
 
     def forget_closed(self) -> None:
         """Drop the closed states that were taken in for a batch."""
@@ -391,25 +388,27 @@ class Engine:
         """Add an event to a state without judging, as when it was first seen."""
         if state[layout.BASE] is None:
             state[layout.BASE] = event.h_time
-        if self._add(state, leg, payload, event) and self._judge.has_conditions:
-            self._judge.apply_conditions(state, self._view(leg, payload, event))
+        if self._add(state, leg, payload, event):
+            self._apply_conditions(state, leg, payload, event)
 
     # -- inside ---------------------------------------------------------------------------------
 
-    def _view(self, leg: int, payload: Any, event: Any) -> Any:
-        bound = self.program.legs[leg].leg
-        return judge.view(payload, bound, event)
+    def _apply_conditions(self, state: State, leg: int, payload: Any, event: Any) -> bool:
+        seen = judge.view(payload, self.program.legs[leg].leg, event)
+        return self._judge.has_conditions and self._judge.apply_conditions(state, seen)
 
-    def _tally(self, state: State, what: int) -> None:
-        if self.screen is not None:
-            self.screen.tally(self._screen(state), duplicates=1 - what, late=what)
+    def _count(self, state: State, event: Any, *, duplicates: int = 0, late: int = 0) -> None:
+        if self.grouping.is_counted(judge.window_id(state), self._to_us(event.h_time)):
+            self.duplicates += duplicates
+            self.late_events += late
+            if self.screen is not None:
+                self.screen.tally(self._screen(state), duplicates=duplicates, late=late)
 
     def _add(self, state: State, leg: int, payload: Any, event: Any) -> bool:
         """Put an event into its leg; False, and counted, when it was there before."""
         if self._filler.add(state, leg, payload, event):
             return True
-        self.duplicates += 1
-        self._tally(state, 0)
+        self._count(state, event, duplicates=1)
         return False
 
     def reschedule(self, state: State) -> None:
@@ -427,8 +426,7 @@ class Engine:
 
     def _advance_seconds(self, second: int, event: Any) -> None:
         if second > self.qwm:
-            if self.matched:
-                self._flush()
+            self._flush()
             self._target, self._agenda = second, self._due_seconds(second)
             while self._agenda:
                 at = heapq.heappop(self._agenda)
@@ -436,10 +434,12 @@ class Engine:
                 self._expire(self.buckets.pop(at, []), at, event)
             self.qwm = second
         base = max((self.qwm + 1) * times.SECOND_US + self._grace, -(1 << 61))
-        if not self.flavour.live:
-            self.tick_at = times.EPOCH + timedelta(microseconds=base) if base > 0 else self._low
-        else:
+        if self._first_us is None and not self.flavour.ordered:
+            self.tick_at = self._low  # the first event is looked at in any case
+        elif self.flavour.live:
             self.tick_at = base
+        else:
+            self.tick_at = times.EPOCH + timedelta(microseconds=base) if base > 0 else self._low
 
     def _expire(self, states: list[State], at: int, event: Any) -> None:
         """Look at what falls due in one second; most of it is decided and only ends."""
@@ -459,9 +459,7 @@ class Engine:
 
     def _due(self, state: State, event: Any, now: int, *, late: bool = False) -> None:
         """Time has come to a deadline of this key: `now`, in microseconds."""
-        if self.matched:
-            self._flush()
-        telling.settle(state)
+        self.settle(state)
         self._decide(state, self._judge.at(state, now), event, late=late)
         if times.second_of(self._judge.close_us(state)) <= max(self.qwm, now // times.SECOND_US):
             self._close(state)
@@ -484,7 +482,9 @@ class Engine:
 
     def _flush(self) -> None:
         """Tell of the keys that were matched at once, as of the watermark they were matched at."""
-        self.teller.matched(self.matched, self._reached())
+        if not self.matched:
+            return
+        self.teller.matched(self.matched, max(self.qwm, 0) * times.SECOND_US)
         shrink = self._loop(flat=False).shrink
         if shrink is not None:
             shrink(self.matched)
@@ -493,12 +493,8 @@ class Engine:
     def _decide(
         self, state: State, judgement: judge.Judgement | None, event: Any, *, late: bool
     ) -> None:
-        self.teller.judged(
-            state, judgement, event, self._reached(), screen=self._screen(state), late=late
-        )
-
-    def _reached(self) -> int:
-        return max(self.qwm, 0) * times.SECOND_US
+        reached, key = max(self.qwm, 0) * times.SECOND_US, self._screen(state)
+        self.teller.judged(state, judgement, event, reached, screen=key, late=late)
 
     def _screen(self, state: State) -> Any:
         return judge.key_of(state) if self._is_session else state[layout.GROUP]

@@ -20,7 +20,7 @@ from helios.kernel import errors
 from helios.projections import ports
 from helios.projections.views import contracts as declarations
 from helios.reconcile.streams import contract as contracts
-from helios.reconcile.streams import engine, judge, live, memory, rows
+from helios.reconcile.streams import engine, handover, judge, live, memory, rows
 from helios.reconcile.streams.running import Running, Version
 
 SOURCE = "helios"
@@ -153,6 +153,8 @@ class Fold:
                     break
             own = item if target is running.current else await self._for_version(item, target)
             target.engine.process([own])
+            if target is not running.current:
+                handover.pass_by(running.current.engine, item)
             for version in running.versions.values():
                 if version is not running.current:
                     version.engine.follow(running.current.engine, item)
@@ -217,7 +219,7 @@ class Fold:
         for row in found:
             version = running.current if newest else await self._version(running, row[5])
             group = row[2] if row[3] == 0 else (row[2], row[3])
-            if version.engine.holds(group):
+            if any(each.engine.holds(group) for each in running.versions.values()):
                 continue
             session = version.engine.contract.window.type == "session"
             kept.append((version, rows.kept_of(row, group, session=session)))
@@ -237,7 +239,7 @@ class Fold:
                     "and is not in the view: rebuild it (`helios views rebuild verdicts`)"
                 )
             version = Version(running, number, contracts.parse(found[0][0]))
-            version.engine.resume_clock(running.current.engine)
+            version.engine.resume(handover.progress_for(version.program, running.current.engine))
             running.versions[number] = version
         return running.versions[number]
 
@@ -312,6 +314,9 @@ class Fold:
         running = self.contracts.get((event.tenant, wanted.name))
         if running is None:
             return
+        older = [v for v in running.versions.values() if v is not running.current]
+        kept = [each for v in older for each in handover.closed_of(v.engine, set(wanted.keys))]
+        await self._admit([(running.current, each) for each in kept], closed=True)
         for at in range(0, len(wanted.keys), _QUERY_KEYS):
             part = wanted.keys[at : at + _QUERY_KEYS]
             await self._recall_keys(running, part, envelope.Position(event.position), newest=True)

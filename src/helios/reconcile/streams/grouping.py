@@ -44,3 +44,7 @@ class Grouping:
                 return [(key, start) for start in starts]
             case "session":
                 return []
+
+    def is_counted(self, window_id: int, us: int) -> bool:
+        """Whether an event counts as one event in this window: in the newest of its windows."""
+        return self._window.type != "sliding" or window_id == us - us % self._window.every

@@ -119,7 +119,7 @@ class Judge:
     def deadline_after(self, state: State, now: int) -> int:
         """Likewise, after `now`."""
         ends = [self._leg_deadline(state, i) for i in self._absent(state)]
-        return min([end for end in ends if end > now] + [self.close_us(state)])
+        return min([end for end in ends if end >= now] + [self.close_us(state)])
 
     def apply_conditions(self, state: State, event: Any) -> bool:
         """See whether an event that has come changes how long a leg may take."""
@@ -154,7 +154,7 @@ class Judge:
         """At a deadline."""
         if state[layout.LEFT] > 0:
             return self._partial(state, now_us)
-        if state[layout.LAST] is not None or self.close_us(state) > now_us:
+        if state[layout.LAST] is not None or self.close_us(state) >= now_us:
             return None
         return self.final(state)
 
@@ -169,6 +169,14 @@ class Judge:
             return MATCHED
         return Judgement(layout.MISMATCHED, tuple(sorted(errors)), (), errors)
 
+    def _surplus(self, state: State) -> list[int]:
+        """Legs with one event too many."""
+        return [
+            bound.index
+            for bound in self._legs
+            if bound.leg.cardinality != "many" and isinstance(state[layout.ids(bound.index)], list)
+        ]
+
     def _absent(self, state: State) -> list[int]:
         return [i for i in self._required if state[layout.ids(i)] is None]
 
@@ -176,7 +184,7 @@ class Judge:
         missing = tuple(
             self._legs[i].leg.name
             for i in self._absent(state)
-            if now_us is None or self._leg_deadline(state, i) <= now_us
+            if now_us is None or self._leg_deadline(state, i) < now_us
         )
         if not missing:
             return None
@@ -188,15 +196,14 @@ class Judge:
     def _failures(self, state: State) -> tuple[set[int], dict[str, dict[str, Any]]]:
         """Rules that fail, and what they and the cardinalities say."""
         errors: dict[str, dict[str, Any]] = {}
-        surplus = False
-        for bound in self._legs:
-            known = state[layout.ids(bound.index)]
-            if bound.leg.cardinality != "many" and isinstance(known, list):
-                errors[f"{bound.leg.name}_cardinality"] = {"expected": 1, "actual": len(known)}
-                surplus = True
+        surplus = self._surplus(state)
+        for leg in surplus:
+            count = len(state[layout.ids(leg)])
+            errors[f"{self._legs[leg].leg.name}_cardinality"] = {"expected": 1, "actual": count}
         failed = set()
         for number, rule in enumerate(self._program.rules):
-            if any(state[layout.ids(leg)] is None for leg in rule.legs):
+            if any(state[layout.ids(leg)] is None or leg in surplus for leg in rule.legs):
+                # Absent, or one too many: which of them the rule should read, nobody can say.
                 continue
             objects = [self._object(state, leg) for leg in rule.legs]
             try:

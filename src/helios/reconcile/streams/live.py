@@ -73,7 +73,7 @@ class Kept(msgspec.Struct, array_like=True, gc=False):
         group: key, or [key, start].
         status, revision, next, within, start, end, last: slots of `layout`.
         positions: per leg, of its events, in the order of the state.
-        base: likewise; None: it follows from the events.
+        base: likewise.
     """
 
     group: str | tuple[str, int]
@@ -125,7 +125,8 @@ def restore(kept: Kept, target: engine.Engine, events: Mapping[int, tuple[int, S
     for place in places:
         leg, event = events[place]
         target.store(state, leg, event.h_payload, event)
-    if kept.base is not None:
+    if kept.next is not None or not places:
+        # Of a closed window it follows from the events; a newer version may have another anchor.
         state[layout.BASE] = kept.base
     state[layout.STATUS] = kept.status
     state[layout.REVISION] = kept.revision

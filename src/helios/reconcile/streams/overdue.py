@@ -19,13 +19,13 @@ def within(buckets: Buckets, second: int, reached_us: int, judging: judge.Judge)
     """States in the bucket of a second, untold, of which a deadline has passed."""
     if (second - 1) * times.SECOND_US > reached_us:
         return []
-    before = (second - 1) * times.SECOND_US - 1
+    before = (second - 1) * times.SECOND_US
     return [
         state
         for state in buckets.get(second, ())
         if state[layout.NEXT] == second
         and not telling.is_told(state)
-        and judging.deadline_after(state, before) <= reached_us
+        and judging.deadline_after(state, before) < reached_us
     ]
 
 

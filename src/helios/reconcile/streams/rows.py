@@ -214,4 +214,5 @@ def kept_of(row: ports.Row, group: str | tuple[str, int], *, session: bool) -> l
         end=row[9] if session else None,
         last=(code, live.reasons_of(code, detail.missing, detail.errors), row[13]),
         positions=detail.positions,
+        base=row[8],
     )

@@ -4,7 +4,7 @@ from typing import Any
 
 from helios.projections import ports
 from helios.reconcile.streams import contract as contracts
-from helios.reconcile.streams import engine, live, program, rows, verdicts
+from helios.reconcile.streams import engine, handover, live, program, rows, verdicts
 from helios.reconcile.streams.layout import State
 
 
@@ -53,7 +53,8 @@ class Running:
         """Declare the next version."""
         made = Version(self, number, parsed)
         if self.newest and self.newest in self.versions:
-            made.engine.resume_clock(self.versions[self.newest].engine)
+            old = self.versions[self.newest].engine
+            made.engine.resume(handover.progress_for(made.program, old))
         self.versions[number] = made
         self.newest = number
         return made

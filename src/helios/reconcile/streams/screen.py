@@ -74,4 +74,6 @@ class Screen:
             if counted[h] > 1
             for key in keys
         }
-        return self.reopened | came_back
+        for key, number in self.reopened.items():
+            came_back[key] = min(number, came_back.get(key, number))
+        return came_back

@@ -113,6 +113,12 @@ class Teller:
             state[layout.STATUS] = judgement.code
             self.tell(told)
 
+    def settle(self, state: State) -> None:
+        """Write down what the loop left out when it matched a key at once."""
+        if state[layout.STATUS] == layout.MATCHED and state[layout.LAST] is None:
+            state[layout.REVISION] = 1
+            state[layout.LAST] = (layout.MATCHED, (), self._judge.events_count(state))
+
     def tell(self, told: Told) -> None:
         """Count a verdict and hand it out."""
         if told.last is not None:
@@ -152,10 +158,3 @@ class Teller:
 def is_told(state: State) -> bool:
     """Whether a verdict on a state has been told, or would have been were it not muted."""
     return state[layout.STATUS] > 0 or state[layout.LAST] is not None
-
-
-def settle(state: State) -> None:
-    """Write down what the loop left out when it matched a key at once."""
-    if state[layout.STATUS] == layout.MATCHED and state[layout.LAST] is None:
-        state[layout.REVISION] = 1
-        state[layout.LAST] = (layout.MATCHED, (), -1)
