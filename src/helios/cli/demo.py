@@ -91,9 +91,7 @@ def demo(
     # What is wrong with its keys is on the screen: alerts about them would be written across it.
     logs.configure("error", "auto")
     with _folder(data_dir) as folder:
-        found = serve.resolve(
-            None, {"data_dir": folder, "port": _port(port), "log_level": "error"}
-        )
+        found = serve.resolve(None, {"data_dir": folder, "port": _port(port), "log_level": "error"})
         # Made-up orders belong in no database that is used for something else.
         own = dataclasses.replace(found.settings, database_url=None)
         screen = console.Console(highlight=False)

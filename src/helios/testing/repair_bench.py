@@ -13,7 +13,7 @@ from helios.drivers.sqlite import view_store
 from helios.eventlog import envelope, log
 from helios.ingest import gateway
 from helios.kernel import clock as clocks
-from helios.kernel import ids
+from helios.kernel import errors, ids
 from helios.projections import catalog
 from helios.reconcile.streams import (
     asking,
@@ -159,7 +159,11 @@ class Place:
         """Return when the views have reached the head."""
         head = await self.log.head()
         for name in self.views.names:
-            await self.views.wait_for(name, head)
+            try:
+                await self.views.wait_for(name, head, timeout_s=10)
+            except errors.DeadlineError as error:
+                told = [health.error for health in self.views.health() if health.error]
+                raise AssertionError(f"{error}: {told}") from error
 
     async def passes(self, seconds: float) -> None:
         """Let time pass; windows close, and the repairer looks until it has nothing to do."""
@@ -167,7 +171,7 @@ class Place:
         await self.settled()
         if await self.ticker.tick_if_due():
             await self.settled()
-        for _ in range(20):
+        for _ in range(100):
             if not await self.repairer.step_if_due():
                 return
         raise AssertionError("the repairer does not come to rest")

@@ -59,7 +59,7 @@ _LAST = 1 << 62
 
 WaitFor: TypeAlias = Callable[[str, envelope.Position], Awaitable[object]]
 _Lane: TypeAlias = tuple[int, int, Literal["tell", "ask"]]
-_Visit: TypeAlias = Callable[[verdicts.Verdict, missing.Step], bool]
+_Visit: TypeAlias = Callable[[verdicts.Verdict, missing.Step], Awaitable[bool]]
 
 _log = structlog.get_logger("helios.alerts")
 
@@ -97,9 +97,6 @@ class _Turn:
 
     def wake_at(self, when: clocks.Timestamp) -> None:
         self.wake = min(self.wake, when)
-
-    def can_begin(self) -> bool:
-        return len(self.asks) < ASKS_PER_PASS and self.open < OPEN_MAX
 
 
 class Repairer:
@@ -236,16 +233,17 @@ class Repairer:
 
     async def _tell(self, turn: _Turn, declared: standing.Declared) -> None:
         """Tell of verdicts that nothing can be asked for: some by themselves, then the rest."""
-        room = await self._room(turn, declared)
         alone: list[tuple[verdicts.Verdict, str]] = []
         rest: list[verdicts.Verdict] = []
         count = 0
 
-        def visit(verdict: verdicts.Verdict, step: missing.Step) -> bool:
+        async def visit(verdict: verdicts.Verdict, step: missing.Step) -> bool:
             nonlocal count
             if not isinstance(step, missing.Alert):
                 return True
-            if len(alone) < room.left:
+            room = await self._room(turn, declared)
+            if room.left > 0:
+                room.left -= 1
                 alone.append((verdict, step.reason))
             elif room.many:
                 count += 1
@@ -260,8 +258,7 @@ class Repairer:
         if rest:
             said = self._summary(declared, rest, count)
             events.append(repair_events.summarised(declared.row.tenant, said, turn.now))
-            room.many = False
-        room.left -= len(alone)
+            (await self._room(turn, declared)).many = False
         await self._append(events)
 
     def _alerts(
@@ -303,10 +300,12 @@ class Repairer:
     async def _begin(self, turn: _Turn, declared: standing.Declared) -> None:
         """Ask for the first time, as far as there is room."""
 
-        def visit(verdict: verdicts.Verdict, step: missing.Step) -> bool:
+        async def visit(verdict: verdicts.Verdict, step: missing.Step) -> bool:
             if not isinstance(step, missing.Ask):
                 return True
-            if not turn.can_begin():
+            if turn.open >= OPEN_MAX:
+                return False  # those that are open wake us
+            if len(turn.asks) >= ASKS_PER_PASS:
                 turn.wake_at(turn.now)
                 return False
             turn.open += 1
@@ -321,30 +320,39 @@ class Repairer:
         """Show due verdicts that nothing was done about, in order, until one must wait."""
         lane = (declared.row.id, declared.row.version, kind)
         place = self._places.get(lane, standing.BEGIN)
-        many = await self._repairs.many(declared.row.tenant, declared.row.name, place[0] - 1)
         looked = 0
         while True:
             page = await self._standing.wrong(declared, place, _PAGE)
-            fresh = [v for _, v in page if not any(each.holds(v) for each in many)]
-            known = await self._repairs.known(declared.row.tenant, [v.id for v in fresh])
-            open_ = {v.id for v in fresh} - known
-            recorded = await self._recorded([v.position for v in fresh if v.id in open_])
+            fresh = await self._fresh(declared, [verdict for _, verdict in page])
+            recorded = await self._recorded([verdict.position for verdict in fresh.values()])
             for next_place, verdict in page:
                 if looked >= WALK_ROWS_MAX and next_place[0] > place[0]:
                     turn.wake_at(turn.now)
                     return
-                if verdict.id in open_:
+                if verdict.id in fresh:
                     step = self._step(turn, declared, verdict, recorded, ())
                     if isinstance(step, missing.Wait):
                         turn.wake_at(step.until)
                         return
-                    if not visit(verdict, step):
+                    if not await visit(verdict, step):
                         return
                 place = self._places[lane] = next_place
                 looked += 1
             if len(page) < _PAGE:
                 self._places[lane] = (turn.head, _LAST)
                 return
+
+    async def _fresh(
+        self, declared: standing.Declared, found: Sequence[verdicts.Verdict]
+    ) -> dict[str, verdicts.Verdict]:
+        """Those of these verdicts, in order of the log, that nothing was done about, by id."""
+        if not found:
+            return {}
+        contract = declared.row
+        many = await self._repairs.many(contract.tenant, contract.name, found[0].position - 1)
+        left = [v for v in found if not any(each.holds(v) for each in many)]
+        known = await self._repairs.known(contract.tenant, [v.id for v in left])
+        return {v.id: v for v in left if v.id not in known}
 
     # -- helpers --------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from helios.eventlog import envelope, log
 from helios.kernel import clock as clocks
 from helios.kernel import errors
 from helios.reconcile.streams import repair_events, repairer, repairs, standing
-from helios.testing.repair_bench import REPLAY, S, Scripted, World
+from helios.testing.repair_bench import REPLAY, Place, S, Scripted, World
 
 Story = Callable[[World], Awaitable[None]]
 
@@ -396,5 +397,82 @@ def test_it_looks_only_when_something_came_or_a_time_is_due(
             assert not await place.repairer.step_if_due()
             world.clock.time += 1 * S
             assert await place.repairer.step_if_due()
+
+    run(story)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("policy", ["{after: 5s}", REPLAY])
+def test_in_the_end_each_wrong_key_was_told_exactly_once(
+    run: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch, seed: int, policy: str
+) -> None:
+    monkeypatch.setattr(repairer, "ALERTS_PER_MINUTE", 3)
+    monkeypatch.setattr(repairer, "OPEN_MAX", 5)
+    monkeypatch.setattr(repairer, "ASKS_PER_PASS", 2)
+    monkeypatch.setattr(repairer, "WALK_ROWS_MAX", 4)
+    monkeypatch.setattr(repairer, "_PAGE", 3)
+    rng = random.Random(seed)
+
+    async def disturb(place: Place) -> None:
+        events = []
+        for _ in range(rng.randint(0, 8)):
+            key, amount = f"k{rng.randint(0, 30)}", rng.choice([5, 5, 5, 6])
+            make = rng.choice([place.order, place.order, place.payment])
+            events.append(make(key, amount))
+        if events:
+            await place.append(*{event.id: event for event in events}.values())
+        await place.passes(rng.choice([1, 5, 11, 40]))
+
+    async def story(world: World) -> None:
+        source = Scripted()
+        async with world.life(gcp=source) as place:
+            await place.declare(on_missing=policy)
+        for _ in range(4):
+            async with world.life(gcp=source) as place:
+                for _ in range(4):
+                    source.answers = [[place.payment(f"k{rng.randint(0, 30)}")]]
+                    await disturb(place)
+        async with world.life(gcp=source) as place:
+            for _ in range(30):
+                await place.passes(61)
+            alone = [a.verdict for a in await place.alerts.page(None, limit=1000) if a.verdict]
+            many = await place.alerts.many("acme", "shop", 0)
+            assert len(alone) == len(set(alone))
+            wrong = (
+                await place.verdicts.page("acme", statuses=["mismatched", "partial"], limit=1000)
+            ).verdicts
+            assert wrong
+            for verdict in wrong:
+                times = (verdict.id in alone) + sum(
+                    each.holds(verdict) for each in many if verdict.id not in alone
+                )
+                assert times == 1, verdict
+            assert await place.alerts.open(100) == []
+            assert (await place.views.verify(repairs.NAME)).is_equal
+
+    run(story)
+
+
+def test_what_is_wrong_is_found_by_an_index_in_order(run: Callable[[Story], None]) -> None:
+    async def story(world: World) -> None:
+        async with world.life() as place:
+            await place.declare()
+            await place.partial(*(f"k{n}" for n in range(100)))
+            asked: list[tuple[str, Any]] = []
+            query = place.store.query
+
+            async def watched(name: str, sql: str, params: Any = ()) -> Any:
+                asked.append((sql, params))
+                return await query(name, sql, params)
+
+            place.store.query = watched  # type: ignore[method-assign,assignment]
+            await place.passes(60)
+            wanted = [each for each in asked if "v.position, v.n" in each[0]]
+            assert wanted
+            for sql, params in wanted:
+                plan = await query("verdicts", f"EXPLAIN QUERY PLAN {sql}", params)
+                text = " | ".join(row[3] for row in plan)
+                assert "verdicts_place" in text, text
+                assert "TEMP B-TREE" not in text, text
 
     run(story)
