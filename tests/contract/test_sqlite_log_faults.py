@@ -333,12 +333,34 @@ def test_a_prewarmed_log_flushes_as_before(tmp_path: pathlib.Path) -> None:
     async def scenario() -> None:
         storage = in_folder(tmp_path, prewarm_pages=200)
         async with opened(storage) as a_log:
-            assert (tmp_path / "log.db-wal").stat().st_size > 200 * 4096
             await a_log.append(samples.events([0]))
+            await storage._sides.growing
+            assert (tmp_path / "log.db-wal").stat().st_size > 200 * 4096
+            await a_log.append(samples.events([1]))
             connection = storage._sides.writing
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+            assert "scratch" not in tables
             assert connection.pragma("synchronous") == 2
             assert connection.pragma("wal_autocheckpoint") == log_schema.CHECKPOINT_PAGES
             assert (await verify.verify(storage)).broken is None
+
+    run(scenario())
+
+
+def test_a_log_closed_while_it_is_prewarmed_keeps_what_it_has(tmp_path: pathlib.Path) -> None:
+    async def scenario() -> None:
+        async with opened(in_folder(tmp_path, prewarm_pages=1_000_000)) as a_log:
+            growing = a_log._storage._sides.growing
+            count, beside = 0, apsw.Connection(str(tmp_path / "log.db"))
+            while not beside.execute("SELECT 1 FROM sqlite_schema WHERE name = 'scratch'").get:
+                await a_log.append(samples.events([count]))
+                count += 1
+            beside.close()
+            assert not growing.done()
+        async with opened(in_folder(tmp_path)) as a_log:
+            await a_log.append(samples.events([count]))
+            assert (await verify.verify(a_log._storage)).broken is None
+            assert await a_log.head() == count + 1
 
     run(scenario())
 

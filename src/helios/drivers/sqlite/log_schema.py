@@ -13,7 +13,7 @@ from helios.kernel import errors
 APPLICATION_ID = 0x48654C67  # "HeLg": `file log.db` and a second product can tell whose it is
 VERSION = 1
 CHECKPOINT_PAGES = 4_000
-_SCRATCH_BYTES = 65_536
+PREWARM_STEP_PAGES = 16
 _PAGE_BYTES = 4_096
 
 _TABLES = """
@@ -109,26 +109,36 @@ def settle(connection: apsw.Connection) -> None:
     connection.execute(_OPENED)
 
 
-def prewarm(connection: apsw.Connection, pages: int) -> None:
-    """Grow the WAL file once, so that commits overwrite it instead of extending it.
+def prewarm(connection: apsw.Connection) -> bool:
+    """Grow the WAL file by `PREWARM_STEP_PAGES`, so that commits overwrite it, not extend it.
 
-    Extending a file costs the file system a journal commit at each flush. The scratch rows need
-    no flush of their own: they are checkpointed away, and cutting them off harms nobody.
+    Extending a file costs the file system a journal commit at each flush. The scratch row is
+    flushed at once: what is left dirty would be flushed by the next commit, whose caller waits.
+
+    Args:
+        connection: the writing one, between two commits; `prewarmed` ends it.
+
+    Returns:
+        Whether it goes on: not when other processes write, because they have grown it, and not
+        when the disk is full.
     """
-    if pages <= 0:
-        return
     try:
-        # No checkpoint may run while nothing is flushed: it would trust the WAL to be on disk.
-        connection.execute("PRAGMA wal_autocheckpoint=0; PRAGMA synchronous=OFF")
+        connection.execute("PRAGMA wal_autocheckpoint=0")
         connection.execute(
             "CREATE TABLE IF NOT EXISTS scratch (number INTEGER PRIMARY KEY, b BLOB)"
         )
-        for _ in range(pages * _PAGE_BYTES // _SCRATCH_BYTES):
-            connection.execute("REPLACE INTO scratch VALUES (1, zeroblob(?))", (_SCRATCH_BYTES,))
-        connection.execute("DROP TABLE scratch")
-    except apsw.BusyError:
-        return  # others write: they have grown it
+        size = PREWARM_STEP_PAGES * _PAGE_BYTES
+        connection.execute("REPLACE INTO scratch VALUES (1, zeroblob(?))", (size,))
+    except (apsw.BusyError, apsw.FullError):
+        return False
+    return True
+
+
+def prewarmed(connection: apsw.Connection) -> None:
+    """End the growing: leave no scratch. The next commit moves the pages into the file."""
+    try:
+        connection.execute("DROP TABLE IF EXISTS scratch")
+    except (apsw.BusyError, apsw.FullError):
+        return  # left to the next opening
     finally:
-        connection.execute("PRAGMA synchronous=FULL")
         connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
-    connection.execute("PRAGMA wal_checkpoint(RESTART)")

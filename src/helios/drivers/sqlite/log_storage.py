@@ -5,6 +5,7 @@ that SQLite's WAL gives it: neither waits for the other. A commit is flushed (`s
 before it can be seen. Other processes may write the same file; views never live in it.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -20,6 +21,8 @@ T = TypeVar("T")
 
 PREWARM_PAGES = 4_000
 POLL_S = 0.05
+_PREWARM_AFTER_S = 1.0
+"""How long after opening the WAL begins to grow."""
 
 
 class SqliteLogStorage:
@@ -34,7 +37,7 @@ class SqliteLogStorage:
             given the writer's, on one connection for both.
         vfs: name of a registered VFS, for the simulation.
         exclusive: no shared memory and no other process; implies one connection.
-        prewarm_pages: how far the WAL is grown at opening; 0 for short-lived uses.
+        prewarm_pages: how far the WAL is grown soon after opening; 0 for short-lived uses.
         poll_s: how often commits of other processes are looked for while somebody waits.
     """
 
@@ -63,6 +66,7 @@ class SqliteLogStorage:
         self._log_id: str | None = None
         self._version = -1
         self._look_at = 0.0
+        self._broken: errors.StorageFailedError | None = None
         self._sides: _Sides | None = None
 
     @property
@@ -88,6 +92,8 @@ class SqliteLogStorage:
                 sides.writing if self._one else await reader.run("log.open", self._connect)
             )
             sides.read = log_read.Reader(sides.reading, self._path)
+            if self._prewarm_pages > 0:
+                sides.growing = asyncio.create_task(self._prewarm(sides), name="log-prewarm")
         except BaseException:
             await self.close()
             raise
@@ -103,6 +109,8 @@ class SqliteLogStorage:
     ) -> list[envelope.Appended | Exception]:
         """See `ports.LogStorage.commit`."""
         sides = self._opened()
+        if self._broken is not None:
+            raise self._broken
         return await sides.writer.run(
             "log.commit", lambda: sides.write.commit(requests, recorded_at)
         )
@@ -151,6 +159,23 @@ class SqliteLogStorage:
             if self._clock.monotonic() >= deadline:
                 return
 
+    async def _prewarm(self, sides: "_Sides") -> None:
+        """Grow the WAL between the first commits: a start does not wait for it."""
+        connection = sides.writing
+        assert connection is not None
+        await self._clock.sleep(_PREWARM_AFTER_S)
+
+        try:
+            for _ in range(0, self._prewarm_pages, log_schema.PREWARM_STEP_PAGES):
+                if not await sides.writer.run(
+                    "log.prewarm", lambda: log_schema.prewarm(connection)
+                ):
+                    break
+            await sides.writer.run("log.prewarmed", lambda: log_schema.prewarmed(connection))
+        except apsw.Error as error:
+            # What the disk lost here a later commit's flush would call safe.
+            self._broken = log_write.failed(error, self._path)
+
     async def _read(self, name: str, call: "Callable[[log_read.Reader], T]") -> T:
         sides = self._opened()
         return await sides.reader.run(name, lambda: call(sides.read))
@@ -174,7 +199,6 @@ class SqliteLogStorage:
         try:
             self._log_id = log_schema.prepare(connection, self._path, self._ids.new())
             log_schema.settle(connection)
-            log_schema.prewarm(connection, self._prewarm_pages)
         except apsw.Error as error:
             connection.close(True)  # noqa: FBT003 - positional only
             raise connections.translate(error, self._path) from error
@@ -201,9 +225,13 @@ class _Sides:
         self.reader = reader
         self.writing: apsw.Connection | None = None
         self.reading: apsw.Connection | None = None
+        self.growing: asyncio.Task[None] | None = None
         self._ours = [run for run in {writer: None, reader: None} if run not in owned]
 
     async def close(self) -> None:
+        if self.growing is not None:
+            self.growing.cancel()
+            await asyncio.gather(self.growing, return_exceptions=True)
         if self.reading is not None and self.reading is not self.writing:
             await self.reader.run("log.close", self.reading.close)
         if self.writing is not None:

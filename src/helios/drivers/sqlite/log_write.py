@@ -210,7 +210,7 @@ class Writer:
 def _translate(error: apsw.Error, path: str) -> Exception:
     """Before COMMIT everything can be rolled back, unless it was a flush that failed."""
     if isinstance(error, apsw.IOError) and getattr(error, "extendedresult", 0) in _FLUSHES:
-        return _failed(error, path)
+        return failed(error, path)
     return connections.translate(error, path)
 
 
@@ -223,10 +223,11 @@ def _translate_commit(error: apsw.Error, path: str) -> Exception:
     """
     if isinstance(error, apsw.FullError | apsw.BusyError):
         return connections.translate(error, path)
-    return _failed(error, path)
+    return failed(error, path)
 
 
-def _failed(error: apsw.Error, path: str) -> errors.StorageFailedError:
+def failed(error: apsw.Error, path: str) -> errors.StorageFailedError:
+    """The error after which nothing more may be written to this file by this process."""
     return errors.StorageFailedError(
         f"{path}: the flush of a commit failed ({type(error).__name__}: {error}), so it is "
         "unknown what is durable. Stop, look at the disk, start again: Helios recovers from "
