@@ -151,12 +151,17 @@ class Writer:
         """The row of a key matched at once."""
         start, end = self._judge.window(state)
         time = self._judge.to_us(event.h_time)
-        ids = [layout.listed(state[at]) for at in self._ids]
+        ids = [state[at] for at in self._ids]
+        ids = [v if v.__class__ is list else [] if v is None else [v] for v in ids]
+        at = [state[at] for at in self._positions]
+        at = [v if v.__class__ is list else [] if v is None else [v] for v in at]
+        group = state[layout.GROUP]
+        key, window_id = (group, 0) if group.__class__ is str else group
         return (
             self._contract,
             n,
-            judge.key_of(state),
-            judge.window_id(state),
+            key,
+            window_id,
             1,
             self._version,
             layout.MATCHED,
@@ -167,7 +172,7 @@ class Writer:
             max(reached_us, time),
             time,
             sum(map(len, ids)),
-            _encode((ids, [layout.listed(state[at]) for at in self._positions])),
+            _encode((ids, at)),
         )
 
 

@@ -26,7 +26,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 def datetime_us(value: datetime) -> int:
     """Microseconds since the epoch of an aware time, exactly."""
-    return (value - EPOCH) // MICROSECOND
+    since = value - EPOCH
+    return (since.days * 86_400 + since.seconds) * SECOND_US + since.microseconds
 
 
 def as_is(value: int) -> int:
