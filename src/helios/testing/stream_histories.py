@@ -62,6 +62,7 @@ def _mode(word: str) -> model.Condition:
 
 @st.composite
 def legs(draw: st.DrawFn, number: int) -> model.Leg:
+    """A leg with times, conditions and a requirement; the first is never optional."""
     name = NAMES[number]
     within = draw(st.none() | st.sampled_from([3, 10, 25, 40]))
     cases: tuple[tuple[model.Condition, int], ...] = ()
