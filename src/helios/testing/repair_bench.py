@@ -214,7 +214,7 @@ class World:
 
     @contextlib.asynccontextmanager
     async def life(self, **sources: asking.EventSource) -> AsyncIterator[Place]:
-        """A process that is killed at the end of the block."""
+        """A process that ends with the block, whatever it was doing."""
         shop = log.Log(self.storage, self.clock)
         await shop.open()
         store = view_store.SqliteViewStore(self.file)
@@ -229,3 +229,4 @@ class World:
             keeping.cancel()
             await asyncio.wait([keeping])
             await store.close()
+            await shop.close()
