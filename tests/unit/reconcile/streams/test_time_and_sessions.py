@@ -61,7 +61,7 @@ def test_a_tick_tells_of_a_missing_leg_at_its_deadline_and_not_before(at: int) -
     rig = Rig("{type: per_key, size: 1s, grace: 1s}")
     start = 1_000 * SECOND + at
     rig.engine.process([rig.seen("A", "k", start)])
-    due = start + 2 * SECOND
+    due = start + 2 * SECOND + 1
     assert not rig.engine.is_due(due - 1)
     rig.engine.tick(due - 1, rig.seen("A", "tick", due - 1))
     assert rig.told == []
@@ -85,6 +85,8 @@ def test_a_leg_with_a_longer_time_is_not_told_missing_with_the_first() -> None:
     rig.engine.tick(1_001_400_000, rig.seen("A", "tick", 1_001_400_000))
     assert rig.told == []
     rig.engine.tick(1_001_500_000, rig.seen("A", "tick", 1_001_500_000))
+    assert rig.told == [], "an event at the deadline itself is in time"
+    rig.engine.tick(1_001_500_001, rig.seen("A", "tick", 1_001_500_001))
     assert [v.missing_events for v in rig.told] == [["b"]]
 
 
