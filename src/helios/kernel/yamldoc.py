@@ -6,6 +6,7 @@ Aliases are refused: they serve nobody here and let a short text grow without bo
 """
 
 import difflib
+import re
 from collections.abc import Collection, Iterator
 from typing import Any, TypeVar
 
@@ -23,6 +24,7 @@ _KINDS = {
     yaml.SequenceNode: "a list",
     yaml.ScalarNode: "a single value",
 }
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 _STR = "tag:yaml.org,2002:str"
 _NULL = "tag:yaml.org,2002:null"
 
@@ -144,7 +146,7 @@ class Node:
     def integer(self, low: int, high: int) -> int:
         """A whole number in a range, ends included."""
         value = self.scalar()
-        if not value.lstrip("-").isdigit() or not low <= int(value) <= high:
+        if not _WHOLE.fullmatch(value) or not low <= int(value) <= high:
             raise self.error(f"expected a whole number from {low} to {high}, found {value!r}")
         return int(value)
 
@@ -179,7 +181,8 @@ def parse(text: str, *, source: str | None = None) -> Node:
             column=at.column + 1 if at else None,
         ) from None
     except yaml.YAMLError as error:
-        raise errors.InvalidInputError(f"not valid YAML: {error}", source=source) from None
+        said = str(error).splitlines()[0]
+        raise errors.InvalidInputError(f"not valid YAML: {said}", source=source) from None
     except RecursionError:
         raise errors.InvalidInputError("nested too deeply", source=source) from None
     if root is None:

@@ -11,6 +11,7 @@ import msgspec
 
 from helios.kernel import durations, errors, yamldoc
 from helios.reconcile.streams import expressions
+from helios.reconcile.streams.cel import shape as shapes
 
 API_VERSION = "helios.io/v1"
 KIND = "StreamContract"
@@ -408,15 +409,27 @@ def _field_map(fields: dict[str, yamldoc.Node]) -> FieldMap:
 def _check_expressions(contract: Contract, spec: dict[str, yamldoc.Node]) -> None:
     """Compile everything once, so that an error is told at its place in the document."""
     leg_nodes = dict(spec["legs"].items())
+    merged = _check_keys(contract, spec)
     for leg in contract.legs:
         fields = dict(leg_nodes[leg.name].items())
+        conditions = []
         if leg.require is not None:
-            with expressions.errors_at(fields["require"]):
-                expressions.analyse_condition(leg.require)
+            conditions.append((leg.require, fields["require"]))
         for i, case in enumerate(leg.within_when):
             node = dict(fields["within"].items())["when"].elements()[i]
-            with expressions.errors_at(dict(node.items())["if"]):
-                expressions.analyse_condition(case.condition)
+            conditions.append((case.condition, dict(node.items())["if"]))
+        for text, node in conditions:
+            with expressions.errors_at(node):
+                read = expressions.payload_shape(expressions.analyse_condition(text))
+                merged = expressions.merge(merged, read, legs=contract.legs)
     for i, rule in enumerate(contract.rules):
         with expressions.errors_at(dict(spec["rules"].elements()[i].items())["check"]):
-            expressions.analyse_rule(rule.check, contract.legs)
+            analysed = expressions.analyse_rule(rule.check, contract.legs)
+            read = expressions.rule_shape(analysed, contract.legs)
+            merged = expressions.merge(merged, read, legs=contract.legs)
+
+
+def _check_keys(contract: Contract, spec: dict[str, yamldoc.Node]) -> shapes.Shape:
+    """A payload has one shape: the key of one leg may not stand in that of another."""
+    with expressions.errors_at(spec.get("key", spec["legs"])):
+        return expressions.merge(legs=contract.legs)

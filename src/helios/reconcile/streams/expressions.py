@@ -24,6 +24,9 @@ class _LegLike(Protocol):
     def name(self) -> str: ...
 
     @property
+    def key(self) -> tuple[str, ...]: ...
+
+    @property
     def cardinality(self) -> str: ...
 
 
@@ -77,6 +80,43 @@ def payload_shape(analysed: cel.Analysed) -> shapes.Shape:
     """What a condition reads of the event's payload."""
     event = analysed.shape.get("event")
     return event.fields.get("payload", shapes.PRESENCE) if event is not None else shapes.PRESENCE
+
+
+def rule_shape(analysed: cel.Analysed, legs: Sequence[_LegLike]) -> shapes.Shape:
+    """What a rule reads of the payloads of all its legs, taken as one."""
+    many = {leg.name for leg in legs if leg.cardinality == "many"}
+    merged = shapes.STRUCT
+    for name, shape in analysed.shape.items():
+        one = (shape.items or shapes.PRESENCE) if name in many else shape
+        merged = shapes.merge(merged, one)
+    return merged
+
+
+def merge(*read: shapes.Shape, legs: Sequence[_LegLike]) -> shapes.Shape:
+    """What is decoded of a payload: what the expressions read, and the keys.
+
+    Raises:
+        InvalidInputError: what holds a key is read as a whole, or as a single value.
+    """
+    merged = shapes.STRUCT
+    for leg in legs:
+        key: shapes.Shape = shapes.SCALAR
+        for part in reversed(leg.key):
+            key = shapes.Shape(shapes.Use.STRUCT, {part: key})
+        merged = shapes.merge(merged, key)
+    for shape in read:
+        merged = shapes.merge(merged, shape)
+    for leg in legs:
+        at = merged
+        for depth, part in enumerate(leg.key):
+            if at.use is not shapes.Use.STRUCT:
+                whole = ".".join(("payload", *leg.key[:depth]))
+                raise errors.InvalidInputError(
+                    f"{whole} holds the key payload.{'.'.join(leg.key)}, so it cannot be read as "
+                    "a whole or as a single value; read the fields in it that are meant"
+                )
+            at = at.fields[part]
+    return merged
 
 
 def _boolean(analysed: cel.Analysed, what: str) -> cel.Analysed:

@@ -5,13 +5,13 @@ means one decoder for a file that mixes the legs, and one binding of every expre
 """
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any
 
 import msgspec
 
-from helios.kernel import errors, limits
+from helios.kernel import limits
 from helios.reconcile.streams import contract as contracts
 from helios.reconcile.streams import expressions
 from helios.reconcile.streams.cel import compile as cel
@@ -71,7 +71,11 @@ class Program:
             for leg in contract.legs
         ]
         conditions = [r for r in requires if r is not None] + [a for c in cases for a, _ in c]
-        self.shape = self._merge(rules, conditions)
+        self.shape = expressions.merge(
+            *(expressions.rule_shape(rule, contract.legs) for rule in rules),
+            *map(expressions.payload_shape, conditions),
+            legs=contract.legs,
+        )
         self.shared_key = len({leg.key for leg in contract.legs}) == 1
         self.payload = self._payload_type(loose=False)
         self.loose = self._payload_type(loose=True)
@@ -113,35 +117,6 @@ class Program:
     def types(self) -> frozenset[str]:
         """Event types that some leg wants."""
         return frozenset(self._by_type)
-
-    def _merge(
-        self, rules: Sequence[cel.Analysed], conditions: Sequence[cel.Analysed]
-    ) -> shapes.Shape:
-        merged = shapes.STRUCT
-        many = {leg.name for leg in self.contract.legs if leg.cardinality == "many"}
-        for analysed in rules:
-            for name, shape in analysed.shape.items():
-                if name in many:
-                    merged = shapes.merge(merged, shape.items or shapes.PRESENCE)
-                else:
-                    merged = shapes.merge(merged, shape)
-        for analysed in conditions:
-            merged = shapes.merge(merged, expressions.payload_shape(analysed))
-        for leg in self.contract.legs:
-            key: shapes.Shape = shapes.SCALAR
-            for part in reversed(leg.key):
-                key = shapes.Shape(shapes.Use.STRUCT, {part: key})
-            merged = shapes.merge(merged, key)
-        for leg in self.contract.legs:
-            at = merged
-            for part in leg.key:
-                if at.use is not shapes.Use.STRUCT:
-                    raise errors.InvalidInputError(
-                        "rules may read fields of a payload, not the whole of what holds the key "
-                        f"payload.{'.'.join(leg.key)}"
-                    )
-                at = at.fields[part]
-        return merged
 
     def _payload_type(self, *, loose: bool) -> type[msgspec.Struct]:
         return struct_type("Payload", self.payload_fields(loose=loose))
