@@ -9,6 +9,7 @@ import click
 from helios.api.routes import contracts as routes
 from helios.cli import output as outputs
 from helios.cli import session
+from helios.cli import suggest as suggestion
 from helios.kernel import errors
 from helios.reconcile.streams import contract as streams
 
@@ -18,6 +19,9 @@ _CLIENT = click.option("--client-id", help="Whose contract; `default` without it
 @click.group()
 def contracts() -> None:
     """Declare what must hold."""
+
+
+contracts.add_command(suggestion.suggest)
 
 
 @contracts.command()

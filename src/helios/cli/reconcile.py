@@ -110,8 +110,8 @@ def reconcile(
     """
     if not files and not bindings:
         raise click.UsageError("name the files to read, or bind them with --leg")
-    contract = _contract(contract_path)
-    legs = _legs(bindings, [leg.name for leg in contract.legs])
+    contract = read_contract(contract_path)
+    legs = read_bindings(bindings, [leg.name for leg in contract.legs])
     letters_path = dead_letters_path or dead_letters.default_path(output)
     _refuse_overwriting(
         [*files, *(f for each in legs.values() for f in each)], output, letters_path
@@ -163,7 +163,8 @@ def _ended(report: summaries.Report, letters: dead_letters.DeadLetters) -> int:
     return EXIT_MATCHED if report.all_matched else EXIT_MISMATCHED
 
 
-def _contract(path: str) -> contracts.Contract:
+def read_contract(path: str) -> contracts.Contract:
+    """The contract of a file; what is wrong is named with the file."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError as error:
@@ -177,7 +178,8 @@ def _contract(path: str) -> contracts.Contract:
     return contracts.parse(text, source=path)
 
 
-def _legs(bindings: Sequence[str], known: Sequence[str]) -> dict[str, list[str]]:
+def read_bindings(bindings: Sequence[str], known: Sequence[str]) -> dict[str, list[str]]:
+    """Files by leg, from `NAME=FILE` options."""
     legs: dict[str, list[str]] = {}
     for binding in bindings:
         name, equals, path = binding.partition("=")

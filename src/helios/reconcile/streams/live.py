@@ -66,6 +66,13 @@ class PayloadDecoder:
         return payload
 
 
+def key_of(payload: Any, bound: program.BoundLeg) -> str:
+    """The key of a decoded payload."""
+    for attribute in bound.key:
+        payload = getattr(payload, attribute)
+    return str(payload)
+
+
 class Kept(msgspec.Struct, array_like=True, gc=False):
     """A state as it is kept.
 

@@ -10,13 +10,14 @@ are run through the engine once more, alone and with nothing forgotten. That cos
 and only when it is needed.
 """
 
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import IO, Any, Literal, TypeAlias
 
 import msgspec
 
-from helios.reconcile.streams import codegen, decode, engine, lines, program, spill, times
+from helios.reconcile.streams import codegen, decode, engine, lines, program, spill, suggest, times
 from helios.reconcile.streams import contract as contracts
 from helios.reconcile.streams import verdicts as verdict_types
 
@@ -91,6 +92,28 @@ def run(
     return job.run(parts)
 
 
+def observe(
+    contract: contracts.Contract, parts: Parts, *, on_reject: Callable[[lines.Reject], None]
+) -> suggest.Suggestion:
+    """See how long the legs of a contract take in `parts`, and what windows would fit.
+
+    Args:
+        contract: the contract.
+        parts: chunks of lines, and lines that the reader already refused.
+        on_reject: told each line that cannot be used.
+    """
+    job = _Run(contract, "arrival", None, on_reject)
+    observer = suggest.Observer(job.program)
+    for flat, events in job.events(parts):
+        for event in events:
+            bound = job.program.leg_of(event.h_source, event.h_type)
+            if bound is not None:
+                key = operator.attrgetter(".".join(bound.key))
+                payload = event if flat else event.h_payload
+                observer.add(key(payload), bound.index, times.datetime_us(event.h_time))
+    return observer.suggestion()
+
+
 class _Run:
     def __init__(
         self,
@@ -100,7 +123,7 @@ class _Run:
         on_reject: Callable[[lines.Reject], None],
     ) -> None:
         self._contract = contract
-        self._program = program.Program(contract)
+        self.program = program.Program(contract)
         self._order = order
         self._on_verdict = on_verdict
         self._on_reject = on_reject
@@ -112,11 +135,15 @@ class _Run:
         self._tape: spill.Tape | None = None
         self.summary = Summary()
 
+    def events(self, parts: Parts) -> Iterator[tuple[bool, list[Any]]]:
+        """The events of the parts, in the order in which they are judged."""
+        return self._events(parts, fresh=True)
+
     def run(self, parts: Parts) -> Summary:
         ordered = self._order == "event"
         flavour = codegen.Flavour(ordered=ordered, screened=True)
         wanted = self._out.append if self._on_verdict is not None else None
-        first = engine.Engine(self._program, flavour, on_verdict=wanted)
+        first = engine.Engine(self.program, flavour, on_verdict=wanted)
         if self.again is None:
             self._tape = spill.Tape(self.open_scratch)
         for flat, events in self._events(self._taped(parts), fresh=True):
@@ -151,7 +178,7 @@ class _Run:
         for at in range(0, len(screens), CHOSEN_KEYS):
             chosen = {screen: returned[screen] for screen in screens[at : at + CHOSEN_KEYS]}
             flavour = codegen.Flavour(ordered=self._order == "event", chosen=True)
-            second = engine.Engine(self._program, flavour, on_verdict=wanted, chosen=chosen)
+            second = engine.Engine(self.program, flavour, on_verdict=wanted, chosen=chosen)
             for flat, events in self._events(self._reread(), fresh=False):
                 second.process(events, flat=flat)
                 self._hand_out()
@@ -229,7 +256,7 @@ class _Run:
             mapping = self._contract.mapping.of(chunk.leg)
             # The names of the fields are found in a record: a bad line must not decide them.
             first = next((line for line in chunk.lines if decode.is_object(line)), b"")
-            made = decode.LineDecoder(self._program, mapping, leg=leg, first=first)
+            made = decode.LineDecoder(self.program, mapping, leg=leg, first=first)
             index = len(self._made)
             self._made.append(made)
             if first:
