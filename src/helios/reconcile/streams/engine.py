@@ -16,7 +16,7 @@ What is to be said of a key is in `judge`; how it is told in `telling`.
 import decimal
 import heapq
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from helios.reconcile.streams import (
@@ -439,7 +439,7 @@ class Engine:
         elif self.flavour.live:
             self.tick_at = base
         else:
-            self.tick_at = times.EPOCH + timedelta(microseconds=base) if base > 0 else self._low
+            self.tick_at = times.datetime_of(base) if base > 0 else self._low
 
     def _expire(self, states: list[State], at: int, event: Any) -> None:
         """Look at what falls due in one second; most of it is decided and only ends."""

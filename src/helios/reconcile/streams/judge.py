@@ -8,6 +8,7 @@
 """
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -234,7 +235,7 @@ class Judge:
         sides = {}
         for name, side in (("expected", right), ("actual", left)):
             try:
-                sides[name] = side.evaluate(*(by_name[v] for v in side.variables))
+                sides[name] = _plain(side.evaluate(*(by_name[v] for v in side.variables)))
             except cel.EvalError as error:
                 sides[name] = error.reason
         return sides
@@ -358,6 +359,13 @@ def window_id(state: State) -> int:
     """What tells the windows of a key apart; 0 where there is one per key."""
     group = state[layout.GROUP]
     return 0 if isinstance(group, str) else int(group[1])
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON can say it: a text that Decimal reads as a number need not be one."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value if not isinstance(value, Decimal) or value.is_finite() else str(value)
 
 
 def _holds(condition: cel.Compiled, event: Any) -> bool:

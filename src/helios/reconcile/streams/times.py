@@ -7,7 +7,9 @@ import msgspec
 
 SECOND_US: Final = 1_000_000
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
+_LAST_US: Final = (_LAST - EPOCH) // MICROSECOND
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +30,11 @@ def datetime_us(value: datetime) -> int:
     """Microseconds since the epoch of an aware time, exactly."""
     since = value - EPOCH
     return (since.days * 86_400 + since.seconds) * SECOND_US + since.microseconds
+
+
+def datetime_of(us: int) -> datetime:
+    """The time that lies so many microseconds after the epoch, or the last that there is."""
+    return EPOCH + timedelta(microseconds=us) if us < _LAST_US else _LAST
 
 
 def as_is(value: int) -> int:
