@@ -1,5 +1,6 @@
 """Verdicts and dead letters: whole files or none, safe to open in a spreadsheet."""
 
+import contextlib
 import csv
 import errno
 import json
@@ -133,20 +134,27 @@ def test_wrong_places_are_refused_before_the_run(tmp_path: Path) -> None:
         verdict_files.VerdictFile(tmp_path / "folder.csv")
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def files_of_two_kilobytes() -> Iterator[None]:
-    """No file of this process may grow beyond 2 KiB: what a full disk looks like to a writer."""
+    """No file of this process may grow beyond 2 KiB: what a full disk looks like to a writer.
+
+    Only around the writing: the report of the tests may go to a file too.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2048, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.usefixtures("files_of_two_kilobytes")
 @pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
 def test_a_disk_that_takes_no_more_is_told_and_nothing_is_left(suffix: str, tmp_path: Path) -> None:
     batch = [verdict(key=str(i * 7919)) for i in range(2000)]
-    with pytest.raises(errors.StorageError, match=r"out\.\w+: cannot be written: File too large"):
+    refused = pytest.raises(
+        errors.StorageError, match=r"out\.\w+: cannot be written: File too large"
+    )
+    with refused, files_of_two_kilobytes():
         written(tmp_path / f"out.{suffix}", batch)
     assert list(tmp_path.iterdir()) == []
 
