@@ -11,6 +11,7 @@ from helios.cli import output as outputs
 from helios.cli import session
 from helios.cli import suggest as suggestion
 from helios.kernel import errors
+from helios.reconcile.streams import check as explaining
 from helios.reconcile.streams import contract as streams
 
 _CLIENT = click.option("--client-id", help="Whose contract; `default` without it.")
@@ -28,7 +29,7 @@ contracts.add_command(suggestion.suggest)
 @click.argument("files", nargs=-1, required=True, type=click.Path(allow_dash=True))
 @outputs.option
 def check(output: outputs.Format, files: Sequence[str]) -> None:
-    """Check contracts without declaring them; needs neither server nor data folder.
+    """Check contracts and say what they mean; needs neither server nor data folder.
 
     Exit code 2 when one is broken: named by file, line and column.
 
@@ -36,18 +37,13 @@ def check(output: outputs.Format, files: Sequence[str]) -> None:
     Example:
       helios contracts check order-fulfilment.yaml
     """  # noqa: D301 - click reads \b as the character
-    found = [(file, streams.parse(_text(file), source=file)) for file in files]
-    rows = [
-        {
-            "file": file,
-            "name": contract.name,
-            "client_id": contract.tenant,
-            "legs": [leg.name for leg in contract.legs],
-            "rules": [rule.name for rule in contract.rules],
-        }
-        for file, contract in found
-    ]
-    outputs.show(rows, output, rows=rows, columns=["file", "name", "client_id", "legs", "rules"])
+    found = [(file, explaining.explain(streams.parse(_text(file), source=file))) for file in files]
+    if output == "table":
+        for file, explained in found:
+            click.echo("\n".join([f"{file}: valid", *explaining.lines(explained)]))
+        return
+    shown = [{"file": file, **outputs.plain(explained)} for file, explained in found]
+    outputs.show(shown, output, rows=[], columns=[])
 
 
 @contracts.command()
