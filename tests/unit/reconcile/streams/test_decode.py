@@ -67,8 +67,8 @@ def _payload(event: Any) -> Any:
     "line",
     [
         _line(),
-        '{"event_id":"1","event_type":"A","timestamp":"2024-01-01T12:00:00Z","data":{"k":"x","v":1}}',
-        '{"eventId":"1","eventType":"A","occurredAt":"2024-01-01T12:00:00Z","payload":{"k":"x","v":1}}',
+        '{"event_id":"1","event_type":"A","timestamp":"2024-01-01T12:00Z","data":{"k":"x","v":1}}',
+        '{"eventId":"1","eventType":"A","occurredAt":"2024-01-01T12Z","payload":{"k":"x","v":1}}',
         '{"id":"1","type":"A","created_at":"2024-01-01T12:00:00Z","k":"x","v":1}',
         '{"id":"1","type":"A","time":"2024-01-01T12:00:00Z","data":"text","k":"x","v":1}',
     ],
