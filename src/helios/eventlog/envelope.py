@@ -98,6 +98,30 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return value
 
 
+def placed(
+    event: NewEvent | Event, position: Position, sequence: int, recorded_at: clock.Timestamp
+) -> Event:
+    """What the log makes of an event by giving it a place."""
+    return Event(
+        position=position,
+        sequence=sequence,
+        recorded_at=recorded_at,
+        id=event.id,
+        source=event.source,
+        type=event.type,
+        occurred_at=event.occurred_at,
+        aggregate_type=event.aggregate_type,
+        aggregate_id=event.aggregate_id,
+        version=event.version,
+        tenant=event.tenant,
+        actor=event.actor,
+        correlation_id=event.correlation_id,
+        causation_id=event.causation_id,
+        payload=event.payload,
+        metadata=event.metadata,
+    )
+
+
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
     """Which events a reader wants; filtered where they are stored. None means all.
 

@@ -106,23 +106,4 @@ def _collect(
     places = zip(events, appended.positions, appended.sequences, appended.duplicates, strict=True)
     for event, position, sequence, duplicate in places:
         if not duplicate:
-            into.append(
-                envelope.Event(
-                    position=position,
-                    sequence=sequence,
-                    recorded_at=recorded_at,
-                    id=event.id,
-                    source=event.source,
-                    type=event.type,
-                    occurred_at=event.occurred_at,
-                    aggregate_type=event.aggregate_type,
-                    aggregate_id=event.aggregate_id,
-                    version=event.version,
-                    tenant=event.tenant,
-                    actor=event.actor,
-                    correlation_id=event.correlation_id,
-                    causation_id=event.causation_id,
-                    payload=event.payload,
-                    metadata=event.metadata,
-                )
-            )
+            into.append(envelope.placed(event, position, sequence, recorded_at))

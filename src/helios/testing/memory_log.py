@@ -63,7 +63,7 @@ class MemoryLogStorage:
             return _page(events, last, head)
         events = []
         for event in self._events[after:]:
-            if matches(event, where):
+            if where.passes(event):
                 events.append(event)
                 if len(events) == limit:
                     return _page(events, event.position, head)
@@ -115,7 +115,7 @@ class MemoryLogStorage:
         rows: Sequence[tuple[envelope.Position, int, envelope.NewEvent | envelope.Event]],
         recorded_at: clocks.Timestamp,
     ) -> None:
-        events = [_event(p, s, event, recorded_at) for p, s, event in rows]
+        events = [envelope.placed(event, p, s, recorded_at) for p, s, event in rows]
         previous = self._batches[-1].hash if self._batches else chain.GENESIS
         for event in events:
             self._places[event.tenant, event.source, event.id] = (event.position, event.sequence)
@@ -133,44 +133,7 @@ class MemoryLogStorage:
         self._changed = asyncio.Event()
 
 
-def matches(event: envelope.Event, where: envelope.Filter) -> bool:
-    """Whether a filter lets an event through."""
-    return (
-        (where.tenant is None or event.tenant == where.tenant)
-        and (where.types is None or event.type in where.types)
-        and (where.sources is None or event.source in where.sources)
-        and (where.aggregate_type is None or event.aggregate_type == where.aggregate_type)
-        and (where.aggregate_id is None or event.aggregate_id == where.aggregate_id)
-    )
-
-
 def _page(events: list[envelope.Event], next_after: int, head: int) -> envelope.Page:
     return envelope.Page(
         events=events, next_after=envelope.Position(next_after), head=envelope.Position(head)
-    )
-
-
-def _event(
-    position: envelope.Position,
-    sequence: int,
-    event: envelope.NewEvent | envelope.Event,
-    recorded_at: clocks.Timestamp,
-) -> envelope.Event:
-    return envelope.Event(
-        position=position,
-        sequence=sequence,
-        recorded_at=recorded_at,
-        id=event.id,
-        source=event.source,
-        type=event.type,
-        occurred_at=event.occurred_at,
-        aggregate_type=event.aggregate_type,
-        aggregate_id=event.aggregate_id,
-        version=event.version,
-        tenant=event.tenant,
-        actor=event.actor,
-        correlation_id=event.correlation_id,
-        causation_id=event.causation_id,
-        payload=event.payload,
-        metadata=event.metadata,
     )

@@ -14,7 +14,7 @@ from helios.eventlog import envelope
 from helios.kernel import clock as clocks
 from helios.projections import folding, ports
 from helios.projections.views import contracts, event_mirror
-from helios.testing import memory_log, sample_views
+from helios.testing import sample_views
 
 VIEWS: tuple[ports.View, ...] = (event_mirror.VIEW, contracts.VIEW, sample_views.Counting())
 DAY_US = 24 * 3600 * clocks.SECOND_US
@@ -59,7 +59,7 @@ def histories(draw: st.DrawFn) -> list[envelope.Event]:
 
 
 def _wanted(view: ports.View, events: list[envelope.Event]) -> list[envelope.Event]:
-    return [event for event in events if memory_log.matches(event, view.where)]
+    return [event for event in events if view.where.passes(event)]
 
 
 async def _run(path: Path, events: list[envelope.Event], cuts: set[int], restarts: set[int]) -> Any:
