@@ -62,6 +62,8 @@ def command_help(command: click.Command, path: str, parent: click.Context | None
         parent=parent,
         terminal_width=WIDTH,
         color=False,
+        # What the command itself would pass on: the names of its help option among it.
+        **command.context_settings,
     )
     level = "##" if parent is None else "##" + "#" * min(2, len(path.split()) - 2)
     yield f"{level} `{path}`\n\n```text\n{command.get_help(context).rstrip()}\n```"

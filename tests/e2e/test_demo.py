@@ -50,11 +50,11 @@ def test_a_demo_can_be_looked_at_and_left(serving: Any, tmp_path: Path) -> None:
         first = process.stdout.readline()
         url = next(word.rstrip(";") for word in first.split() if word.startswith("http://"))
         assert "Helios" in httpx.get(url, timeout=30).text
-        (contract,) = httpx.get(f"{url}/api/v1/contracts", timeout=30).json()["contracts"]
-        assert contract["name"] == "order-fulfilment"
         assert "selling" in process.stdout.read(1) + process.stdout.readline() + (
             process.stdout.readline()
         )
+        (contract,) = httpx.get(f"{url}/api/v1/contracts", timeout=30).json()["contracts"]
+        assert contract["name"] == "order-fulfilment"
         process.send_signal(signal.SIGINT)
         while "closing" not in process.stdout.readline():
             pass
