@@ -191,6 +191,7 @@ class Place:
 
     async def told(self) -> list[tuple[str | None, int]]:
         """Key and count of each alert, oldest first."""
+        await self.settled()
         return [(a.key, a.count) for a in reversed(await self.alerts.page(None, limit=1000))]
 
     async def outcomes(self) -> list[tuple[str, int, str]]:
