@@ -27,11 +27,15 @@ from helios.testing import stream_histories as histories
 from helios.testing import stream_model as model
 
 PROPERTY = settings(
-    max_examples=60,
+    max_examples=100,
     deadline=None,
     report_multiple_bugs=False,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
+_SHM = Path("/dev/shm")
+MEMORY = str(_SHM) if _SHM.is_dir() else None
+"""Where files cost no flush, if the machine has such a place."""
+
 END = model.Tick(histories.START_US + 10_000 * model.SECOND_US)
 TABLES = {
     "verdicts": "contract, n",
@@ -118,7 +122,7 @@ async def _folded(
     await written.open()
     await written.append(list(events))
     head = await written.head()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         store = view_store.SqliteViewStore(str(Path(folder) / "views.sqlite"))
         await store.open()
         try:

@@ -6,20 +6,28 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from helios.reconcile.streams import contract, lines, offline, verdicts
+from helios.reconcile.streams import contract, lines, offline, screen, verdicts
 from helios.testing import stream_histories as histories
 from helios.testing import stream_model as model
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PROPERTY = settings(
-    max_examples=60,
+    max_examples=200,
     deadline=None,
     report_multiple_bugs=False,
-    suppress_health_check=[HealthCheck.too_slow],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
+
+
+@pytest.fixture(autouse=True)
+def _small_filter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 16 MiB at each run most of the time would go; and a small one is wrong more often."""
+    monkeypatch.setattr(screen, "BITS", 1 << 9)
+    monkeypatch.setattr(screen, "MASK", (1 << 6) - 1)
 
 
 def _line(event: model.Event) -> bytes:
