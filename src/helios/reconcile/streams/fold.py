@@ -20,7 +20,7 @@ from helios.kernel import errors
 from helios.projections import ports
 from helios.projections.views import contracts as declarations
 from helios.reconcile.streams import contract as contracts
-from helios.reconcile.streams import engine, handover, judge, live, memory, rows
+from helios.reconcile.streams import engine, handover, live, memory, rows
 from helios.reconcile.streams.running import Running, Version
 
 SOURCE = "helios"
@@ -314,19 +314,22 @@ class Fold:
         running = self.contracts.get((event.tenant, wanted.name))
         if running is None:
             return
+        target, keys = running.current.engine, set(wanted.keys)
+        own = set(target.closed)
         older = [v for v in running.versions.values() if v is not running.current]
-        kept = [each for v in older for each in handover.closed_of(v.engine, set(wanted.keys))]
-        await self._admit([(running.current, each) for each in kept], closed=True)
+        taken = [(v, each) for v in older for each in handover.closed_of(v.engine, keys)]
+        await self._admit([(running.current, each) for _, each in taken], closed=True)
         for at in range(0, len(wanted.keys), _QUERY_KEYS):
             part = wanted.keys[at : at + _QUERY_KEYS]
             await self._recall_keys(running, part, envelope.Position(event.position), newest=True)
         seen = live.Seen(
             event.id, event.type, event.source, event.occurred_at, None, event.position
         )
-        target, keys = running.current.engine, set(wanted.keys)
-        for state in sorted(target.closed.values(), key=engine.group_order):
-            if judge.key_of(state) in keys:
-                target.rejudge(state, seen)
+        same = handover.rejudge(target, keys, seen) - own
+        # A key belongs to the version that spoke of it last.
+        for group in same:
+            target.release(group)
+        await self._admit([(v, each) for v, each in taken if each.group in same], closed=True)
 
     def _rewire(self) -> None:
         self._wanted.clear()

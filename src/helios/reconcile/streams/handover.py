@@ -1,8 +1,9 @@
 """From one version of a contract to the next: they run side by side while old windows are open."""
 
 from collections.abc import Collection
+from typing import Any
 
-from helios.reconcile.streams import codegen, engine, judge, live, program, times
+from helios.reconcile.streams import codegen, engine, judge, layout, live, program, times
 
 
 def progress_for(compiled: program.Program, old: engine.Engine) -> times.Progress:
@@ -33,3 +34,16 @@ def closed_of(old: engine.Engine, keys: Collection[str]) -> list[live.Kept]:
     groups = [group for group, state in old.closed.items() if judge.key_of(state) in keys]
     legs = len(old.program.legs)
     return [live.keep(old.release(group), legs) for group in groups]
+
+
+def rejudge(current: engine.Engine, keys: Collection[str], event: live.Seen) -> set[Any]:
+    """Judge the closed windows of some keys; returns the groups of which it says nothing new."""
+    states = [state for state in current.closed.values() if judge.key_of(state) in keys]
+    same = set()
+    for state in sorted(states, key=engine.group_order):
+        current.settle(state)
+        before = state[layout.REVISION]
+        current.rejudge(state, event)
+        if state[layout.REVISION] == before:
+            same.add(state[layout.GROUP])
+    return same

@@ -200,6 +200,31 @@ def test_a_late_event_and_a_request_for_its_key_do_not_clash() -> None:
     ]
 
 
+def test_a_window_of_which_the_newest_version_says_nothing_new_stays_with_the_old() -> None:
+    aligned = "  window: {type: tumbling, size: 10s, grace: 0s}\n"
+    assert told(
+        declared(aligned + PAIR + EQUAL),
+        a(0),
+        tick(60),
+        declared(aligned + PAIR + MORE),
+        asked("k"),
+        b(1),
+    ) == ["k/1 v1 partial at 3", "k/2 v1 matched at 6 late"]
+
+
+def test_a_window_that_the_newest_version_spoke_of_is_its_own() -> None:
+    aligned = "  window: {type: tumbling, size: 10s, grace: 0s}\n"
+    assert told(
+        declared(aligned + PAIR + EQUAL),
+        a(0),
+        b(1),
+        tick(60),
+        declared(aligned + PAIR + MORE),
+        asked("k"),
+        b(2),
+    ) == ["k/1 v1 matched at 3", "k/2 v2 mismatched at 6", "k/3 v2 mismatched at 7 late"]
+
+
 def test_a_key_none_of_whose_events_the_newest_version_wants_has_nothing() -> None:
     other = "  legs: {c: {source: s, type: C}, d: {source: s, type: D}}\n"
     assert told(declared(WINDOW + PAIR), a(0), tick(60), declared(WINDOW + other), asked("k")) == [
