@@ -74,7 +74,7 @@ class Meter:
         self.core: list[float] = []
         self.scheduled: list[float] = []
 
-    def matched(self, told: list[tuple[Any, Any]]) -> None:
+    def matched(self, told: list[tuple[Any, Any]], _: int) -> None:
         now = time.perf_counter()
         for _, event in told:
             self.core.append((now - self.taken_at) * 1000)
@@ -89,7 +89,7 @@ def run(given: list[envelope.Event], rate: float) -> Meter:
     begin = time.perf_counter() + 0.05
     due = [begin + number / rate for number in range(len(given))]
     meter = Meter(due)
-    core.on_matched = meter.matched
+    core.teller.on_matched = meter.matched
     at = 0
     while at < len(given):
         now = time.perf_counter()
