@@ -58,6 +58,7 @@ class Engine:
         closed: closed ones that are still known.
         screen: with `flavour.screened`: which keys come back.
         grouping: which windows an event belongs to.
+        sessions: likewise, for sessions.
         qwm: the watermark, in whole seconds.
     """
 
@@ -98,7 +99,7 @@ class Engine:
         self._agenda: list[int] = []
         self._batch: Sequence[Any] = ()
         self.judging = self._judge = judge.Judge(compiled, self._to_us, self._forms)
-        self._sessions = sessions.Sessions(
+        self.sessions = sessions.Sessions(
             self.open, self.closed, self._window.size, self._judge.merge
         )
         self.teller = telling.Teller(
@@ -291,6 +292,8 @@ class Engine:
 
     def late(self, state: State, leg: int, payload: Any, event: Any) -> None:
         """An event for a window that has closed: judged anew, at once."""
+        if not state:
+            return  # The window is another version's: see `handover`.
         self.settle(state)
         if self._add(state, leg, payload, event):
             self._count(state, event, late=1)
@@ -304,28 +307,24 @@ class Engine:
         """The filter says that this key may have had a window before: leave it to another pass."""
         assert self.screen is not None
         self.screen.suspects.setdefault(self._screen(state), self._number(event))
-        others = map(self.open.get, self._sessions.of(judge.key_of(state)))
+        others = map(self.open.get, self.sessions.of(judge.key_of(state)))
         for each in filter(None, (state, *others)):
             self.teller.settle(each)
             each[layout.STATUS] = layout.MUTED
 
     def unmute(self, key: Any) -> None:
         """From here on this key's verdicts count."""
-        for group in self._sessions.of(key) if self._is_session else [key]:
+        for group in self.sessions.of(key) if self._is_session else [key]:
             state = self.open.get(group) or self.closed.get(group)
             if state is not None and state[layout.STATUS] == layout.MUTED:
-                last = state[layout.LAST]
-                state[layout.STATUS] = last[0] if last else layout.INTRICATE
+                state[layout.STATUS] = (state[layout.LAST] or [layout.INTRICATE])[0]
 
     def session(self, key: str, us: int, event: Any) -> tuple[str, int]:
-        """The group of the session that an event at this time belongs to.
-
-        It reaches to the event from now on, and joins those that the event bridges.
-        """
-        found = self._sessions.around(key, us)
+        """The session of an event; it reaches to it from now on, and joins what it bridges."""
+        found = self.sessions.around(key, us)
         if not found:
             group = (key, us)
-            self._sessions.add(group)
+            self.sessions.add(group)
             return group
         # What was matched is told with the window it had, wherever the batch ends.
         self._flush()
@@ -333,8 +332,8 @@ class Engine:
             # The event may belong to a session that was forgotten when it closed.
             self.suspect(self.open[found[0]], event)
         for other in found[1:]:
-            self._sessions.join(found[0], other)
-        state = self._sessions.reach(found[0], us)
+            self.sessions.join(found[0], other)
+        state = self.sessions.reach(found[0], us)
         if state[layout.NEXT] is not None:
             self.reschedule(state)
         return found[0]
@@ -345,7 +344,7 @@ class Engine:
         """Take in a state that was stored: an open window, or a closed one to judge anew."""
         group = state[layout.GROUP]
         if self._is_session:
-            self._sessions.add(group)
+            self.sessions.add(group)
         if closed:
             state[layout.NEXT] = None
             self.closed[group] = state
@@ -374,14 +373,14 @@ class Engine:
         state = self.closed.pop(group)
         self.settle(state)
         if self._is_session:
-            self._sessions.remove(group)
+            self.sessions.remove(group)
         return state
 
     def forget_closed(self) -> None:
         """Drop the closed states that were taken in for a batch."""
         if self._is_session:
             for group in self.closed:
-                self._sessions.remove(group)
+                self.sessions.remove(group)
         self.closed.clear()
 
     def store(self, state: State, leg: int, payload: Any, event: Any) -> None:
@@ -476,7 +475,7 @@ class Engine:
         if self.retain:
             self.closed[group] = state
         elif self._is_session:
-            self._sessions.remove(group)
+            self.sessions.remove(group)
 
     # -- verdicts out ---------------------------------------------------------------------------
 

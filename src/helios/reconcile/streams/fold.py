@@ -143,21 +143,17 @@ class Fold:
 
     async def _match_versions(self, running: Running, items: Sequence[live.Seen]) -> None:
         """Events of keys that an older version holds are its own; the others the newest's."""
+        current = running.current
+        engines = {version.engine: version for version in running.versions.values()}
         for item in items:
-            target = running.current
-            for version in running.versions.values():
-                key = running.current.engine.grouping.key_of(item)
-                groups = version.engine.grouping.groups_of(key, item.h_time)
-                if version is not target and any(map(version.engine.holds, groups)):
-                    target = version
-                    break
-            own = item if target is running.current else await self._for_version(item, target)
-            target.engine.process([own])
-            if target is not running.current:
-                handover.pass_by(running.current.engine, item)
-            for version in running.versions.values():
-                if version is not running.current:
-                    version.engine.follow(running.current.engine, item)
+            target = engines[handover.match(list(engines), current.engine, item)]
+            own = item if target is current else await self._for_version(item, target)
+            handover.process(list(engines), target.engine, own)
+            if target is not current:
+                handover.pass_by(current.engine, item)
+            for version in engines.values():
+                if version is not current:
+                    version.engine.follow(current.engine, item)
         self._retire_empty(running)
 
     async def _for_version(self, item: live.Seen, version: Version) -> live.Seen:

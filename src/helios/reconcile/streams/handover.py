@@ -1,6 +1,6 @@
 """From one version of a contract to the next: they run side by side while old windows are open."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from helios.reconcile.streams import codegen, engine, judge, layout, live, program, times
@@ -15,6 +15,44 @@ def progress_for(compiled: program.Program, old: engine.Engine) -> times.Progres
         if source in theirs:
             marks[mark] = reached.marks[theirs[source]]
     return times.Progress(marks=marks, qwm=reached.qwm, first_us=reached.first_us)
+
+
+def match(
+    versions: Sequence[engine.Engine], current: engine.Engine, event: live.Seen
+) -> engine.Engine:
+    """The version whose an event is: of an older one if that has a window for it.
+
+    A window has one owner, also where the versions cut time differently: what would be the same
+    window of another version goes there.
+    """
+    key = current.grouping.key_of(event)
+    others = [each for each in versions if each is not current]
+    for each in others:
+        if any(map(each.holds, _groups(each, key, event.h_time))):
+            return each
+    groups = _groups(current, key, event.h_time)
+    holders = [next((o for o in others if o.holds(g)), None) for g in groups]
+    if holders and None not in holders:
+        return holders[0] or current
+    return current
+
+
+def process(versions: Sequence[engine.Engine], target: engine.Engine, event: live.Seen) -> None:
+    """Give an event to its version, which may not open a window that another one has."""
+    key = target.grouping.key_of(event)
+    others = [each for each in versions if each is not target]
+    groups = _groups(target, key, event.h_time)
+    taken = [group for group in groups if any(each.holds(group) for each in others)]
+    target.closed.update((group, []) for group in taken)
+    target.process([event])
+    for group in taken:
+        del target.closed[group]
+
+
+def _groups(of: engine.Engine, key: str, us: int) -> Sequence[Any]:
+    if of.contract.window.type == "session":
+        return of.sessions.around(key, us)
+    return of.grouping.groups_of(key, us)
 
 
 def pass_by(current: engine.Engine, event: live.Seen) -> None:

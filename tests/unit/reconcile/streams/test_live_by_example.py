@@ -225,6 +225,38 @@ def test_a_window_that_the_newest_version_spoke_of_is_its_own() -> None:
     ) == ["k/1 v1 matched at 3", "k/2 v2 mismatched at 6", "k/3 v2 mismatched at 7 late"]
 
 
+def test_versions_that_cut_time_differently_do_not_fight_over_a_window() -> None:
+    short = "  window: {type: tumbling, size: 10s, grace: 0s}\n"
+    long = "  window: {type: tumbling, size: 30s, grace: 0s}\n"
+    start = 10  # where windows of both lengths begin
+    assert told(
+        declared(short + PAIR),
+        a(start),
+        declared(long + PAIR),
+        b(start + 15),
+        a(start + 16),
+        tick(start + 100),
+        b(start + 5),
+    ) == [
+        "k/1 v1 partial at 4",
+        "k/1 v1 matched at 5",
+        "k/2 v1 matched at 7 late",
+    ]
+
+
+def test_an_open_session_goes_on_under_its_version_and_a_new_one_begins_under_the_newest() -> None:
+    sessions = "  window: {type: session, gap: 60s, grace: 0s}\n"
+    assert told(
+        declared(sessions + PAIR + EQUAL),
+        a(0),
+        declared(sessions + PAIR + MORE),
+        b(50),
+        a(200),
+        b(210),
+        tick(9_000),
+    ) == ["k/1 v1 matched at 4", "k/1 v2 mismatched at 6"]
+
+
 def test_a_key_none_of_whose_events_the_newest_version_wants_has_nothing() -> None:
     other = "  legs: {c: {source: s, type: C}, d: {source: s, type: D}}\n"
     assert told(declared(WINDOW + PAIR), a(0), tick(60), declared(WINDOW + other), asked("k")) == [
