@@ -1,0 +1,1 @@
+"""Whoever sends us events and holds content: one small class each, asked by capability."""
