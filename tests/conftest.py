@@ -84,13 +84,7 @@ def shared(shared_data: Path) -> Path:
 @pytest.fixture(scope="session")
 def postgres_script() -> ModuleType:
     """The module `scripts/postgres.py`; a test with a server of its own starts it with this."""
-    path = ROOT / "scripts" / "postgres.py"
-    spec = importlib.util.spec_from_file_location("helios_scripts_postgres", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return _script("postgres")
 
 
 @pytest.fixture(scope="session")
@@ -126,6 +120,41 @@ def postgres_url(postgres_database: str) -> Iterator[str]:
     """URL of an empty database that only this test uses."""
     yield postgres_database
     asyncio.run(_execute(postgres_database, _EMPTY_DATABASE))
+
+
+@pytest.fixture(scope="session")
+def kafka_script() -> ModuleType:
+    """The module `scripts/kafka.py`; a test with a broker of its own starts it with this."""
+    return _script("kafka")
+
+
+@pytest.fixture(scope="session")
+def kafka_server(kafka_script: ModuleType) -> Iterator[str]:
+    """Bootstrap address of a broker for the whole session: the one given, or one of our own."""
+    given = os.environ.get("HELIOS_TEST_KAFKA")
+    if given:
+        yield given
+        return
+    if not kafka_script.find_jars():
+        pytest.skip(
+            "no Kafka here: run `scripts/kafka.py install` (it needs Java 17, Maven and a Maven "
+            "repository) or set HELIOS_TEST_KAFKA to the host:port of a broker for tests"
+        )
+    folder = Path(tempfile.mkdtemp(prefix="helios-test-kafka-"))
+    try:
+        yield kafka_script.start(folder)
+    finally:
+        kafka_script.stop(folder)
+
+
+def _script(name: str) -> ModuleType:
+    path = ROOT / "scripts" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"helios_scripts_{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 async def _execute(url: str, sql: str) -> None:
