@@ -5,6 +5,7 @@ of `Node`; each reader method checks one expectation and says, at its place, wha
 Aliases are refused: they serve nobody here and let a short text grow without bound.
 """
 
+import contextlib
 import difflib
 import re
 from collections.abc import Collection, Iterator
@@ -25,7 +26,12 @@ _KINDS = {
     yaml.ScalarNode: "a single value",
 }
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
+_NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
+_STEP = re.compile(r"\.([^.\[]+)|\[([0-9]{1,9})\]")
 _STR = "tag:yaml.org,2002:str"
+_BOOL = "tag:yaml.org,2002:bool"
+_INT = "tag:yaml.org,2002:int"
+_FLOAT = "tag:yaml.org,2002:float"
 _NULL = "tag:yaml.org,2002:null"
 
 
@@ -143,6 +149,49 @@ class Node:
             raise self.error("expected a duration above zero")
         return value
 
+    def boolean(self) -> bool:
+        """`true` or `false`."""
+        return self.choice(("true", "false")) == "true"
+
+    def number(self, low: float, high: float) -> float:
+        """A number in a range, ends included."""
+        value = self.scalar()
+        if not _NUMBER.fullmatch(value) or not low <= float(value) <= high:
+            raise self.error(f"expected a number from {low:g} to {high:g}, found {value[:40]!r}")
+        return float(value)
+
+    def plain(self) -> Any:
+        """The value as JSON would have it; whatever JSON has no word for is its text."""
+        if self.is_mapping:
+            return {key: node.plain() for key, node in self.items()}
+        if self.is_list:
+            return [node.plain() for node in self.elements()]
+        if self.is_null:
+            return None
+        text = self.scalar()
+        if self._raw.tag == _BOOL and text in ("true", "false"):
+            return text == "true"
+        if self._raw.tag == _INT and _WHOLE.fullmatch(text):
+            return int(text)
+        if self._raw.tag == _FLOAT and _NUMBER.fullmatch(text):
+            return float(text)
+        return text
+
+    def below(self, path: str) -> "Node":
+        """The value at a path such as `.topics[1].name`, or the nearest one above that is there."""
+        node = self
+        for name, index in _STEP.findall(path):
+            if name and node.is_mapping:
+                found = dict(node.items()).get(name)
+            elif index and node.is_list:
+                found = next(iter(node.elements()[int(index) :]), None)
+            else:
+                found = None
+            if found is None:
+                break
+            node = found
+        return node
+
     def integer(self, low: int, high: int) -> int:
         """A whole number in a range, ends included."""
         value = self.scalar()
@@ -157,21 +206,78 @@ def parse(text: str, *, source: str | None = None) -> Node:
     Raises:
         InvalidInputError: not YAML, empty, too large, several documents, or with aliases.
     """
+    _check_size(text, source)
+    with _errors(source):
+        _refuse_aliases(text, source)
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    if root is None:
+        raise errors.InvalidInputError("the document is empty", source=source)
+    return Node(root, "", source)
+
+
+def parse_all(text: str, *, source: str | None = None) -> list[tuple[Node, str]]:
+    """Read the YAML documents of a file, each with its own text; empty ones are left out.
+
+    Lines are counted from the beginning of the file.
+
+    Raises:
+        InvalidInputError: not YAML, nothing in it, too large, or with aliases.
+    """
+    _check_size(text, source)
+    with _errors(source):
+        ends = _refuse_aliases(text, source)
+        roots = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
+    starts = [0, *ends]
+    found = [
+        (Node(root, "", source), _own_text(text[start:end]))
+        for root, start, end in zip(roots, starts, ends, strict=False)
+        if root is not None
+    ]
+    found = [(node, own) for node, own in found if not node.is_null]
+    if not found:
+        raise errors.InvalidInputError("there is no document in it", source=source)
+    return found
+
+
+def _own_text(text: str) -> str:
+    lines = text.strip("\n").splitlines(keepends=True)
+    if lines and lines[0].rstrip() == "---":
+        lines = lines[1:]
+    if lines and lines[-1].rstrip() == "...":
+        lines = lines[:-1]
+    return "".join(lines).rstrip() + "\n"
+
+
+def _check_size(text: str, source: str | None) -> None:
     if len(text) > DOCUMENT_CHARS_MAX:
         raise errors.InvalidInputError(
             f"at most {DOCUMENT_CHARS_MAX} characters, found {len(text)}", source=source
         )
+
+
+def _refuse_aliases(text: str, source: str | None) -> list[int]:
+    """Where each document ends; an alias is an error."""
+    ends = []
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        mark: Any = event.start_mark
+        if isinstance(event, yaml.AliasEvent):
+            raise errors.InvalidInputError(
+                "aliases (*name) are not supported; write the value out",
+                source=source,
+                line=mark.line + 1,
+                column=mark.column + 1,
+            )
+        if isinstance(event, yaml.DocumentEndEvent):
+            end: Any = event.end_mark
+            ends.append(end.index)
+    return ends
+
+
+@contextlib.contextmanager
+def _errors(source: str | None) -> Iterator[None]:
+    """What the YAML reader says, as ours."""
     try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent):
-                mark: Any = event.start_mark
-                raise errors.InvalidInputError(
-                    "aliases (*name) are not supported; write the value out",
-                    source=source,
-                    line=mark.line + 1,
-                    column=mark.column + 1,
-                )
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        yield
     except yaml.MarkedYAMLError as error:
         at: Any = error.problem_mark or error.context_mark
         raise errors.InvalidInputError(
@@ -185,6 +291,3 @@ def parse(text: str, *, source: str | None = None) -> Node:
         raise errors.InvalidInputError(f"not valid YAML: {said}", source=source) from None
     except RecursionError:
         raise errors.InvalidInputError("nested too deeply", source=source) from None
-    if root is None:
-        raise errors.InvalidInputError("the document is empty", source=source)
-    return Node(root, "", source)
