@@ -81,6 +81,44 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 1
 
 
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A declared source with what a delivery for it needs.
+
+    Attributes:
+        declared: as it was declared.
+        source: the same as the adapter sees it: secrets loaded, options read.
+        provider: the adapter.
+    """
+
+    declared: Declared
+    source: providers.Source
+    provider: providers.Provider
+
+
+class Removed(msgspec.Struct, frozen=True, kw_only=True):
+    """There was such a source; its sender is told not to come again.
+
+    Attributes:
+        answers: those of the provider it had.
+    """
+
+    answers: providers.AnswerPolicy = providers.AnswerPolicy()
+
+
+class Sources(Protocol):
+    """Finds the source that a delivery names."""
+
+    async def find(self, client_id: str, name: str) -> Found | Removed | None:
+        """The source of a client by its name; None: there never was one.
+
+        Asked for each delivery: an implementation answers from memory.
+
+        Raises:
+            StorageError: it is declared, and a secret of it cannot be read now.
+        """
+        ...
+
+
 Result: TypeAlias = Literal["stored", "duplicate", "dead", "ignored"]
 
 
