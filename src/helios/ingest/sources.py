@@ -143,12 +143,15 @@ class Fetched(msgspec.Struct, frozen=True, kw_only=True):
         body: the raw bytes of the message.
         received: the events in it, or the error that says why there are none.
         attempt: which try of the sender this is, if it says so.
+        headers: what came beside the body and is needed to read it again (Kafka's headers and
+            key); none with a secret. For dead letters.
     """
 
     origin: str
     body: bytes
     received: tuple[providers.Received, ...] | providers.UnprocessableError
     attempt: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Gate(Protocol):
