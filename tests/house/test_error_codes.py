@@ -17,7 +17,9 @@ FROZEN = {
     "invalid_input": 400,
     "method_not_allowed": 405,
     "not_found": 404,
+    "outbound_failed": 502,
     "overloaded": 503,
+    "provider_api": 502,
     "rule_error": None,
     "server_unreachable": None,
     "storage_failed": 503,
@@ -29,7 +31,14 @@ FROZEN = {
 }
 """Code -> HTTP status; None where it never leaves by HTTP."""
 
-WORTH_ANOTHER_TRY = {"deadline_exceeded", "overloaded", "server_unreachable", "storage_unavailable"}
+WORTH_ANOTHER_TRY = {
+    "deadline_exceeded",
+    "outbound_failed",
+    "overloaded",
+    "provider_api",
+    "server_unreachable",
+    "storage_unavailable",
+}
 
 
 def _family(root: type[errors.HeliosError]) -> set[type[errors.HeliosError]]:

@@ -1,0 +1,1 @@
+"""Every call that Helios makes to others goes through here."""
