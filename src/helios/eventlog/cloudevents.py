@@ -1,8 +1,7 @@
 """CloudEvents 1.0, to and from the events of the log, without loss.
 
-A parser of our own, because the official ones take what the specification refuses. Everything a
-CloudEvent says is kept: what Helios has a field for goes there, the rest stands in the metadata
-under `cloudevents`, and what would come out differently on the way back is kept beside it.
+Everything a CloudEvent says is kept: what Helios has a field for goes there, the rest stands in the
+metadata under `cloudevents`, and what would come out differently on the way back is kept beside it.
 
 How data is kept, as `payload` must be a JSON object:
 
@@ -18,50 +17,24 @@ names. On output an event of the log also has `heliosposition`, `heliossequence`
 """
 
 import base64
-import binascii
-import re
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Literal
 
 import msgspec
 
 from helios.eventlog import envelope
 from helios.kernel import clock as clocks
+from helios.kernel import cloudevents as events
 from helios.kernel import errors, jsonio, limits, rfc3339
 
-Value: TypeAlias = str | int | bool
-"""What an attribute may be. Binary, URI and time attributes are strings on the wire."""
+CloudEvent = events.CloudEvent
+Value = events.Value
 
-Kind: TypeAlias = Literal["none", "json", "binary"]
-
-SPECVERSION = "1.0"
 KEPT = "cloudevents"
 """Key of the metadata under which stands what no field of an event has a place for."""
 
-_INT_MAX = 2**31 - 1
-_CORE = frozenset(
-    ("specversion", "id", "source", "type", "time", "subject", "dataschema", "datacontenttype")
-)
-_NAME = re.compile(r"[a-z0-9]+")
-_URI_REFERENCE = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+")
-_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:.+")
-_MEDIA = re.compile(r"[\w!#$&^.+\-]+/[\w!#$&^.+\-]+\s*(;.*)?", re.ASCII)
-_FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff\ud800-\udfff]")
+_VERSION_MAX = 2**31 - 1
 _FORMATTED = ("heliosposition", "heliossequence", "heliosrecorded")
-
-
-class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """One CloudEvent, whatever mode it travelled in.
-
-    Attributes:
-        attributes: context attributes and extensions by name, without `data`.
-        kind: what `data` is.
-        data: JSON text if `kind` is json, the bytes themselves if binary, else empty.
-    """
-
-    attributes: dict[str, Value]
-    kind: Kind = "none"
-    data: bytes = b""
 
 
 class _Kept(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -73,60 +46,6 @@ class _Kept(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
 
 _kept_decoder = msgspec.json.Decoder(_Kept)
 _raw_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
-
-
-def check(event: CloudEvent) -> CloudEvent:
-    """Return the event when it is as the specification has it.
-
-    Raises:
-        InvalidInputError: names the attribute and the rule it breaks.
-    """
-    attributes = event.attributes
-    for name in ("specversion", "id", "source", "type"):
-        if name not in attributes:
-            raise _bad(name, "required")
-    for name, value in attributes.items():
-        _check_attribute(name, value)
-    if attributes["specversion"] != SPECVERSION:
-        raise _bad("specversion", f"{attributes['specversion']!r}; only 1.0 is understood")
-    return event
-
-
-def _check_attribute(name: str, value: Any) -> None:
-    if _NAME.fullmatch(name) is None:
-        raise _bad(name, "an attribute's name has lower-case letters and digits only")
-    if name == "data":
-        raise _bad(name, "the name is reserved")
-    if type(value) is int:
-        if not -_INT_MAX - 1 <= value <= _INT_MAX:
-            raise _bad(name, "an integer attribute has 32 bits; send larger ones as a string")
-    elif type(value) is str:
-        if _FORBIDDEN.search(value):
-            raise _bad(name, "holds a control character or what is not a character")
-    elif type(value) is not bool:
-        raise _bad(name, f"an attribute is a string, an integer or a boolean, not {_kind(value)}")
-    if name in _CORE:
-        _check_core(name, value)
-
-
-def _check_core(name: str, value: Value) -> None:
-    if type(value) is not str:
-        raise _bad(name, f"expected a string, found {_kind(value)}")
-    if not value:
-        raise _bad(name, "empty; leave it out or give it a value")
-    if name in ("id", "source", "type") and len(value) > limits.ID_CHARS_MAX:
-        raise _bad(name, f"longer than {limits.ID_CHARS_MAX} characters")
-    if name == "source" and _URI_REFERENCE.fullmatch(value) is None:
-        raise _bad(name, "not a URI reference (percent-encode what a URI may not hold)")
-    if name == "dataschema" and not (_URI.fullmatch(value) and _URI_REFERENCE.fullmatch(value)):
-        raise _bad(name, "not an absolute URI")
-    if name == "datacontenttype" and _MEDIA.fullmatch(value) is None:
-        raise _bad(name, "not a media type, such as application/json")
-    if name == "time":
-        try:
-            rfc3339.parse(value)
-        except ValueError as error:
-            raise _bad(name, str(error)) from None
 
 
 def to_new_event(
@@ -209,7 +128,7 @@ def _derived(
     metadata = event.metadata if metadata is None else metadata
     traces = _traces(metadata)
     found: dict[str, Value | None] = {
-        "specversion": SPECVERSION,
+        "specversion": events.SPECVERSION,
         "id": event.id,
         "source": event.source,
         "type": event.type,
@@ -245,7 +164,7 @@ def _metadata(given: Mapping[str, Value]) -> bytes:
         try:
             jsonio.parse_object(data)
         except errors.InvalidInputError as error:
-            raise _bad("heliosmetadata", error.message) from None
+            raise events.bad("heliosmetadata", error.message) from None
         return data
     names = ("traceparent", "tracestate")
     traces = {n: given[n] for n in names if type(given.get(n)) is str}
@@ -267,7 +186,7 @@ def _with_kept(metadata: bytes, kept: _Kept) -> bytes:
     """Metadata with the entry put at the end, so that the rest stays as it was written."""
     entry = b'"%s":%s}' % (KEPT.encode(), msgspec.json.encode(kept))
     if KEPT in msgspec.json.decode(metadata):
-        raise _bad("heliosmetadata", f"the key {KEPT!r} is reserved")
+        raise events.bad("heliosmetadata", f"the key {KEPT!r} is reserved")
     head = metadata.rstrip(b" \t\r\n").removesuffix(b"}")
     return head + (b"," if head.strip(b" \t\r\n") != b"{" else b"") + entry
 
@@ -295,9 +214,9 @@ def _text(given: Mapping[str, Value], name: str) -> str | None:
     if value is None:
         return None
     if type(value) is not str or not value:
-        raise _bad(name, "expected a string that is not empty")
+        raise events.bad(name, "expected a string that is not empty")
     if name != "heliosmetadata" and len(value) > limits.ID_CHARS_MAX:
-        raise _bad(name, f"longer than {limits.ID_CHARS_MAX} characters")
+        raise events.bad(name, f"longer than {limits.ID_CHARS_MAX} characters")
     return value
 
 
@@ -305,28 +224,6 @@ def _version(given: Mapping[str, Value]) -> int:
     value = given.get("eventversion", 1)
     if type(value) is str and value.isascii() and value.isdecimal() and len(value) <= 10:
         value = int(value)
-    if type(value) is not int or not 1 <= value <= _INT_MAX:
-        raise _bad("eventversion", "expected a whole number from 1")
+    if type(value) is not int or not 1 <= value <= _VERSION_MAX:
+        raise events.bad("eventversion", "expected a whole number from 1")
     return value
-
-
-def _kind(value: Any) -> str:
-    return jsonio.type_name(value)
-
-
-def _bad(name: str, reason: str) -> errors.InvalidInputError:
-    return errors.InvalidInputError(reason, field=name[:80])
-
-
-def decode_base64(text: Any) -> bytes:
-    """The bytes of a `data_base64` member.
-
-    Raises:
-        InvalidInputError: not a string, or not base64.
-    """
-    if type(text) is not str:
-        raise _bad("data_base64", f"expected a string, found {_kind(text)}")
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise _bad("data_base64", f"not base64: {error}") from None

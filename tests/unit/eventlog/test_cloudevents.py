@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helios.eventlog import cloudevents, cloudevents_wire, envelope
-from helios.kernel import clock, errors
+from helios.eventlog import cloudevents, envelope
+from helios.kernel import clock, cloudevents_wire, errors
+from helios.kernel import cloudevents as rules
 
 NOW = clock.Timestamp(1_767_323_045_000_000)
 BASE = {"specversion": "1.0", "id": "1", "source": "/shop", "type": "com.example.placed"}
@@ -166,7 +167,7 @@ text = st.text(
     max_size=8,
 )
 uri = st.from_regex(r"\A[a-z/:.?#a-zA-Z0-9%20]{1,12}\Z").filter(
-    lambda t: cloudevents._URI_REFERENCE.fullmatch(t) is not None
+    lambda t: rules._URI_REFERENCE.fullmatch(t) is not None
 )
 times = st.sampled_from(
     ["2018-04-05T03:56:24Z", "2018-04-05t03:56:24.123456789z", "2016-12-31T23:59:60+14:00",
@@ -195,7 +196,7 @@ known = st.fixed_dictionaries(
 unknown = st.dictionaries(
     st.from_regex(r"\A[a-z0-9]{1,20}\Z").filter(
         lambda n: (
-            n not in cloudevents._CORE | {"data", "sequence"}
+            n not in rules._CORE | {"data", "sequence"}
             and not n.startswith("helios")
             and n not in ("clientid", "eventversion", "actor")
         )
@@ -212,10 +213,10 @@ def cloud_events(draw: st.DrawFn) -> cloudevents.CloudEvent:
         **draw(unknown), **draw(known),
         "specversion": "1.0", "id": draw(text), "source": draw(uri), "type": draw(text),
     }  # fmt: skip
-    kinds: list[cloudevents.Kind] = ["none", "json", "binary"]
+    kinds: list[rules.Kind] = ["none", "json", "binary"]
     kind = draw(st.sampled_from(kinds))
     if kind == "none":
-        return cloudevents.check(cloudevents.CloudEvent(attributes=attributes))
+        return rules.check(cloudevents.CloudEvent(attributes=attributes))
     if kind == "json":
         attributes["datacontenttype"] = draw(st.sampled_from(["application/json", "a/b+json"]))
         data = draw(json_data)
@@ -223,7 +224,7 @@ def cloud_events(draw: st.DrawFn) -> cloudevents.CloudEvent:
         attributes["datacontenttype"] = draw(st.sampled_from(["text/xml", "image/png"]))
         data = draw(st.binary(min_size=1, max_size=20))
     event = cloudevents.CloudEvent(attributes=attributes, kind=kind, data=data)
-    return cloudevents.check(event)
+    return rules.check(event)
 
 
 def appended(event: envelope.NewEvent) -> envelope.Event:

@@ -6,9 +6,9 @@ import msgspec
 
 from helios.api import problems, services, web, wire
 from helios.api.routes import ingest
-from helios.eventlog import cloudevents_wire, envelope
+from helios.eventlog import envelope
 from helios.kernel import clock as clocks
-from helios.kernel import errors, jsonio
+from helios.kernel import cloudevents_wire, errors, jsonio
 from helios.projections.views import contracts
 from helios.reconcile.streams import contract as streams
 

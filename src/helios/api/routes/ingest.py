@@ -5,11 +5,11 @@ import hashlib
 import msgspec
 
 from helios.api import problems, services, web, wire
-from helios.eventlog import cloudevents, cloudevents_wire, envelope, ports
+from helios.eventlog import cloudevents, envelope, ports
 from helios.ingest import gateway as gateways
 from helios.ingest import incoming
 from helios.kernel import clock as clocks
-from helios.kernel import errors, limits
+from helios.kernel import cloudevents_wire, errors, limits
 
 _REPLAYED = (b"idempotency-replayed", b"true")
 _NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")

@@ -11,8 +11,7 @@ from typing import Any
 
 import msgspec
 
-from helios.eventlog import cloudevents
-from helios.kernel import errors, jsonio
+from helios.kernel import cloudevents, errors, jsonio
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
