@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from helios.eventlog import envelope
-from helios.kernel import clock
+from helios.kernel import clock, limits
 
 
 class Idempotency(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,11 +22,17 @@ class Idempotency(msgspec.Struct, frozen=True, kw_only=True):
         scope: tenant, principal and route, joined; two scopes never see each other's keys.
         key: what the client sent, at most 255 characters.
         request_hash: digest of the request; the same key with another digest is refused.
+        ttl_s: how long it is remembered. Afterwards the same key is a new request.
     """
 
     scope: str
     key: str
     request_hash: bytes
+    ttl_s: int = limits.IDEMPOTENCY_TTL_S
+
+    def expires_at(self, recorded_at: clock.Timestamp) -> clock.Timestamp:
+        """The first moment at which it is forgotten, given when it was kept."""
+        return clock.Timestamp(recorded_at + self.ttl_s * clock.SECOND_US)
 
 
 class AppendRequest(msgspec.Struct, frozen=True, kw_only=True):

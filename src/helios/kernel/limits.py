@@ -51,6 +51,10 @@ WAIT_S_MAX = 30.0
 IDEMPOTENCY_TTL_S = 24 * 3600
 """How long an idempotency key is remembered. Afterwards the same key is a new request."""
 
+DIGEST_TTL_S = 8 * 24 * 3600
+"""How long the digest of a delivery is remembered whose id nothing signs: longer than any sender
+tries again, so that a recorded delivery sent anew under another id is found out."""
+
 LINE_BYTES_MAX = 16 << 20
 """One line of an input file. Above: a dead letter that keeps the first kilobyte."""
 

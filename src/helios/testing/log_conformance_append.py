@@ -380,3 +380,32 @@ class AppendConformance(abc.ABC):
             )
             assert again.replayed
             assert again.positions == fresh.positions
+
+    @samples.scenario
+    async def test_each_key_is_kept_for_its_own_time(self, place: samples.Place) -> None:
+        clock = samples.SteppedClock()
+        second = clocks.SECOND_US
+        long = samples.key("long", ttl_s=limits.DIGEST_TTL_S)
+        short = samples.key("short", ttl_s=1)
+        async with samples.opened(place, clock=clock) as a_log:
+            await asyncio.gather(
+                a_log.append(samples.events([0]), idempotency=long),
+                a_log.append(samples.events([1]), idempotency=short),
+            )
+            clock.time = clocks.Timestamp(samples.T0 + second - 1)
+            assert (await a_log.append(samples.events([2]), idempotency=short)).replayed
+            clock.time = clocks.Timestamp(samples.T0 + second)
+            assert not (await a_log.append(samples.events([2]), idempotency=short)).replayed
+        async with samples.opened(place, clock=clock) as a_log:
+            clock.time = clocks.Timestamp(samples.T0 + limits.DIGEST_TTL_S * second - 1)
+            again = await a_log.append(samples.events([3]), idempotency=long)
+            assert (again.replayed, again.positions) == (True, [1])
+            await samples.refused(
+                errors.IdempotencyError,
+                a_log.append(
+                    samples.events([3]), idempotency=samples.key("long", request_hash=b"b")
+                ),
+            )
+            clock.time = clocks.Timestamp(samples.T0 + limits.DIGEST_TTL_S * second)
+            assert not (await a_log.append(samples.events([3]), idempotency=long)).replayed
+            assert await a_log.head() == 4

@@ -37,7 +37,10 @@ aggregates = st.tuples(
     st.sampled_from(TENANTS), st.sampled_from(FAMILIES), st.sampled_from(AGGREGATES)
 )
 keys = st.none() | st.builds(
-    samples.key, st.sampled_from(("k", "l")), st.sampled_from((b"x", b"y"))
+    samples.key,
+    st.sampled_from(("k", "l")),
+    st.sampled_from((b"x", b"y")),
+    ttl_s=st.sampled_from((1, limits.IDEMPOTENCY_TTL_S, limits.DIGEST_TTL_S)),
 )
 requests = st.builds(
     ports.AppendRequest,
@@ -78,7 +81,7 @@ histories = st.lists(
     st.builds(
         Commit,
         st.lists(requests, min_size=1, max_size=5),
-        st.sampled_from((0, 1, limits.IDEMPOTENCY_TTL_S)),
+        st.sampled_from((0, 1, limits.IDEMPOTENCY_TTL_S, limits.DIGEST_TTL_S)),
     )
     | st.builds(Read, st.integers(0, 20), st.integers(1, 5), filters)
     | st.just(Reopen()),

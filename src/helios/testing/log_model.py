@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from helios.eventlog import envelope, ports
-from helios.kernel import limits
 from helios.testing import log_samples as samples
 
 Outcome: TypeAlias = tuple[str, list[int], list[int], list[bool]] | tuple[str]
@@ -30,7 +29,7 @@ class LogModel:
         idempotency = request.idempotency
         if idempotency is not None:
             kept = self._keys.get((idempotency.scope, idempotency.key))
-            if kept is not None and now < kept[0] + limits.IDEMPOTENCY_TTL_S * 1_000_000:
+            if kept is not None and now < kept[0]:
                 if kept[1] != idempotency.request_hash:
                     return ("key",)
                 return ("replayed", *kept[2][1:])
@@ -39,7 +38,8 @@ class LogModel:
             return ("conflict",)
         outcome = self._apply(request.events, now)
         if idempotency is not None:
-            kept = (now, idempotency.request_hash, outcome)
+            until = now + idempotency.ttl_s * 1_000_000
+            kept = (until, idempotency.request_hash, outcome)
             self._keys[idempotency.scope, idempotency.key] = kept
         return outcome
 

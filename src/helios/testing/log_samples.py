@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from helios.eventlog import cursor, envelope, log, ports
 from helios.kernel import clock as clocks
-from helios.kernel import errors
+from helios.kernel import errors, limits
 
 P = envelope.Position
 T0 = clocks.Timestamp(1_767_225_600_000_000)
@@ -142,9 +142,14 @@ def stripped(found: envelope.Event) -> envelope.NewEvent:
     return envelope.NewEvent(**{name: getattr(found, name) for name in names})
 
 
-def key(name: str, request_hash: bytes = b"a", scope: str = "default/me") -> ports.Idempotency:
+def key(
+    name: str,
+    request_hash: bytes = b"a",
+    scope: str = "default/me",
+    ttl_s: int = limits.IDEMPOTENCY_TTL_S,
+) -> ports.Idempotency:
     """An idempotency key."""
-    return ports.Idempotency(scope=scope, key=name, request_hash=request_hash)
+    return ports.Idempotency(scope=scope, key=name, request_hash=request_hash, ttl_s=ttl_s)
 
 
 def aggregate(number: int) -> envelope.AggregateKey:

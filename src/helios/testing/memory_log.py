@@ -11,9 +11,6 @@ from collections.abc import Sequence
 from helios.eventlog import chain, envelope, ports
 from helios.eventlog import commit as commits
 from helios.kernel import clock as clocks
-from helios.kernel import limits
-
-_SECOND_US = clocks.SECOND_US
 
 
 class MemoryLogStorage:
@@ -50,7 +47,8 @@ class MemoryLogStorage:
             self._insert(plan.rows, recorded_at)
         for idempotency, appended in plan.answers:
             answer = commits.Answer(request_hash=idempotency.request_hash, appended=appended)
-            self._answers[idempotency.scope, idempotency.key] = (recorded_at, answer)
+            expires_at = idempotency.expires_at(recorded_at)
+            self._answers[idempotency.scope, idempotency.key] = (expires_at, answer)
         return plan.outcomes
 
     async def read(
@@ -101,13 +99,12 @@ class MemoryLogStorage:
         return other
 
     def _facts(self, asked: commits.Questions, recorded_at: clocks.Timestamp) -> commits.Facts:
-        oldest = recorded_at - limits.IDEMPOTENCY_TTL_S * _SECOND_US
         kept = ((key, self._answers.get(key)) for key in asked.keys)
         return commits.Facts(
             head=envelope.Position(len(self._events)),
             heads={a: self._heads[a] for a in asked.aggregates if a in self._heads},
             known={k: self._places[k] for k in asked.events if k in self._places},
-            answers={key: found[1] for key, found in kept if found and found[0] > oldest},
+            answers={key: found[1] for key, found in kept if found and found[0] > recorded_at},
         )
 
     def _insert(

@@ -16,7 +16,6 @@ from helios.drivers.postgres import connection as connections
 from helios.eventlog import chain, envelope, ports
 from helios.eventlog import commit as commits
 from helios.kernel import clock as clocks
-from helios.kernel import limits
 
 COPY_ROWS = 200
 """From so many events on, COPY is faster than arrays."""
@@ -46,7 +45,7 @@ SELECT 3, asked.nth, found.position, found.sequence, NULL
     FROM unnest($3::integer[], $4::bytea[]) WITH ORDINALITY AS asked (origin, id, nth)
     JOIN events AS found ON found.origin = asked.origin AND found.id = asked.id
 UNION ALL
-SELECT 4, asked.nth, found.recorded_at, 0, found.answer
+SELECT 4, asked.nth, found.expires_at, 0, found.answer
     FROM unnest($5::bytea[]) WITH ORDINALITY AS asked (key, nth)
     JOIN idempotency AS found ON found.key = asked.key
 """
@@ -71,12 +70,13 @@ _WRITE = f"""
 WITH new_aggregates AS (
     INSERT INTO aggregates SELECT * FROM unnest($1::bigint[], $2::integer[], $3::bytea[])
 ), new_answers AS (
-    INSERT INTO idempotency (key, recorded_at, answer)
-    SELECT key, $4::bigint, answer FROM unnest($5::bytea[], $6::bytea[]) AS given (key, answer)
-    ON CONFLICT (key) DO UPDATE SET recorded_at = excluded.recorded_at, answer = excluded.answer
+    INSERT INTO idempotency (key, expires_at, answer)
+    SELECT key, expires_at, answer
+    FROM unnest($5::bytea[], $24::bigint[], $6::bytea[]) AS given (key, expires_at, answer)
+    ON CONFLICT (key) DO UPDATE SET expires_at = excluded.expires_at, answer = excluded.answer
 ), new_batch AS (
     INSERT INTO batches (last, first, recorded_at, hash)
-    SELECT $7::bigint, $8::bigint, $4, $9::bytea WHERE $8 <= $7
+    SELECT $7::bigint, $8::bigint, $4::bigint, $9::bytea WHERE $8 <= $7
 ), new_events AS (
     INSERT INTO events ({", ".join(_COLUMNS)})
     SELECT * FROM unnest(
@@ -89,7 +89,7 @@ SELECT pg_notify($23, '') WHERE $8 <= $7
 
 _PRUNE = """
 DELETE FROM idempotency WHERE key = ANY(ARRAY(
-    SELECT key FROM idempotency WHERE recorded_at <= $1 ORDER BY recorded_at LIMIT $2))
+    SELECT key FROM idempotency WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2))
 """
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -199,7 +199,7 @@ class Committer:
         if len(events) >= COPY_ROWS:
             await connection.copy_records_to_table("events", records=events, columns=_COLUMNS)
             events = []
-        keys, answers = _answers(prepared.plan)
+        keys, answers, expiries = _answers(prepared.plan, recorded_at)
         await connection.execute(
             _WRITE,
             *_transposed(fresh, 3),
@@ -211,6 +211,7 @@ class Committer:
             prepared.hash or b"",
             *_transposed(events, len(_COLUMNS)),
             self._channel,
+            expiries,
         )
         if keys:
             await self._prune(connection, recorded_at)
@@ -220,7 +221,7 @@ class Committer:
     ) -> None:
         self._keyed_commits += 1
         if self._keyed_commits % _PRUNE_EVERY == 0:
-            await connection.execute(_PRUNE, _oldest(recorded_at), _PRUNE_ROWS)
+            await connection.execute(_PRUNE, recorded_at, _PRUNE_ROWS)
 
 
 class _Ids:
@@ -263,7 +264,6 @@ async def _look_up(
     heads: dict[envelope.AggregateKey, int] = {}
     known: dict[commits.DedupKey, commits.Place] = {}
     answers: dict[commits.IdempotencyKey, commits.Answer] = {}
-    oldest = _oldest(recorded_at)
     for what, nth, a, b, c in found:
         if what == 2:
             aggregate = asked.aggregates[nth - 1]
@@ -272,7 +272,7 @@ async def _look_up(
         elif what == 3:
             known[asked.events[nth - 1]] = (envelope.Position(a), b)
         elif what == 4:
-            if a > oldest:
+            if a > recorded_at:
                 answers[asked.keys[nth - 1]] = _decode_answer(c)
         elif what == 1:
             newest = a
@@ -327,22 +327,20 @@ def _event_rows(
     ]
 
 
-def _answers(plan: commits.Plan) -> tuple[list[bytes], list[bytes]]:
+def _answers(
+    plan: commits.Plan, recorded_at: clocks.Timestamp
+) -> tuple[list[bytes], list[bytes], list[int]]:
     keys = [_digest(idempotency.scope, idempotency.key) for idempotency, _ in plan.answers]
     answers = [
         _encode(commits.Answer(request_hash=idempotency.request_hash, appended=appended))
         for idempotency, appended in plan.answers
     ]
-    return keys, answers
+    return keys, answers, [key.expires_at(recorded_at) for key, _ in plan.answers]
 
 
 def _digest(scope: str, key: str) -> bytes:
     """One fixed-size key of an idempotency key, however long its scope is."""
     return hashlib.sha256(_encode((scope, key))).digest()
-
-
-def _oldest(recorded_at: clocks.Timestamp) -> int:
-    return recorded_at - limits.IDEMPOTENCY_TTL_S * clocks.SECOND_US
 
 
 def _transposed(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:

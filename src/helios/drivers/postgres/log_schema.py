@@ -66,7 +66,14 @@ CREATE TABLE idempotency (
 CREATE INDEX idempotency_recorded_at ON idempotency (recorded_at);
 """
 
-MIGRATIONS: tuple[str, ...] = (_TABLES,)
+_EXPIRY = """
+ALTER TABLE idempotency RENAME COLUMN recorded_at TO expires_at;
+ALTER INDEX idempotency_recorded_at RENAME TO idempotency_expires_at;
+UPDATE idempotency SET expires_at = expires_at + 86400000000;
+"""
+"""Keys were all kept for a day; now each has its own time."""
+
+MIGRATIONS: tuple[str, ...] = (_TABLES, _EXPIRY)
 """Number n brings the tables from version n to n + 1. Released ones are never edited."""
 
 

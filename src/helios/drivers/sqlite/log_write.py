@@ -14,7 +14,7 @@ from helios.drivers.sqlite import connection as connections
 from helios.drivers.sqlite import log_numbers, texts
 from helios.eventlog import chain, envelope, ports
 from helios.eventlog import commit as planning
-from helios.kernel import clock, errors, limits
+from helios.kernel import clock, errors
 
 _HEAD = "SELECT max(position) FROM events"
 _PLACE = "SELECT origin, id, position, sequence FROM events WHERE origin = ? AND id = ?"
@@ -159,14 +159,7 @@ class Writer:
             link = chain.link(previous, plan.rows, recorded_at)
             self._db.execute(_BATCH, (plan.rows[-1][0], recorded_at, link))
         if plan.answers:
-            expires_at = recorded_at + limits.IDEMPOTENCY_TTL_S * clock.SECOND_US
-            self._db.executemany(
-                _KEEP,
-                [
-                    (i.scope, i.key, i.request_hash, _answer_encoder.encode(appended), expires_at)
-                    for i, appended in plan.answers
-                ],
-            )
+            self._db.executemany(_KEEP, [_kept(*each, recorded_at) for each in plan.answers])
             self._purge(recorded_at, max(_PURGE_MIN, 2 * len(plan.answers)))
 
     def _number(
@@ -202,9 +195,18 @@ class Writer:
         return stored
 
     def _purge(self, now: clock.Timestamp, most: int) -> None:
+        # Oldest first, so a key may outlive its time behind one that is kept for longer; it is
+        # not found any more all the same.
         oldest = self._db.execute(_OLDEST).get
         if oldest is not None and oldest <= now:
             self._db.execute(_PURGE, (now, most))
+
+
+def _kept(
+    key: ports.Idempotency, appended: envelope.Appended, recorded_at: clock.Timestamp
+) -> tuple[str, str, bytes, bytes, int]:
+    answer = _answer_encoder.encode(appended)
+    return key.scope, key.key, key.request_hash, answer, key.expires_at(recorded_at)
 
 
 def _translate(error: apsw.Error, path: str) -> Exception:
