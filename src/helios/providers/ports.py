@@ -21,6 +21,7 @@ from helios.kernel import clock as clocks
 from helios.kernel import errors, outbound, secret
 
 ENTRY_POINTS = "helios.providers"
+Secret: TypeAlias = secret.Secret
 
 
 class Capability(enum.StrEnum):
@@ -436,7 +437,7 @@ class Hook(msgspec.Struct, frozen=True, kw_only=True):
     events: tuple[str, ...] = ()
     enabled: bool = True
     headers: tuple[str, ...] = ()
-    secret: secret.Secret | None = None
+    secret: Secret | None = None
     detail: Mapping[str, Any] = {}
 
 
