@@ -19,7 +19,10 @@ TYPE_BASE = "https://helios.io/problems/"
 _TABLE: dict[str, tuple[int, str]] = {
     "invalid_input": (400, "The request is not valid"),
     "too_large": (413, "The request is too large"),
+    "unauthenticated": (401, "The request could not be authenticated"),
     "not_found": (404, "Not found"),
+    "gone": (410, "It was removed"),
+    "rate_limited": (429, "Too many requests"),
     "method_not_allowed": (405, "The method is not allowed here"),
     "unsupported_media_type": (415, "The content type is not understood here"),
     "conflict": (409, "The write lost against another one"),
@@ -91,10 +94,17 @@ class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     actual: int | None = None
 
 
-def of(error: Exception, *, instance: str | None = None) -> Problem:
-    """Render an error."""
+def of(error: Exception, *, instance: str | None = None, status: int | None = None) -> Problem:
+    """Render an error.
+
+    Args:
+        error: what went wrong.
+        instance: the path that was asked.
+        status: another one than the table has, for a caller that must be told so.
+    """
     code = error.code if isinstance(error, errors.HeliosError) else "internal"
-    status, title = _TABLE.get(code, _TABLE["internal"])
+    usual, title = _TABLE.get(code, _TABLE["internal"])
+    status = usual if status is None else status
     detail = str(error)
     if code not in _TABLE or code == "internal":
         code, detail = "internal", "the server's log has the details"
@@ -129,7 +139,7 @@ def _places(error: Exception) -> dict[str, Any]:
 
 
 def _headers(error: Exception, status: int) -> list[tuple[bytes, bytes]]:
-    if isinstance(error, errors.OverloadError):
+    if isinstance(error, errors.OverloadError | errors.LimitedError):
         seconds = max(1, math.ceil(error.retry_after_s))
         return [(b"retry-after", str(seconds).encode())]
     if isinstance(error, MethodError):

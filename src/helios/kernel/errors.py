@@ -3,12 +3,15 @@
     HeliosError
     ├── InvalidInputError      the caller's input is wrong; says where and what was expected
     │   └── TooLargeError      it is larger than a limit allows; send it in parts
+    ├── UnauthenticatedError   it cannot be told that the caller is who may do this
     ├── NotFoundError          the thing named does not exist
+    ├── GoneError              it was there and was removed; do not come again
     ├── ConflictError          the write lost against another one; re-read and decide again
     ├── CursorError            the cursor is of another log, beyond the head, or not a cursor
     ├── IdempotencyError       the key was used before for another request
     ├── DeadlineError          a bounded wait ended without the thing waited for
     ├── OverloadError          a bounded queue is full; nothing was taken; try again later
+    ├── LimitedError           the caller comes more often than was agreed; try again later
     ├── StorageError           the storage cannot do it now (disk full, database away)
     │   └── StorageFailedError a flush failed: the process must stop and recover from the log
     └── CorruptionError        stored data contradicts itself; names the first place
@@ -66,10 +69,22 @@ class TooLargeError(InvalidInputError):
     code = "too_large"
 
 
+class UnauthenticatedError(HeliosError):
+    """It cannot be told that the caller is one who may do this; the message does not say why."""
+
+    code = "unauthenticated"
+
+
 class NotFoundError(HeliosError):
     """The thing named does not exist."""
 
     code = "not_found"
+
+
+class GoneError(HeliosError):
+    """The thing named was there and was removed on purpose."""
+
+    code = "gone"
 
 
 class ConflictError(HeliosError):
@@ -117,6 +132,17 @@ class OverloadError(HeliosError):
     """A bounded queue is full. Nothing was taken; the same call may succeed later."""
 
     code = "overloaded"
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class LimitedError(HeliosError):
+    """The caller comes more often than was agreed. Nothing was taken; try again later."""
+
+    code = "rate_limited"
     retryable = True
 
     def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:

@@ -1,0 +1,185 @@
+"""Makes the events that record dead letters. Pure.
+
+A dead letter's id follows from what it is made of, so a sender that repeats what cannot be taken
+makes one letter and not one per try.
+"""
+
+import base64
+import hashlib
+
+import msgspec
+
+from helios.eventlog import envelope
+from helios.ingest import dead_letters, receiving
+from helios.kernel import clock as clocks
+from helios.providers import ports as providers
+
+DETAIL_CHARS_MAX = 500
+HEADERS_KEPT = 64
+HEADER_CHARS_MAX = 1_000
+
+ADAPTER_ERROR = "adapter_error"
+CONFLICT = "conflict"
+INVALID_EVENT = "invalid_event"
+SCHEMA = "schema"
+
+_PLAIN = frozenset(
+    (
+        "accept",
+        "aeg-data-version",
+        "aeg-delivery-count",
+        "aeg-event-type",
+        "aeg-metadata-version",
+        "aeg-subscription-name",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "date",
+        "foxy-webhook-event",
+        "host",
+        "idempotency-key",
+        "paypal-transmission-id",
+        "paypal-transmission-time",
+        "sanity-dataset",
+        "sanity-document-id",
+        "sanity-operation",
+        "sanity-project-id",
+        "sanity-transaction-id",
+        "svix-id",
+        "svix-timestamp",
+        "traceparent",
+        "user-agent",
+        "webhook-id",
+        "webhook-timestamp",
+        "x-contentful-topic",
+        "x-contentful-webhook-name",
+        "x-github-delivery",
+        "x-github-event",
+        "x-github-hook-id",
+        "x-gitlab-event",
+        "x-gitlab-event-uuid",
+        "x-gitlab-instance",
+        "x-gitlab-webhook-uuid",
+        "x-request-id",
+        "x-strapi-event",
+    )
+)
+_FAMILIES = ("ce-", "x-amz-sns-", "x-shopify-", "x-wc-webhook-", "shopify-")
+_SECRET = ("auth", "cookie", "hmac", "key", "password", "secret", "sig", "token")
+
+
+def kept_headers(headers: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
+    """Those that carry meaning: by a list of names, because what is unknown may be a secret."""
+    kept = [
+        (name, value[:HEADER_CHARS_MAX])
+        for name, value in headers
+        if _carries_meaning(name.lower())
+    ]
+    return kept[:HEADERS_KEPT]
+
+
+def _carries_meaning(name: str) -> bool:
+    if name in _PLAIN:
+        return True
+    return name.startswith(_FAMILIES) and not any(word in name for word in _SECRET)
+
+
+def letter_id(
+    arrival: receiving.Arrival, *, index: int | None = None, event_id: str | None = None
+) -> str:
+    """The id of the dead letter of a delivery, or of one event of it."""
+    parts = (arrival.client_id, arrival.source, arrival.digest, index, event_id)
+    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:32]
+
+
+def record(
+    arrival: receiving.Arrival,
+    *,
+    reason: str,
+    detail: str,
+    index: int | None = None,
+    event: envelope.NewEvent | None = None,
+) -> envelope.NewEvent:
+    """The event that records a dead letter.
+
+    Args:
+        arrival: the delivery.
+        reason: a word for programs.
+        detail: for people, with the place of the fault.
+        index: which event of the delivery, when it is one of several.
+        event: it, as far as it could be read.
+    """
+    delivery = arrival.delivery or providers.Delivery(method="", path="")
+    body = arrival.body[: dead_letters.BODY_BYTES_MAX]
+    told = dead_letters.Recorded(
+        source=arrival.source,
+        via=arrival.via,
+        reason=reason,
+        detail=detail[:DETAIL_CHARS_MAX],
+        origin=arrival.origin,
+        event_type=None if event is None else event.type[:DETAIL_CHARS_MAX],
+        event_id=None if event is None else event.id[:DETAIL_CHARS_MAX],
+        headers=kept_headers(delivery.headers),
+        method=delivery.method,
+        path=_path(delivery.path),
+        body=base64.b64encode(body).decode(),
+        bytes=len(arrival.body),
+        cut=len(body) < len(arrival.body),
+        index=index,
+    )
+    conflicting = event.id if event is not None and reason == CONFLICT else None
+    return control(
+        dead_letters.RECORDED,
+        told,
+        client_id=arrival.client_id,
+        letter=letter_id(arrival, index=index, event_id=conflicting),
+        event_id=None,
+        actor=f"provider:{arrival.provider}",
+        now=arrival.now,
+    )
+
+
+def control(
+    event_type: str,
+    payload: msgspec.Struct,
+    *,
+    client_id: str,
+    letter: str,
+    event_id: str | None,
+    actor: str,
+    now: clocks.Timestamp,
+) -> envelope.NewEvent:
+    """An event about a dead letter; `event_id` None: it has the letter's own id."""
+    return envelope.NewEvent(
+        id=event_id or letter,
+        source=dead_letters.SOURCE,
+        type=event_type,
+        occurred_at=now,
+        tenant=client_id,
+        aggregate_type=dead_letters.AGGREGATE_TYPE,
+        aggregate_id=letter,
+        actor=actor,
+        payload=msgspec.json.encode(told_clean(payload)),
+    )
+
+
+def told_clean(payload: msgspec.Struct) -> object:
+    """The payload with what no log can keep made harmless: NUL, and halves of characters."""
+    return _clean(msgspec.to_builtins(payload))
+
+
+def _clean(value: object) -> object:
+    if isinstance(value, str):
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {name: _clean(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(inner) for inner in value]
+    return value
+
+
+def _path(path: str) -> str:
+    """The path without the values of its query: some senders put their secret there."""
+    bare, mark, query = path.partition("?")
+    names = [pair.partition("=")[0] for pair in query.split("&") if pair]
+    return (bare + mark + "&".join(f"{name}=***" for name in names))[:2_000]
