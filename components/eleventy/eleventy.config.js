@@ -1,0 +1,6 @@
+'use strict';
+
+module.exports = () => ({
+  dir: { input: '.', output: process.env.HELIOS_SITE_OUTPUT || '_site' },
+  templateFormats: ['njk'],
+});
