@@ -29,6 +29,7 @@ COMMANDS = {
     "serve": "helios.cli.serve:serve",
     "verdicts": "helios.cli.verdicts:verdicts",
     "views": "helios.cli.views:views",
+    "webhooks": "helios.cli.webhooks:webhooks",
 }
 """Verb -> `module:attribute` of its click command. A new verb is one more line."""
 

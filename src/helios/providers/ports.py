@@ -23,6 +23,10 @@ from helios.kernel import errors, outbound, secret
 ENTRY_POINTS = "helios.providers"
 Secret: TypeAlias = secret.Secret
 
+OUR_TROUBLE = frozenset(("no_secret", "bad_secret", "not_configured", "lookup_unavailable"))
+"""Reasons of a `RefusedError` for which the sender cannot be blamed: it is answered with
+`AnswerPolicy.unavailable`, so that it comes again when the source is set right."""
+
 
 class Capability(enum.StrEnum):
     """What an adapter can do; each is declared honestly or left out."""
@@ -400,11 +404,16 @@ class ChangeLister(Protocol):
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
-    """One content that is there now, for the comparison of id sets."""
+    """One content that is there now, for the comparison of id sets.
+
+    Attributes:
+        stage: `draft` or `published`; a content may be there in both.
+    """
 
     type: str
     id: str
     locale: str | None = None
+    stage: str = "published"
 
 
 @runtime_checkable
@@ -417,6 +426,18 @@ class IdLister(Protocol):
 
     def deletion(self, listed: Listed, seen_at: clocks.Timestamp) -> Received:
         """The event that says that this content is gone."""
+        ...
+
+
+@runtime_checkable
+class Finder(Protocol):
+    """May come with `list_changes`: looks one key up, where the provider can."""
+
+    async def find(self, api: Api, event_type: str, key: str) -> Sequence[Received]:
+        """Events of this type of what the provider knows under the key; empty: it has none.
+
+        Their ids are those of `list_changes`. Raises as `list_changes`.
+        """
         ...
 
 
@@ -452,6 +473,24 @@ class HookManager(Protocol):
     async def update_hook(self, api: Api, hook: Hook) -> Hook: ...
 
     async def delete_hook(self, api: Api, hook_id: str) -> None: ...
+
+
+class Triggered(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a delivery that was asked for.
+
+    Attributes:
+        status: what our door answered, as the provider tells; None: it does not tell.
+    """
+
+    status: int | None = None
+    detail: str = ""
+
+
+@runtime_checkable
+class HookTrigger(Protocol):
+    """May come with `webhooks`: has the provider try a webhook now."""
+
+    async def trigger_hook(self, api: Api, hook_id: str) -> Triggered: ...
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
