@@ -16,12 +16,14 @@ import msgspec
 
 from helios.api import wire
 from helios.api.routes import alerts as alert_routes
+from helios.api.routes import content as content_routes
 from helios.api.routes import contracts as contract_routes
 from helios.api.routes import system
 from helios.api.routes import verdicts as verdict_routes
 from helios.api.routes import views as view_routes
 from helios.ingest import gateway
 from helios.kernel import errors
+from helios.projections.views import content_read
 
 T = TypeVar("T")
 
@@ -217,6 +219,26 @@ class Client:
     async def views(self) -> view_routes.ViewList:
         """How the views are doing."""
         return await self._get(view_routes.ViewList, "/api/v1/views")
+
+    async def content(self, **query: str | int | None) -> content_read.Page:
+        """One page of cached content; parameters as of `GET /api/v1/content`."""
+        return await self._get(content_read.Page, "/api/v1/content", query)
+
+    async def content_one(
+        self, source: str, content_type: str, content_id: str, **query: str | None
+    ) -> content_read.Page:
+        """One content, a row for each language. Raises NotFoundError when it is not there."""
+        place = "/".join(_segment(part) for part in (source, content_type, content_id))
+        return await self._get(content_read.Page, f"/api/v1/content/{place}", query)
+
+    async def invalidate(self, source: str, **which: str | None) -> content_routes.Invalidated:
+        """Mark cached content of a source as stale: all, or of a `type`, or one `id`."""
+        return await self._send(
+            content_routes.Invalidated,
+            "POST",
+            "/api/v1/content/invalidate",
+            json={"source": source, **_given(which)},
+        )
 
     async def on_view(self, name: str, operation: str) -> AsyncIterator[view_routes.Progress]:
         """`rebuild` or `verify` a view: its steps, the last with the result.

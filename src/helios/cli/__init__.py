@@ -20,6 +20,7 @@ COMMANDS = {
     "alerts": "helios.cli.alerts:alerts",
     "append": "helios.cli.events:append",
     "config": "helios.cli.config:config",
+    "content": "helios.cli.content:content",
     "contracts": "helios.cli.contracts:contracts",
     "demo": "helios.cli.demo:demo",
     "events": "helios.cli.events:events",

@@ -48,6 +48,28 @@ class Settings:
     drain_s: float = 10.0
     """Seconds that requests under way get at shutdown. At the end they are cut off."""
 
+    content_ttl_s: float = 86_400.0
+    """Seconds after which cached content that its provider did not tell of again is stale: still
+    served, marked, and fetched again where the provider can be asked."""
+
+    outbound_allow: str = ""
+    """Hosts (`localhost:1337`, `.internal`) and networks (`10.0.0.0/8`) that are not public and may
+    be called all the same, separated by commas. Every other call to a private address is refused,
+    because URLs come from outside too."""
+
+    public_url: str | None = None
+    """Address at which senders of webhooks reach this server, such as `https://helios.example.com`;
+    told as part of webhook URLs. None: the address that the request at hand was sent to."""
+
+    outbound_allowed: str = ""
+    """Hosts and networks that may be called though they are not public, separated by commas:
+    `cms.internal:1337, 10.0.0.0/8`. Empty: only public addresses, because what is called is
+    declared over the API."""
+
+    ready_needs_sources: bool = False
+    """Whether a source that cannot fetch makes `/ready` say no. It does not by default: the other
+    sources work, and a server taken out of rotation for one of them would help nobody."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important log messages to write."""
 

@@ -1,7 +1,17 @@
 """The table of all operations of the API, one module per group."""
 
 from helios.api import services, web
-from helios.api.routes import alerts, contracts, events, ingest, system, verdicts, views
+from helios.api.routes import (
+    alerts,
+    content,
+    contracts,
+    events,
+    ingest,
+    sources,
+    system,
+    verdicts,
+    views,
+)
 
 
 def table(parts: services.Services) -> list[web.Route]:
@@ -12,6 +22,8 @@ def table(parts: services.Services) -> list[web.Route]:
         *verdicts.routes(parts),
         *alerts.routes(parts),
         *contracts.routes(parts),
+        *content.routes(parts),
+        *sources.routes(parts),
         *views.routes(parts),
         *system.routes(parts),
     ]
