@@ -122,6 +122,20 @@ class Request:
             InvalidInputError: a content encoding that is not understood, or damaged.
             ClientGoneError: the client went away.
         """
+        data = await self.raw_body(bytes_max)
+        encoding = self.header(b"content-encoding")
+        if encoding is not None:
+            data = bodies.inflate(data, encoding.strip().lower(), bytes_max=bytes_max)
+        return data
+
+    async def raw_body(self, bytes_max: int) -> bytes:
+        """The whole body as it was sent.
+
+        Raises:
+            TooLargeError: more than `bytes_max`.
+            InvalidInputError: its length is given twice.
+            ClientGoneError: the client went away.
+        """
         length = self.header(b"content-length")
         if length is not None and (not length.isdecimal() or int(length[:20]) > bytes_max):
             raise _too_large(bytes_max)
@@ -133,9 +147,6 @@ class Request:
             data = await self._rest(data, bytes_max)
         if len(data) > bytes_max:
             raise _too_large(bytes_max)
-        encoding = self.header(b"content-encoding")
-        if encoding is not None:
-            data = bodies.inflate(data, encoding.strip().lower(), bytes_max=bytes_max)
         return data
 
     async def _rest(self, first: bytes, bytes_max: int) -> bytes:
@@ -232,10 +243,11 @@ class Application:
         self.routes = tuple(routes)
         self._closing = asyncio.Event()
         self._exact: dict[tuple[str, str], Handler] = {}
-        self._templates: list[tuple[re.Pattern[str], str, Handler]] = []
+        self._templates: dict[str, list[tuple[re.Pattern[str], str, Handler]]] = {}
         for route in routes:
             if "{" in route.path:
-                self._templates.append((_pattern(route), route.method, route.handler))
+                entry = (_pattern(route), route.method, route.handler)
+                self._templates.setdefault(_head(route.path), []).append(entry)
             else:
                 assert (route.method, route.path) not in self._exact, route
                 self._exact[route.method, route.path] = route.handler
@@ -267,8 +279,8 @@ class Application:
             return self._exact["GET", path]
         raw: bytes = request.scope.get("raw_path") or path.encode()
         text = raw.partition(b"?")[0].decode("latin-1")
-        allowed = {m for m, p in self._exact if p == path}
-        for pattern, wanted, handler in self._templates:
+        allowed: set[str] = set()
+        for pattern, wanted, handler in self._templates.get(_head(text), ()):
             match = pattern.fullmatch(text)
             if match is None:
                 continue
@@ -276,6 +288,7 @@ class Application:
                 request.params = _decoded(match.groupdict())
                 return handler
             allowed.add(wanted)
+        allowed.update(m for m, p in self._exact if p == path)
         if allowed:
             raise problems.MethodError(method, path, sorted(allowed))
         raise errors.NotFoundError(f"there is nothing at {path}; /docs lists what there is")
@@ -346,6 +359,12 @@ def _problem(error: Exception, request: Request) -> Response:
         content_type=problems.CONTENT_TYPE,
         headers=problem.headers,
     )
+
+
+def _head(path: str) -> str:
+    """The first two segments, which no route has a placeholder in, or the first of a short path."""
+    first, _, rest = path[1:].partition("/")
+    return f"{first}/{rest.partition('/')[0]}" if first == "api" else first
 
 
 def _pattern(route: Route) -> re.Pattern[str]:

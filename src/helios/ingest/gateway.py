@@ -114,7 +114,7 @@ class Gateway:
         Raises:
             IdempotencyError, OverloadError, StorageError: as `EventLog.append`.
         """
-        appended = await self._append((event,), idempotency)
+        appended = await self.append((event,), idempotency)
         position = appended.positions[0]
         if appended.replayed:
             (kept,) = await self._log.read_at(appended.positions)
@@ -148,13 +148,20 @@ class Gateway:
             return _summary([], refused), False
         unique = {(e.tenant, e.source, e.id): e for e in reversed(events)}
         firsts = list(reversed(unique.values()))
-        appended = await self._append(firsts, idempotency)
+        appended = await self.append(firsts, idempotency)
         receipts = await self._receipts(events, firsts, appended)
         return _summary(receipts, refused), appended.replayed
 
-    async def _append(
-        self, events: Sequence[envelope.NewEvent], idempotency: ports.Idempotency | None
+    async def append(
+        self,
+        events: Sequence[envelope.NewEvent],
+        idempotency: ports.Idempotency | None = None,
     ) -> envelope.Appended:
+        """`EventLog.append`, measured; what the storage says is remembered for `fault`.
+
+        Raises:
+            IdempotencyError, InvalidInputError, OverloadError, StorageError: as `EventLog.append`.
+        """
         started = self._clock.monotonic()
         try:
             appended = await self._log.append(events, idempotency=idempotency)

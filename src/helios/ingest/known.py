@@ -1,0 +1,59 @@
+"""Two ways to know the sources that doors ask for: a dictionary, and the table of declarations."""
+
+from helios.ingest import directory, sources
+from helios.kernel import errors
+from helios.providers import ports as providers
+
+
+class Known:
+    """`sources.Sources` for who knows his sources, and for tests."""
+
+    def __init__(self, *found: sources.Found) -> None:
+        self._found: dict[tuple[str, str], sources.Found | sources.Removed] = {}
+        for one in found:
+            self.put(one)
+
+    def put(self, found: sources.Found) -> None:
+        """Add a source, or replace it."""
+        self._found[found.declared.client_id, found.declared.name] = found
+
+    def remove(self, client_id: str, name: str) -> None:
+        """Remember that a source was removed."""
+        before = self._found.get((client_id, name))
+        if isinstance(before, sources.Found):
+            self._found[client_id, name] = sources.Removed(answers=before.provider.answers)
+
+    async def find(self, client_id: str, name: str) -> sources.Found | sources.Removed | None:
+        """See `sources.Sources.find`."""
+        return self._found.get((client_id, name))
+
+
+class Table:
+    """`sources.Sources` over the table of declarations.
+
+    A source that is only fetched has no door, which is told like a source that is not there.
+    """
+
+    def __init__(self, table: directory.Sources) -> None:
+        self._table = table
+
+    async def find(self, client_id: str, name: str) -> sources.Found | sources.Removed | None:
+        """See `sources.Sources.find`."""
+        try:
+            found = self._table.find(client_id, name)
+        except directory.GoneError as error:
+            return sources.Removed(answers=self._answers(error.provider))
+        except errors.NotFoundError:
+            return None
+        if found.kind.adapter is None:
+            return None
+        return sources.Found(
+            declared=found.declared, source=found.source, provider=found.kind.adapter
+        )
+
+    def _answers(self, provider: str) -> providers.AnswerPolicy:
+        try:
+            adapter = self._table.kinds.get(provider).adapter
+        except errors.HeliosError:
+            adapter = None
+        return providers.AnswerPolicy() if adapter is None else adapter.answers
