@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
+from helios import app_ingest
 from helios.api import metrics as meters
 from helios.api import routes, server, services, web
 from helios.drivers.sqlite import lock as locks
@@ -24,7 +25,7 @@ from helios.drivers.sqlite import log_storage as sqlite_log
 from helios.drivers.sqlite import view_store as sqlite_views
 from helios.eventlog import log as logs
 from helios.eventlog import ports as log_ports
-from helios.ingest import gateway as gateways
+from helios.ingest import runners
 from helios.kernel import clock as clocks
 from helios.kernel import errors, ids
 from helios.kernel import settings as config
@@ -61,6 +62,7 @@ class Parts(msgspec.Struct, kw_only=True):
     store: view_ports.ViewStore
     views: catalog.Catalog
     verdicts: verdict_view.VerdictView
+    ingestion: app_ingest.Ingestion
     failure: "asyncio.Future[errors.StorageFailedError]"
 
 
@@ -101,16 +103,28 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
         metrics.gauge(
             "helios_log_queue_events", "Events waiting for a commit.", lambda: log.queued_events
         )
+        id_source = ids.Uuid7Ids(clock)
+        ingestion = await stack.enter_async_context(
+            app_ingest.opened(
+                settings,
+                log,
+                clock=clock,
+                id_source=id_source,
+                metrics=metrics,
+                leases=runners.Alone(),
+            )
+        )
         yield Parts(
             settings=settings,
             clock=clock,
-            ids=ids.Uuid7Ids(clock),
+            ids=id_source,
             metrics=metrics,
             log=log,
             storage=storage,
             store=store,
             views=views,
             verdicts=verdicts,
+            ingestion=ingestion,
             failure=failure,
         )
 
@@ -148,10 +162,26 @@ async def kept(parts: Parts) -> AsyncIterator[None]:
         head = await parts.log.head()
         for name in parts.views.names:
             await parts.views.wait_for(name, head)
-        yield
+        async with _following(parts) as following:
+            await app_ingest.settled(following, parts.ingestion)
+            yield
     finally:
         keeping.cancel()
         await asyncio.wait([keeping], timeout=_VIEWS_STOP_S)
+
+
+@contextlib.asynccontextmanager
+async def _following(parts: Parts) -> "AsyncIterator[asyncio.Future[None]]":
+    """Keep sources as they are declared for as long as the block runs."""
+    following: asyncio.Future[None] = asyncio.ensure_future(
+        app_ingest.follow(parts.ingestion, parts.log, parts.store, parts.views, parts.clock)
+    )
+    try:
+        yield following
+    finally:
+        following.cancel()
+        await asyncio.wait([following], timeout=_VIEWS_STOP_S)
+        await parts.ingestion.runners.close()
 
 
 async def _begun(parts: Parts, keeping: "asyncio.Future[None]") -> None:
@@ -174,10 +204,11 @@ def served_at(data_dir: Path) -> str | None:
 
 def application(parts: Parts) -> web.Application:
     """The API over the parts."""
-    gateway = gateways.Gateway(parts.log, clock=parts.clock, ids=parts.ids, meter=parts.metrics)
+    ingestion = parts.ingestion
     found = services.Services(
         log=parts.log,
-        gateway=gateway,
+        gateway=ingestion.gateway,
+        doors=ingestion.doors,
         clock=parts.clock,
         ids=parts.ids,
         metrics=parts.metrics,
@@ -187,8 +218,22 @@ def application(parts: Parts) -> web.Application:
         rejudge=rejudge.Rejudge(parts.log, parts.store, clock=parts.clock, id_source=parts.ids),
         alerts=repairs.Reader(parts.store),
         standing=standing.Standing(parts.store),
+        kinds=ingestion.kinds,
+        runners=ingestion.runners,
+        vault=ingestion.vault,
+        outbound=ingestion.outbound,
+        table=ingestion.table,
+        ready_needs_sources=parts.settings.ready_needs_sources,
+        address=lambda host: _address(parts.settings, host),
     )
     return web.Application(routes.table(found))
+
+
+def _address(settings: config.Settings, host: str | None) -> str:
+    """Where others reach us, as far as it is known; `host` is what the client called us."""
+    if settings.public_url is not None:
+        return settings.public_url.rstrip("/")
+    return f"http://{host or f'{settings.host}:{settings.port}'}"
 
 
 async def serve(
@@ -234,14 +279,18 @@ async def _run(
     repairing: asyncio.Future[None] = asyncio.ensure_future(_repairer(parts).run())
     serving: asyncio.Future[None] = asyncio.ensure_future(server.serve(http, listener))
     await _begun(parts, keeping)
+    parts.ingestion.runners.open()
     url = _url(listener)
-    with _address_told(parts.settings, url):
-        announce(url)
-        _log.info("started", url=url, log_id=parts.log.log_id)
-        failed = await _ended(stopping, parts.failure, keeping, ticking, repairing, serving)
-        _log.info("draining", seconds_max=parts.settings.drain_s)
-        await server.stop(http, app)
-        await asyncio.wait([serving], timeout=parts.settings.drain_s + _DRAIN_SLACK_S)
+    async with _following(parts) as following:
+        with _address_told(parts.settings, url):
+            announce(url)
+            _log.info("started", url=url, log_id=parts.log.log_id)
+            failed = await _ended(
+                stopping, parts.failure, keeping, ticking, repairing, following, serving
+            )
+            _log.info("draining", seconds_max=parts.settings.drain_s)
+            await server.stop(http, app)
+            await asyncio.wait([serving], timeout=parts.settings.drain_s + _DRAIN_SLACK_S)
     for task in (repairing, ticking, keeping):
         task.cancel()
     await asyncio.wait([repairing, ticking, keeping], timeout=_VIEWS_STOP_S)
@@ -250,12 +299,11 @@ async def _run(
 
 def _repairer(parts: Parts) -> repairer.Repairer:
     """Sees to verdicts that are not matched; no source can be asked yet."""
-    gateway = gateways.Gateway(parts.log, clock=parts.clock, ids=parts.ids, meter=parts.metrics)
     return repairer.Repairer(
         parts.log,
         parts.store,
         parts.verdicts,
-        asker=asking.Asker({}, gateway),
+        asker=asking.Asker({}, parts.ingestion.gateway),
         wait_for=parts.views.wait_for,
         clock=parts.clock,
     )

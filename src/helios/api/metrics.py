@@ -50,10 +50,17 @@ class Metrics:
         self._duplicates = 0
         self._conflicts = 0
         self._rejected: dict[str, int] = {}
+        self._received = 0
+        self._ignored = 0
+        self._suspected = 0
+        self._refused: dict[str, int] = {}
+        self._dead: dict[str, int] = {}
         self._reconciled: dict[str, int] = {}
         self._verdicts: dict[str, int] = {}
         self._alerts: dict[tuple[str, str], int] = {}
         self._ratios: list[tuple[tuple[str, str], float, float | None]] = []
+        self._source_events: dict[tuple[str, str], int] = {}
+        self._sources: list[tuple[str, str, float | None]] = []
         self._append = Histogram(_APPEND_S)
         self._views: Callable[[], Iterator[tuple[str, int, float]]] = lambda: iter(())
         self._gauges: list[tuple[str, str, Callable[[], float]]] = []
@@ -76,6 +83,26 @@ class Metrics:
         """An event or a request was refused."""
         self._rejected[code] = self._rejected.get(code, 0) + 1
 
+    def received(self, count: int) -> None:
+        """So many events, or deliveries without one, came to the gate."""
+        self._received += count
+
+    def ignored(self) -> None:
+        """A delivery held no event."""
+        self._ignored += 1
+
+    def suspected(self) -> None:
+        """A body came again under another id."""
+        self._suspected += 1
+
+    def refused(self, reason: str) -> None:
+        """A delivery was refused."""
+        _count(self._refused, reason)
+
+    def dead(self, reason: str) -> None:
+        """An event became a dead letter."""
+        _count(self._dead, reason)
+
     def appended(self, seconds: float) -> None:
         """An append took this long."""
         self._append.observe(seconds)
@@ -96,6 +123,21 @@ class Metrics:
     def standing(self, ratios: Sequence[tuple[tuple[str, str], float, float | None]]) -> None:
         """Of each (client, contract) the share of keys that do not match, and the most allowed."""
         self._ratios = list(ratios[:LABELS_MAX])
+
+    def source_event(self, source: str, result: str, count: int = 1) -> None:
+        """Events or deliveries of a source came to this end (`stored`, `duplicate`, `dead` …)."""
+        key = (source, result)
+        if key not in self._source_events and len(self._source_events) >= LABELS_MAX:
+            key = ("other", result)
+        self._source_events[key] = self._source_events.get(key, 0) + count
+
+    def results(self, source: str) -> dict[str, int]:
+        """What became of a source's events since the start."""
+        return {result: n for (name, result), n in self._source_events.items() if name == source}
+
+    def sources(self, states: Sequence[tuple[str, str, float | None]]) -> None:
+        """Name, state and lag in messages of each source, as they are now."""
+        self._sources = list(states[:LABELS_MAX])
 
     def watch_views(self, lags: Callable[[], Iterator[tuple[str, int, float]]]) -> None:
         """Where to ask each view's name, lag in events and lag in seconds."""
@@ -129,6 +171,7 @@ class Metrics:
             "helios_events_rejected", "Events and requests refused.", "reason", self._rejected
         )
         yield _labelled("helios_events_reconciled", "Verdicts given.", "status", self._reconciled)
+        yield from self._gate()
         yield self._append.family("helios_log_append_seconds", "Time until an append is durable.")
         current = core.GaugeMetricFamily(
             "helios_verdicts", "Verdicts that nothing supersedes.", labels=("status",)
@@ -136,10 +179,50 @@ class Metrics:
         for status, count in self._verdicts.items():
             current.add_metric((status,), count)
         yield current
+        yield from self._of_sources()
         yield from self._mismatches()
         yield from self._lags()
         for name, text, read in self._gauges:
             yield core.GaugeMetricFamily(name, text, value=read())
+
+    def _of_sources(self) -> Iterator[core.Metric]:
+        state = core.GaugeMetricFamily(
+            "helios_source_state", "1 for the state a source is in.", labels=("source", "state")
+        )
+        lag = core.GaugeMetricFamily(
+            "helios_source_lag", "Messages a source has not fetched yet.", labels=("source",)
+        )
+        for name, now, behind in self._sources:
+            state.add_metric((name, now), 1)
+            if behind is not None:
+                lag.add_metric((name,), behind)
+        events = core.CounterMetricFamily(
+            "helios_source_events",
+            "Events of a source by what became of them.",
+            labels=("source", "result"),
+        )
+        for labels, count in self._source_events.items():
+            events.add_metric(labels, count)
+        yield state
+        yield lag
+        yield events
+
+    def _gate(self) -> Iterator[core.Metric]:
+        """What came to the gate is what was appended, seen before, dead, refused or ignored."""
+        yield _counter(
+            "helios_ingest_received", "Events and empty deliveries at the gate.", self._received
+        )
+        yield _counter("helios_ingest_duplicates", "Of these, seen before.", self._duplicates)
+        yield _counter("helios_ingest_ignored", "Of these, without an event.", self._ignored)
+        yield _labelled("helios_ingest_refused", "Of these, refused.", "reason", self._refused)
+        yield _labelled(
+            "helios_dead_letters", "Of these, set aside as dead letters.", "reason", self._dead
+        )
+        yield _counter(
+            "helios_ingest_suspected_replays",
+            "Duplicates whose body came under another id.",
+            self._suspected,
+        )
 
     def _mismatches(self) -> Iterator[core.Metric]:
         labels = ("client_id", "contract")
@@ -191,6 +274,12 @@ def _bounded(counts: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], int
         label = name if number < LABELS_MAX else ("other", "other")
         made[label] = made.get(label, 0) + counts[name]
     return made
+
+
+def _count(counts: dict[str, int], reason: str) -> None:
+    if reason not in counts and len(counts) >= LABELS_MAX:
+        reason = "other"
+    counts[reason] = counts.get(reason, 0) + 1
 
 
 def _counter(name: str, text: str, value: int) -> core.CounterMetricFamily:

@@ -1,15 +1,20 @@
 """What the routes work with; put together by `helios.app`, and by tests."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from helios.api import metrics as meters
 from helios.eventlog import ports as log_ports
+from helios.ingest import directory
+from helios.ingest import doors as webhook_doors
 from helios.ingest import gateway as gateways
+from helios.ingest import kinds as source_kinds
+from helios.ingest import runners as source_runners
 from helios.kernel import clock as clocks
 from helios.kernel import ids as id_sources
+from helios.kernel import outbound, secret
 from helios.projections import catalog
 from helios.projections import ports as view_ports
 from helios.reconcile.streams import repairs, standing, verdicts, view
@@ -82,6 +87,7 @@ class Services(msgspec.Struct, kw_only=True):
 
     log: log_ports.EventLog
     gateway: gateways.Gateway
+    doors: webhook_doors.Doors
     clock: clocks.Clock
     ids: id_sources.Ids
     metrics: meters.Metrics
@@ -91,3 +97,13 @@ class Services(msgspec.Struct, kw_only=True):
     rejudge: Rejudge
     alerts: repairs.Reader
     standing: standing.Standing
+    kinds: source_kinds.Kinds
+    runners: source_runners.Manager
+    vault: secret.Vault
+    outbound: outbound.Outbound
+    table: directory.Sources
+    ready_needs_sources: bool
+    address: Callable[[str | None], str]
+    """Our own address as others see it; given the Host header of the request at hand."""
+    content_ttl_s: float = 86_400.0
+    """Age from which cached content counts as stale."""

@@ -17,6 +17,8 @@ from helios.providers import ports as providers
 
 API_VERSION = "helios.io/v1"
 KIND = "Source"
+BODY_BYTES_MAX = 1 << 20
+"""Size of one delivery, unless a declaration says another."""
 
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,7 +75,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     options: Mapping[str, Any] = {}
     schemas: Mapping[str, Any] = {}
     rate: Rate = Rate()
-    body_bytes_max: int = 1 << 20
+    body_bytes_max: int = BODY_BYTES_MAX
     content_encoding: bool = False
     poll: Polling | None = None
     paused: bool = False
@@ -169,15 +171,17 @@ class Gate(Protocol):
         ...
 
 
-State: TypeAlias = Literal["starting", "running", "paused", "waiting", "failed", "stopped"]
+State: TypeAlias = Literal[
+    "starting", "running", "paused", "waiting", "standby", "failed", "stopped"
+]
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     """How a runner is doing.
 
     Attributes:
-        state: `waiting`: backing off after an error, `detail` says which; `failed`: it needs a
-            person.
+        state: `waiting`: backing off after an error, `detail` says which; `standby`: another
+            process fetches; `failed`: it needs a person.
         lag: messages not yet fetched, if the sender tells; `lag_s` the age of the oldest.
         last_event_at: when it last handed something in.
         fetched, duplicates, dead: counted since it started.

@@ -6,7 +6,45 @@ events and events are for ever. The value itself lives only in a `Secret`, which
 """
 
 import hashlib
+import re
 from typing import Protocol
+
+from helios.kernel import errors
+
+_REFERENCE = re.compile(
+    r"env:[A-Za-z_][A-Za-z0-9_]{0,127}|file:/[^\0]{1,1000}|secret:[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def check_reference(text: str) -> str:
+    """A reference, as it was given.
+
+    Raises:
+        InvalidInputError: it is none. The message does not hold the text, which may be the very
+            secret that should have been referred to.
+    """
+    if not _REFERENCE.fullmatch(text):
+        raise errors.InvalidInputError(
+            "expected a reference to a secret, found something else (not shown here, in case it is "
+            "the secret itself): write env:NAME, file:/PATH or secret:NAME; "
+            "`helios secrets set NAME` keeps a value under a name"
+        )
+    return text
+
+
+def check_name(text: str) -> str:
+    """The name of a secret that is kept in the data folder.
+
+    Raises:
+        InvalidInputError: it is none.
+    """
+    if not _NAME.fullmatch(text):
+        raise errors.InvalidInputError(
+            "the name of a secret is letters, digits, dots, dashes and underscores, at most 64, "
+            "beginning with a letter or digit"
+        )
+    return text
 
 
 class Secret:

@@ -61,11 +61,6 @@ class Settings:
     """Address at which senders of webhooks reach this server, such as `https://helios.example.com`;
     told as part of webhook URLs. None: the address that the request at hand was sent to."""
 
-    outbound_allowed: str = ""
-    """Hosts and networks that may be called though they are not public, separated by commas:
-    `cms.internal:1337, 10.0.0.0/8`. Empty: only public addresses, because what is called is
-    declared over the API."""
-
     ready_needs_sources: bool = False
     """Whether a source that cannot fetch makes `/ready` say no. It does not by default: the other
     sources work, and a server taken out of rotation for one of them would help nobody."""

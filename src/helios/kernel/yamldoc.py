@@ -166,8 +166,9 @@ class Node:
             return {key: node.plain() for key, node in self.items()}
         if self.is_list:
             return [node.plain() for node in self.elements()]
-        if self.is_null:
-            return None
+        return None if self.is_null else self._word()
+
+    def _word(self) -> bool | int | float | str:
         text = self.scalar()
         if self._raw.tag == _BOOL and text in ("true", "false"):
             return text == "true"

@@ -11,6 +11,7 @@ from helios.api.routes import (
     system,
     verdicts,
     views,
+    webhooks,
 )
 
 
@@ -18,6 +19,7 @@ def table(parts: services.Services) -> list[web.Route]:
     """Every route, in the order in which the description lists them."""
     routes = [
         *ingest.routes(parts),
+        *webhooks.routes(parts),
         *events.routes(parts),
         *verdicts.routes(parts),
         *alerts.routes(parts),

@@ -20,6 +20,7 @@ _HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-cache"),
 )
+_TROUBLED = ("waiting", "failed", "unreadable")
 _TYPES = {
     "html": b"text/html; charset=utf-8",
     "css": b"text/css; charset=utf-8",
@@ -72,7 +73,7 @@ def routes(parts: services.Services) -> list[web.Route]:
             method="GET",
             path="/ready",
             handler=desk.ready,
-            summary="Whether the log can be written and the views are kept",
+            summary="Whether the log can be written, the views are kept and the sources work",
             tag="system",
             replies={200: web.Reply(ready, Readiness), 503: web.Reply(ready, Readiness)},
         ),
@@ -123,7 +124,7 @@ class _Desk:
         return web.answer(Alive("ok"))
 
     async def ready(self, _: web.Request) -> web.Response:
-        checks = self._checks()
+        checks = await self._checks()
         well = all(check.ok for check in checks)
         found = Readiness(status="ready" if well else "not_ready", checks=checks)
         return web.answer(found, status=200 if well else 503)
@@ -134,10 +135,17 @@ class _Desk:
             self._parts.metrics.reconciled(await self._parts.verdicts.counts(None))
             self._parts.metrics.told(await self._parts.alerts.totals())
             ratios = await self._parts.standing.ratios()
+            self._parts.metrics.sources(await self._source_states())
             self._parts.metrics.standing(
                 [((r.tenant, r.contract), r.share, r.share_max) for r in ratios]
             )
         return web.Response(body=self._parts.metrics.render(), content_type=metrics.CONTENT_TYPE)
+
+    async def _source_states(self) -> list[tuple[str, str, float | None]]:
+        return [
+            (entry.name, now.state, now.status.lag)
+            for entry, now in await self._parts.runners.all()
+        ]
 
     async def status(self, _: web.Request) -> web.Response:
         parts = self._parts
@@ -145,7 +153,7 @@ class _Desk:
         return web.answer(
             Status(
                 version=metadata.version("helios"),
-                ready=all(check.ok for check in self._checks()),
+                ready=all(check.ok for check in await self._checks()),
                 head=await parts.log.head(),
                 verdicts=await parts.verdicts.counts(None),
                 contracts=len(declared),
@@ -154,7 +162,7 @@ class _Desk:
             )
         )
 
-    def _checks(self) -> list[Check]:
+    async def _checks(self) -> list[Check]:
         fault = self._parts.gateway.fault()
         checks = [Check(name="log", ok=fault is None, detail=fault or "writable")]
         for health in self._parts.views.health():
@@ -167,7 +175,19 @@ class _Desk:
                     lag_events=health.lag_events,
                 )
             )
-        return checks
+        return [*checks, *await self._sources()]
+
+    async def _sources(self) -> list[Check]:
+        """Each source by name; one in trouble is named, and the others go on."""
+        needed = self._parts.ready_needs_sources
+        return [
+            Check(
+                name=f"source:{entry.client_id}/{entry.name}",
+                ok=now.state not in _TROUBLED or not needed,
+                detail=f"{now.state}: {now.status.detail}" if now.status.detail else now.state,
+            )
+            for entry, now in await self._parts.runners.all()
+        ]
 
 
 def _get(path: str, handler: web.Handler, summary: str, reply: web.Reply) -> web.Route:
