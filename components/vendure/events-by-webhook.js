@@ -9,6 +9,7 @@ const {
   EventBus,
   Fulfillment,
   FulfillmentStateTransitionEvent,
+  HistoryService,
   Logger,
   OrderLine,
   OrderPlacedEvent,
@@ -26,6 +27,8 @@ const {
 const ATTEMPTS = 3;
 const PAUSE_MS = 500;
 const TIMEOUT_MS = 10_000;
+const TOLD_MAX = 10_000;
+const HISTORY_TAKEN = 100;
 
 // The APIs of the shop give ids as strings.
 const orderRef = (order) => ({ id: String(order.id), code: order.code });
@@ -57,10 +60,12 @@ class EventsByWebhook {
     return EventsByWebhook;
   }
 
-  constructor(eventBus, connection) {
+  constructor(eventBus, connection, history) {
     this.eventBus = eventBus;
     this.connection = connection;
+    this.history = history;
     this.sending = Promise.resolve();
+    this.told = new Map();
   }
 
   onApplicationBootstrap() {
@@ -74,8 +79,9 @@ class EventsByWebhook {
           .catch((error) => Logger.error(`${envelope.event}: ${error.message}`, 'EventsByWebhook'));
       });
     say(OrderPlacedEvent, () => 'order.placed', (e) => ({ order: orderBody(e.order) }));
-    say(OrderStateTransitionEvent, () => 'order.state', (e) => ({
+    say(OrderStateTransitionEvent, () => 'order.state', async (e) => ({
       ...transition(e),
+      historyId: await this.historyOf(e),
       order: orderBody(e.order),
     }));
     say(PaymentStateTransitionEvent, () => 'payment.state', (e) => ({
@@ -131,6 +137,27 @@ class EventsByWebhook {
     };
   }
 
+  // An order may make the same transition twice, so its place in the order's history names it.
+  async historyOf({ ctx, order, fromState, toState, createdAt }) {
+    const { items } = await this.history.getHistoryForOrder(ctx, order.id, false, {
+      filter: { type: { eq: 'ORDER_STATE_TRANSITION' } },
+      sort: { id: 'DESC' },
+      take: HISTORY_TAKEN,
+    });
+    const after = this.told.get(order.id) ?? 0;
+    // SQLite keeps whole seconds.
+    const since = createdAt.getTime() - 1000;
+    const entry = items.reverse().find(
+      ({ id, data, createdAt: at }) =>
+        id > after && at.getTime() >= since && data.from === fromState && data.to === toState,
+    );
+    if (!entry) return null;
+    this.told.delete(order.id);
+    this.told.set(order.id, entry.id);
+    if (this.told.size > TOLD_MAX) this.told.delete(this.told.keys().next().value);
+    return String(entry.id);
+  }
+
   async ordersOf(fulfillment) {
     const { lines } = await this.find(Fulfillment, fulfillment.id, {
       lines: { orderLine: { order: true } },
@@ -164,7 +191,11 @@ class EventsByWebhook {
 }
 
 // What the decorators of a TypeScript plugin would say.
-Reflect.defineMetadata('design:paramtypes', [EventBus, TransactionalConnection], EventsByWebhook);
+Reflect.defineMetadata(
+  'design:paramtypes',
+  [EventBus, TransactionalConnection, HistoryService],
+  EventsByWebhook,
+);
 VendurePlugin({ compatibility: '^3.0.0', imports: [PluginCommonModule] })(EventsByWebhook);
 
 module.exports = { EventsByWebhook };

@@ -3,6 +3,7 @@
 const path = require('path');
 const { bootstrap, dummyPaymentHandler, JobQueueService, LanguageCode } = require('@vendure/core');
 const { EventsByWebhook } = require('./events-by-webhook');
+const { StockOfOrders } = require('./stock-of-orders');
 
 const { ADMIN_PASSWORD, APP_SECRET, DATA_FOLDER, PORT, WEBHOOK_SECRET, WEBHOOK_URL } = process.env;
 
@@ -27,7 +28,7 @@ const config = {
   },
   defaultLanguageCode: LanguageCode.en,
   paymentOptions: { paymentMethodHandlers: [dummyPaymentHandler] },
-  plugins: [EventsByWebhook.init({ url: WEBHOOK_URL, secret: WEBHOOK_SECRET })],
+  plugins: [EventsByWebhook.init({ url: WEBHOOK_URL, secret: WEBHOOK_SECRET }), StockOfOrders],
 };
 
 // Whoever started us holds the other end: when it is gone, so is the shop.

@@ -1,0 +1,352 @@
+"""Strapi 5: what its API and the bodies of its webhooks say.
+
+A document has a stable `documentId` and up to two rows at once: the draft and the published one,
+each with an `id` of its own that changes at every publication. Both are the same content in two
+stages, told apart by `status`. A published row that went while the draft is there was unpublished.
+
+The state of a row is told by `updatedAt` and `publishedAt` (a release publishes a draft that was
+edited long before); a row that went has no time of its own, so the time of the webhook stands for
+it. Both come from one clock in milliseconds: they order what arrives in any order.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, ClassVar
+from urllib import parse as urls
+
+import msgspec
+
+from helios.kernel import clock as clocks
+from helios.kernel import jsonio, outbound
+from helios.providers import calling, ports
+
+PAGE_ROWS = 100
+DRAFT = "draft"
+PUBLISHED = "published"
+
+_CHANGES: Mapping[str, ports.Change] = {
+    "entry.create": "created",
+    "entry.update": "updated",
+    "entry.publish": "published",
+    "entry.draft-discard": "updated",
+    "entry.unpublish": "unpublished",
+    "entry.delete": "deleted",
+}
+_GONE = frozenset(("entry.unpublish", "entry.delete"))
+
+
+class ApiOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What polling and repairing a Strapi needs.
+
+    Attributes:
+        base_url: such as `https://cms.example.com`.
+        content_types: name of each content type that is polled, as in webhooks (`article`), and
+            its path in the REST API (`articles`).
+        drafts: also poll drafts.
+        locales: the content types are localised: ask for all languages.
+        populate: what the REST API is to fill in, as its parameter of that name.
+    """
+
+    base_url: str = ""
+    content_types: Mapping[str, str] = {}
+    drafts: bool = True
+    locales: bool = False
+    populate: str = "*"
+
+
+class StrapiApi:
+    """Capabilities of Strapi beyond its webhooks' bodies.
+
+    Credentials: `token`, a content API token; `admin_token`, an admin API token that may read,
+    create, update and delete webhooks.
+    """
+
+    capabilities: ClassVar[frozenset[ports.Capability]] = calling.ALL
+
+    def normalise(
+        self,
+        event_type: str,
+        payload: Mapping[str, Any],
+        source: ports.Source,  # noqa: ARG002
+    ) -> Sequence[ports.ContentChange]:
+        """See `ports.Normaliser`."""
+        change = _CHANGES.get(event_type)
+        entry = calling.mapping(payload.get("entry"))
+        document = entry.get("documentId")
+        kind = payload.get("model")
+        if change is None or not isinstance(document, str) or not isinstance(kind, str):
+            return ()
+        locale = calling.text(entry.get("locale"))
+        if event_type in _GONE:
+            version = calling.version(calling.latest(payload.get("createdAt")), 1)
+            gone = ports.ContentChange(
+                change=change, id=document, type=kind, locale=locale, version=version
+            )
+            return (gone,)
+        content = _content(document, kind, entry)
+        return (
+            ports.ContentChange(
+                change=change,
+                id=document,
+                type=kind,
+                locale=locale,
+                content=content,
+                version=content.version,
+            ),
+        )
+
+    async def list_changes(
+        self, api: ports.Api, since: clocks.Timestamp
+    ) -> AsyncIterator[ports.Changed]:
+        """See `ports.ChangeLister`: rows changed since then, by (updatedAt, id)."""
+        options = _options(api.source)
+        newest: clocks.Timestamp | None = None
+        for kind, path in options.content_types.items():
+            for state in _states(options):
+                async for rows in _rows(api, path, state, since):
+                    events = [_polled(kind, row) for row in rows]
+                    times = [at for each in events if (at := each.occurred_at) is not None]
+                    newest = max([*times, newest or clocks.Timestamp(0)]) or None
+                    last = rows[-1]
+                    cursor = f"{kind} {state} {last.get('updatedAt')} {last.get('id')}"
+                    yield ports.Changed(events=events, cursor=cursor, high_water=newest)
+        yield ports.Changed(events=(), high_water=newest)
+
+    async def find(self, api: ports.Api, event_type: str, key: str) -> Sequence[ports.Received]:
+        """The present row of a document, by its documentId, as an event of this type."""
+        if event_type in _GONE or event_type not in _CHANGES:
+            return ()
+        options = _options(api.source)
+        content = _content_api(api)
+        params = _shape(options, "published")
+        for kind, path in options.content_types.items():
+            where = f"/api/{path}/{urls.quote(key, safe='')}"
+            answer = await content.ask("GET", where, params=params)
+            if answer.ok:
+                row = calling.mapping(calling.mapping(content.value(answer, where)).get("data"))
+                return [_polled(kind, row, event_type)]
+            if answer.status != 404:
+                raise content.refusal(answer, "GET", where)
+        return ()
+
+    async def list_ids(self, api: ports.Api) -> AsyncIterator[Sequence[ports.Listed]]:
+        """See `ports.IdLister`: what is published now, and the drafts if they are polled."""
+        options = _options(api.source)
+        for kind, path in options.content_types.items():
+            for state in _states(options):
+                async for rows in _rows(api, path, state, None):
+                    yield [
+                        ports.Listed(
+                            type=kind,
+                            id=str(row.get("documentId")),
+                            locale=calling.text(row.get("locale")),
+                            stage=state,
+                        )
+                        for row in rows
+                    ]
+
+    def deletion(self, listed: ports.Listed, seen_at: clocks.Timestamp) -> ports.Received:
+        """See `ports.IdLister`: who has no draft is gone, who is only not published is not."""
+        at = calling.rfc3339_ms(seen_at)
+        event = "entry.delete" if listed.stage == DRAFT else "entry.unpublish"
+        entry = {"documentId": listed.id} | ({"locale": listed.locale} if listed.locale else {})
+        body = {"event": event, "createdAt": at, "model": listed.type, "entry": entry}
+        return ports.Received(
+            id=_id(listed.type, listed.id, listed.locale, f"{event}:{at}"),
+            type=event,
+            occurred_at=seen_at,
+            aggregate_type=listed.type,
+            aggregate_id=listed.id,
+            payload=jsonio.encode(body),
+            metadata={"polled": True},
+        )
+
+    async def list_hooks(self, api: ports.Api) -> Sequence[ports.Hook]:
+        """See `ports.HookManager`."""
+        admin = _admin_api(api)
+        found = calling.mapping(await admin.get("/admin/webhooks"))
+        return [_hook(each) for each in calling.listed(found.get("data"))]
+
+    async def create_hook(self, api: ports.Api, hook: ports.Hook) -> ports.Hook:
+        """See `ports.HookManager`. Strapi makes each webhook enabled."""
+        admin = _admin_api(api)
+        body = _hook_body(hook, {})
+        answer = await admin.send("POST", "/admin/webhooks", body=body, idempotent=False)
+        made = _hook(_data(admin, answer, "/admin/webhooks"))
+        if hook.enabled:
+            return made
+        return await self.update_hook(api, msgspec.structs.replace(hook, id=made.id))
+
+    async def update_hook(self, api: ports.Api, hook: ports.Hook) -> ports.Hook:
+        """See `ports.HookManager`. Headers that `hook` gives no secret for stay as they are."""
+        admin = _admin_api(api)
+        path = f"/admin/webhooks/{hook.id}"
+        kept = calling.mapping(_data(admin, await admin.send("GET", path), path).get("headers"))
+        body = _hook_body(hook, kept) | {"isEnabled": hook.enabled}
+        return _hook(_data(admin, await admin.send("PUT", path, body=body), path))
+
+    async def delete_hook(self, api: ports.Api, hook_id: str) -> None:
+        """See `ports.HookManager`. One that is gone already is no error."""
+        path = f"/admin/webhooks/{hook_id}"
+        admin = _admin_api(api)
+        answer = await admin.ask("DELETE", path)
+        if not answer.ok and answer.status != 404:
+            raise admin.refusal(answer, "DELETE", path)
+
+    async def trigger_hook(self, api: ports.Api, hook_id: str) -> ports.Triggered:
+        """See `ports.HookTrigger`."""
+        admin = _admin_api(api)
+        path = f"/admin/webhooks/{hook_id}/trigger"
+        data = _data(admin, await admin.send("POST", path, idempotent=False), path)
+        status = calling.whole(data.get("statusCode"))
+        return ports.Triggered(status=status, detail=calling.text(data.get("message")) or "")
+
+    async def health(self, api: ports.Api) -> ports.Health:
+        """See `ports.HealthChecker`."""
+        return await calling.health(_probe(api))
+
+
+async def _probe(api: ports.Api) -> outbound.Answer:
+    for path in _options(api.source).content_types.values():
+        params = (("pagination[pageSize]", 1), ("fields[0]", "documentId"))
+        return await _content_api(api).send("GET", f"/api/{path}", params=params)
+    return await _admin_api(api).send("GET", "/admin/webhooks")
+
+
+def _states(options: ApiOptions) -> tuple[str, ...]:
+    return (PUBLISHED, DRAFT) if options.drafts else (PUBLISHED,)
+
+
+def _options(source: ports.Source) -> ApiOptions:
+    return source.options if isinstance(source.options, ApiOptions) else ApiOptions()
+
+
+def _content_api(api: ports.Api) -> calling.Rest:
+    token = calling.credential(api.source, "token")
+    headers = (("Authorization", f"Bearer {token}"),)
+    return calling.rest(api, _options(api.source).base_url, headers)
+
+
+def _admin_api(api: ports.Api) -> calling.Rest:
+    token = calling.credential(api.source, "admin_token")
+    headers = (("Authorization", f"Bearer {token}"),)
+    return calling.rest(api, _options(api.source).base_url, headers)
+
+
+def _shape(options: ApiOptions, state: str) -> list[tuple[str, str | int]]:
+    params: list[tuple[str, str | int]] = [("status", state)]
+    if options.locales:
+        params.append(("locale", "*"))
+    if options.populate:
+        params.append(("populate", options.populate))
+    return params
+
+
+async def _rows(
+    api: ports.Api, path: str, state: str, since: clocks.Timestamp | None
+) -> AsyncIterator[list[dict[str, Any]]]:
+    """Rows of a content type by (updatedAt, id), page by page, each after the last row before it.
+
+    Pages by number would leave rows out when one of an earlier page changes meanwhile.
+    """
+    content = _content_api(api)
+    base = _shape(_options(api.source), state)
+    base += [("sort[0]", "updatedAt:asc"), ("sort[1]", "id:asc")]
+    base += [("pagination[pageSize]", PAGE_ROWS), ("pagination[withCount]", "false")]
+    if since is None:
+        base = [pair for pair in base if pair[0] != "populate"]
+        base += [(f"fields[{i}]", name) for i, name in enumerate(("documentId", "updatedAt"))]
+    else:
+        at = calling.rfc3339_ms(since)
+        base += [("filters[$and][0][$or][0][updatedAt][$gte]", at)]
+        base += [("filters[$and][0][$or][1][publishedAt][$gte]", at)]
+    params = base
+    for _ in range(calling.LIST_PAGES_MAX):
+        body = calling.mapping(await content.get(f"/api/{path}", params))
+        rows = [row for row in calling.listed(body.get("data")) if isinstance(row, dict)]
+        if not rows:
+            return
+        yield rows
+        params = base + _after(rows[-1])
+    raise ports.ProviderApiError(f"{content.place('GET', path)}: its pages do not end")
+
+
+def _after(row: Mapping[str, Any]) -> list[tuple[str, str | int]]:
+    at, number = str(row.get("updatedAt")), str(row.get("id"))
+    return [
+        ("filters[$and][1][$or][0][updatedAt][$gt]", at),
+        ("filters[$and][1][$or][1][$and][0][updatedAt][$eq]", at),
+        ("filters[$and][1][$or][1][$and][1][id][$gt]", number),
+    ]
+
+
+def _polled(kind: str, row: Mapping[str, Any], event_type: str | None = None) -> ports.Received:
+    """The event that a webhook would have brought for this state of a row."""
+    is_draft = row.get("publishedAt", "") is None
+    changed = calling.latest(row.get("updatedAt"), row.get("publishedAt"))
+    document = str(row.get("documentId"))
+    locale = calling.text(row.get("locale"))
+    kept_type = event_type or ("entry.update" if is_draft else "entry.publish")
+    body = {
+        "event": kept_type,
+        "createdAt": calling.rfc3339_ms(changed),
+        "model": kind,
+        "entry": row,
+    }
+    return ports.Received(
+        id=_id(kind, document, locale, f"{kept_type}:{calling.rfc3339_ms(changed)}"),
+        type=kept_type,
+        occurred_at=changed,
+        aggregate_type=kind,
+        aggregate_id=document,
+        payload=jsonio.encode(body),
+        metadata={"polled": True},
+    )
+
+
+def _id(kind: str, document: str, locale: str | None, version: str) -> str:
+    return ":".join(part for part in ("polled", kind, document, locale, version) if part)
+
+
+def _content(document: str, kind: str, entry: Mapping[str, Any]) -> ports.Content:
+    changed = calling.latest(entry.get("updatedAt"), entry.get("publishedAt"))
+    return ports.Content(
+        id=document,
+        type=kind,
+        slug=calling.text(entry.get("slug")),
+        title=calling.text(entry.get("title", entry.get("name"))),
+        status=DRAFT if entry.get("publishedAt", "") is None else PUBLISHED,
+        locale=calling.text(entry.get("locale")),
+        price=calling.text(entry.get("price")),
+        currency=calling.text(entry.get("currency")),
+        stock=calling.whole(entry.get("stock")),
+        created_at=calling.instant(entry.get("createdAt")),
+        updated_at=calling.instant(entry.get("updatedAt")),
+        published_at=calling.instant(entry.get("publishedAt")),
+        version=calling.version(changed),
+        raw=entry,
+    )
+
+
+def _data(admin: calling.Rest, answer: outbound.Answer, path: str) -> Mapping[str, Any]:
+    return calling.mapping(calling.mapping(admin.value(answer, path)).get("data"))
+
+
+def _hook(value: Mapping[str, Any]) -> ports.Hook:
+    return ports.Hook(
+        id=str(value.get("id")),
+        name=str(value.get("name")),
+        url=str(value.get("url")),
+        events=tuple(sorted(map(str, calling.listed(value.get("events"))))),
+        enabled=value.get("isEnabled") is True,
+        headers=tuple(sorted(calling.mapping(value.get("headers")))),
+    )
+
+
+def _hook_body(hook: ports.Hook, kept: Mapping[str, Any]) -> dict[str, Any]:
+    """What Strapi is to store. The secret goes into the one header that is named, or the usual."""
+    name = hook.headers[0] if hook.headers else "Authorization"
+    headers = {each: kept[each] for each in hook.headers or kept if each in kept}
+    if hook.secret is not None:
+        value = hook.secret.text
+        headers[name] = f"Bearer {value}" if name.lower() == "authorization" else value
+    return {"name": hook.name, "url": hook.url, "headers": headers, "events": list(hook.events)}
