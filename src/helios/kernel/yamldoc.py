@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from helios.kernel import durations, errors
+from helios.kernel import durations, errors, limits
 
 Word = TypeVar("Word", bound=str)
 
@@ -209,7 +209,7 @@ def parse(text: str, *, source: str | None = None) -> Node:
     """
     _check_size(text, source)
     with _errors(source):
-        _refuse_aliases(text, source)
+        _check_events(text, source)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     if root is None:
         raise errors.InvalidInputError("the document is empty", source=source)
@@ -226,7 +226,7 @@ def parse_all(text: str, *, source: str | None = None) -> list[tuple[Node, str]]
     """
     _check_size(text, source)
     with _errors(source):
-        ends = _refuse_aliases(text, source)
+        ends = _check_events(text, source)
         roots = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
     starts = [0, *ends]
     found = [
@@ -256,22 +256,34 @@ def _check_size(text: str, source: str | None) -> None:
         )
 
 
-def _refuse_aliases(text: str, source: str | None) -> list[int]:
-    """Where each document ends; an alias is an error."""
+def _check_events(text: str, source: str | None) -> list[int]:
+    """Where each document ends; an alias, and what is nested too deeply, is an error.
+
+    Events are read one by one, so a text that opens ten thousand brackets is given up early: the
+    time that PyYAML takes grows with the square of their number.
+    """
     ends = []
+    depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        mark: Any = event.start_mark
         if isinstance(event, yaml.AliasEvent):
-            raise errors.InvalidInputError(
-                "aliases (*name) are not supported; write the value out",
-                source=source,
-                line=mark.line + 1,
-                column=mark.column + 1,
-            )
-        if isinstance(event, yaml.DocumentEndEvent):
+            raise _at(event, "aliases (*name) are not supported; write the value out", source)
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > limits.JSON_DEPTH_MAX:
+                raise _at(event, f"nested deeper than {limits.JSON_DEPTH_MAX} levels", source)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        elif isinstance(event, yaml.DocumentEndEvent):
             end: Any = event.end_mark
             ends.append(end.index)
     return ends
+
+
+def _at(event: yaml.Event, message: str, source: str | None) -> errors.InvalidInputError:
+    mark: Any = event.start_mark
+    return errors.InvalidInputError(
+        message, source=source, line=mark.line + 1, column=mark.column + 1
+    )
 
 
 @contextlib.contextmanager
