@@ -23,6 +23,7 @@ COMMANDS = {
     "content": "helios.cli.content:content",
     "contracts": "helios.cli.contracts:contracts",
     "demo": "helios.cli.demo:demo",
+    "demo-clouds": "helios.cli.demo_clouds:demo_clouds",
     "events": "helios.cli.events:events",
     "health": "helios.cli.health:health",
     "log": "helios.cli.log:log",

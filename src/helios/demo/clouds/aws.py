@@ -55,6 +55,7 @@ async def serve(
     host: str = "127.0.0.1",
     port: int = 0,
     drop: drops.Share = drops.NOTHING,
+    ended: "asyncio.Future[None] | None" = None,
 ) -> AsyncIterator[Server]:
     """Serve AWS while the block runs, from a process of its own.
 
@@ -63,6 +64,7 @@ async def serve(
         host: address to listen on.
         port: TCP port; 0 takes a free one.
         drop: which events to bring to archives only; a replay brings them to the queues.
+        ended: made done should the process end by itself.
 
     Raises:
         StorageError: it did not start; says why.
@@ -88,11 +90,22 @@ async def serve(
             line = await process.stdout.readline()
         if not line:
             raise errors.StorageError("the AWS demo server ended at once; its reason stands above")
-        yield msgspec.json.decode(line, type=Server)
+        server = msgspec.json.decode(line, type=Server)
+        watching = asyncio.ensure_future(_watch(process, ended))
+        try:
+            yield server
+        finally:
+            watching.cancel()
     except TimeoutError:
         raise errors.StorageError(f"the AWS demo server did not start in {START_S:g} s") from None
     finally:
         await _end(process)
+
+
+async def _watch(process: asyncio.subprocess.Process, ended: "asyncio.Future[None] | None") -> None:
+    await process.wait()
+    if ended is not None and not ended.done():
+        ended.set_result(None)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

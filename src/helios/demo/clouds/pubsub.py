@@ -10,9 +10,11 @@ from typing import Any
 
 import grpc
 import httpx
+from google.protobuf import duration_pb2
 from starlette import applications, requests, responses, routing
 
 from helios.demo.clouds import drops, http_server, pubsub_push, pubsub_rpc, pubsub_stream, tokens
+from helios.demo.clouds import pubsub_specs as specs
 from helios.demo.clouds import pubsub_state as states
 from helios.kernel import clock as clocks
 from helios.kernel import errors
@@ -40,6 +42,32 @@ class Server:
         self.jwks_url = url + JWKS_PATH
         self.state = state
         self.signer = signer
+
+    def create(self, project: str, topic: str, subscription: str, **options: Any) -> str:
+        """Make a topic that keeps its messages for a week, if there is none, and a subscription.
+
+        Args:
+            project: its id.
+            topic: short name of the topic.
+            subscription: short name of the subscription.
+            options: fields of the API's `Subscription`.
+
+        Returns:
+            Full name of the subscription.
+
+        Raises:
+            ConflictError: there is such a subscription.
+            InvalidInputError: an option is out of bounds.
+        """
+        topic_name = f"projects/{project}/topics/{topic}"
+        name = f"projects/{project}/subscriptions/{subscription}"
+        if topic_name not in self.state.topics:
+            week = duration_pb2.Duration(seconds=specs.RETENTION_DEFAULT_S)
+            self.state.describe_topic(specs.Topic(name=topic_name, message_retention_duration=week))
+        if name in self.state.subscriptions:
+            raise errors.ConflictError(f"subscription {name} exists")
+        self.state.describe_subscription(specs.Subscription(name=name, topic=topic_name, **options))
+        return name
 
     @property
     def dropped(self) -> Sequence[drops.Dropped]:
