@@ -101,6 +101,29 @@ class Rest(msgspec.Struct, frozen=True, kw_only=True):
         )
         return await self.api.client.send(call)
 
+    async def graphql(self, path: str, query: str, variables: Mapping[str, Any]) -> Any:
+        """The `data` of a GraphQL query.
+
+        Raises:
+            OutboundError: no answer.
+            ProviderApiError: no success, or an answer with errors; `status` 429 when it throttles.
+        """
+        answer = await self.send("POST", path, body={"query": query, "variables": variables})
+        return self.graphql_data(answer, path)
+
+    def graphql_data(self, answer: outbound.Answer, path: str) -> Any:
+        """The `data` of an answer to a GraphQL query. Raises ProviderApiError: it has errors."""
+        body = mapping(self.value(answer, path))
+        faults = listed(body.get("errors"))
+        if not faults and isinstance(body.get("data"), dict):
+            return body["data"]
+        first = mapping(faults[0] if faults else None)
+        code = mapping(first.get("extensions")).get("code")
+        status = _GRAPHQL.get(str(code), answer.status)
+        said = str(first.get("message", "no data"))[:_SAID_CHARS]
+        message = f"{self.place('POST', path)} answered: {said}{_REMEDIES.get(status, '')}"
+        raise ports.ProviderApiError(message, status=status)
+
     def value(self, answer: outbound.Answer, path: str) -> Any:
         """The body of a good answer as JSON. Raises ProviderApiError: it is not."""
         try:
@@ -122,6 +145,7 @@ class Rest(msgspec.Struct, frozen=True, kw_only=True):
         return f"{method} {urls.urlsplit(self.base_url).netloc.rpartition('@')[2]}{path}"
 
 
+_GRAPHQL = {"THROTTLED": 429, "FORBIDDEN": 403, "UNAUTHENTICATED": 401, "ACCESS_DENIED": 403}
 _REMEDIES = {
     401: "; is the credential of the source the right one, and still valid?",
     403: "; may the credential of the source do this?",
