@@ -396,7 +396,6 @@ def _environment(folder: Path, webhook_url: str, *, until_stdin_closes: bool) ->
         "DATA_FOLDER": str(folder / "data"),
         # Strapi calls no webhook on a private address in production.
         "NODE_ENV": "development",
-        "NO_COLOR": "1",
         "STRAPI_TELEMETRY_DISABLED": "true",
         "TZ": "UTC",
         "VENDURE_DISABLE_TELEMETRY": "true",

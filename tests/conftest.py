@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from helios.testing import components
+
 ROOT = Path(__file__).resolve().parent.parent
 _EMPTY_DATABASE = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -145,6 +147,46 @@ def kafka_server(kafka_script: ModuleType) -> Iterator[str]:
         yield kafka_script.start(folder)
     finally:
         kafka_script.stop(folder)
+
+
+def _need_components(*names: str) -> None:
+    reason = components.missing(*names)
+    if reason:
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def strapi_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a Strapi that was started once and is empty: tests run copies of it."""
+    _need_components("strapi")
+    folder = tmp_path_factory.mktemp("strapi") / "prepared"
+    with components.Strapi(folder) as made:
+        made.stop()
+    return folder
+
+
+@pytest.fixture
+def strapi(strapi_folder: Path, tmp_path: Path) -> Iterator[components.Strapi]:
+    """A Strapi that only this test uses, without any article."""
+    with components.Strapi(components.copy(strapi_folder, tmp_path / "strapi")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def vendure_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a Vendure with one product in stock: tests run copies of it."""
+    _need_components("vendure")
+    folder = tmp_path_factory.mktemp("vendure") / "prepared"
+    with components.Vendure(folder) as made:
+        made.api.set_up()
+        made.stop()
+    return folder
+
+
+@pytest.fixture
+def shop_folder(vendure_folder: Path, tmp_path: Path) -> Path:
+    """Folder of a shop that only this test uses, for `components.Vendure` to run."""
+    return components.copy(vendure_folder, tmp_path / "vendure")
 
 
 def _script(name: str) -> ModuleType:

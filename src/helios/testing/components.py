@@ -9,12 +9,12 @@ A system ends with its handle, and also when the process that holds the handle i
 the other end of a pipe that is kept open here and never written to.
 """
 
-import contextlib
+import dataclasses
 import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -189,9 +189,16 @@ class Vendure(Server):
         super().stop(crash=crash)
 
 
-@contextlib.contextmanager
-def site(folder: Path) -> Iterator[tuple[Path, list[str]]]:
-    """An Eleventy site: the folder of its sources, and the command that builds it there.
+@dataclasses.dataclass(frozen=True)
+class Site:
+    """An Eleventy site; `command`, run in `sources`, builds it into `sources/_site`."""
+
+    sources: Path
+    command: Sequence[str]
+
+
+def site(folder: Path) -> Site:
+    """Lay a site into a folder.
 
     Raises:
         ComponentError: not installed.
@@ -200,7 +207,7 @@ def site(folder: Path) -> Iterator[tuple[Path, list[str]]]:
     if done.returncode != 0:
         raise ComponentError(done.stderr.strip())
     placed = json.loads(done.stdout)
-    yield Path(placed["sources"]), placed["command"]
+    return Site(Path(placed["sources"]), placed["command"])
 
 
 def _script(*arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -4,6 +4,7 @@ The content API has no verb to take an article back, so `publish` and `unpublish
 API of the editors, with an admin token that may do nothing else. A third token may manage webhooks.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
@@ -124,10 +125,10 @@ class Client:
         Args:
             title: of the article.
             publish: False for a draft.
-            slug: unique; None for one that Strapi makes of the title.
+            slug: unique; None for one made of the title.
             fields: `body`, `section` (news, guide, product), `price`.
         """
-        data = {"title": title, **fields} | ({"slug": slug} if slug else {})
+        data = {"title": title, "slug": slug or _slug(title), **fields}
         return self._write("POST", "/api/articles", data, publish=publish)
 
     def update(self, document_id: str, *, publish: bool = True, **fields: Any) -> Article:
@@ -211,6 +212,10 @@ class Client:
         """Have a test event delivered now; the status of the receiver's answer, 500 for none."""
         answer = self._webhooks.post(f"/admin/webhooks/{webhook_id}/trigger")
         return _read(answer, _Probed).data.status_code
+
+
+def _slug(title: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
 
 
 def _client(url: str, token: str) -> httpx.Client:

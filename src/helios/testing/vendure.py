@@ -87,7 +87,7 @@ class Client:
 
     # The shop
 
-    def set_up(self, stock: int = 1000, sku: str = SKU) -> None:
+    def set_up(self, stock: int = 500, sku: str = SKU) -> None:
         """Make an empty shop sell one product: a country, tax, shipping, payment and a lamp."""
         self._admin(
             """mutation { createCountry(input: {code: "NL", enabled: true,
