@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 import httpx
 import msgspec
 
-from helios.api import wire
+from helios.api import operations, wire
 from helios.api.routes import alerts as alert_routes
 from helios.api.routes import content as content_routes
 from helios.api.routes import contracts as contract_routes
@@ -240,7 +240,7 @@ class Client:
             json={"source": source, **_given(which)},
         )
 
-    async def on_view(self, name: str, operation: str) -> AsyncIterator[view_routes.Progress]:
+    async def on_view(self, name: str, operation: str) -> AsyncIterator[operations.Progress]:
         """`rebuild` or `verify` a view: its steps, the last with the result.
 
         Raises:
@@ -253,7 +253,7 @@ class Client:
                     await answer.aread()
                     _raise(answer)
                 async for line in answer.aiter_lines():
-                    step = msgspec.json.decode(line, type=view_routes.Progress)
+                    step = msgspec.json.decode(line, type=operations.Progress)
                     if step.problem is not None:
                         raise _error(bytes(step.problem))
                     yield step

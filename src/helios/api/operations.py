@@ -5,16 +5,18 @@ comes with the same key finds the first request, and its result if there is one.
 a result was cut off by a crash: it runs again, and may, as every such operation is idempotent.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
 
-from helios.api import services
+from helios.api import problems, services, web
 from helios.eventlog import envelope, ports
 from helios.kernel import jsonio
 
 SOURCE = "helios"
+NDJSON = "application/x-ndjson"
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +27,62 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     aggregate_type: str
     aggregate_id: str
     request: Mapping[str, Any]
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A line of a long operation: where it is, at the end its result or problem."""
+
+    phase: str
+    position: int = 0
+    head: int = 0
+    result: Mapping[str, Any] | None = None
+    problem: msgspec.Raw | None = None
+
+
+def response(
+    parts: services.Services,
+    operation: Operation,
+    key: ports.Idempotency | None,
+    run: Callable[[], Awaitable[Mapping[str, Any]]],
+    steps: "asyncio.Queue[Progress]",
+) -> web.Response:
+    """Run an operation once and answer its steps, a line each, the last with the result."""
+    return web.Response(
+        content_type=NDJSON.encode(), stream=_lines(parts, operation, key, run, steps)
+    )
+
+
+async def _lines(
+    parts: services.Services,
+    operation: Operation,
+    key: ports.Idempotency | None,
+    run: Callable[[], Awaitable[Mapping[str, Any]]],
+    steps: "asyncio.Queue[Progress]",
+) -> AsyncIterator[bytes]:
+    # A client that goes away does not stop the operation half-way: it is shielded by being a
+    # task of its own, and its result is an event.
+    task = asyncio.ensure_future(once(parts, operation, key, run))
+    _RUNNING.add(task)
+    task.add_done_callback(_RUNNING.discard)
+    while not task.done():
+        step = asyncio.ensure_future(steps.get())
+        await asyncio.wait([task, step], return_when=asyncio.FIRST_COMPLETED)
+        if step.done():
+            yield jsonio.encode(step.result()) + b"\n"
+        else:
+            step.cancel()
+    error = task.exception()
+    if error is None:
+        result, replayed = task.result()
+        last = Progress(phase="replayed" if replayed else "done", result=result)
+    else:
+        assert isinstance(error, Exception), error
+        last = Progress(phase="failed", problem=msgspec.Raw(problems.of(error).body))
+    yield jsonio.encode(last) + b"\n"
+
+
+_RUNNING: "set[asyncio.Future[tuple[Mapping[str, Any], bool]]]" = set()
+"""Operations under way: the event loop keeps no reference of its own."""
 
 
 async def once(

@@ -194,14 +194,24 @@ class Manager:
             InvalidInputError: this source cannot, or not this way; says what it can.
             StorageError, OutboundError, ProviderApiError: it cannot now.
         """
-        kept = self._keepers.get((tenant, name))
-        runner = kept.runner if kept is not None else None
-        if runner is None:
-            runner = await self._made(self._around.table.find(tenant, name))
+        runner = await self._runner(self._around.table.find(tenant, name))
         return await runner.replay(what)
 
-    async def _made(self, found: directory.Found) -> sources.Runner:
-        """A runner that is not running, to replay with."""
+    async def poll(self, tenant: str, name: str) -> sources.Replayed:
+        """Ask the provider now what changed. Raises as `replay`."""
+        found = self._around.table.find(tenant, name)
+        runner = await self._runner(found)
+        if isinstance(runner, sources.Poller):
+            return await runner.poll()
+        raise errors.InvalidInputError(
+            f"source {name} is not polled: {found.kind.title} delivers by itself"
+        )
+
+    async def _runner(self, found: directory.Found) -> sources.Runner:
+        """The one that runs here, or one that does not run, to ask once."""
+        kept = self._keepers.get((found.declared.client_id, found.declared.name))
+        if kept is not None and kept.runner is not None:
+            return kept.runner
         declared = found.declared
         make = found.kind.make
         if make is None and providers.Capability.LIST_CHANGES in found.kind.capabilities:

@@ -7,7 +7,7 @@ topics, pollers) are started for the sources that need them and stopped with the
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
@@ -185,6 +185,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
         lag: messages not yet fetched, if the sender tells; `lag_s` the age of the oldest.
         last_event_at: when it last handed something in.
         fetched, duplicates, dead: counted since it started.
+        gaps: likewise, events that a poll found and no webhook brought.
     """
 
     state: State
@@ -195,6 +196,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     fetched: int = 0
     duplicates: int = 0
     dead: int = 0
+    gaps: int = 0
 
 
 class Replay(msgspec.Struct, frozen=True, kw_only=True):
@@ -240,6 +242,15 @@ class Runner(Protocol):
         Raises:
             InvalidInputError: this source cannot, or not this way; says what it can.
         """
+        ...
+
+
+@runtime_checkable
+class Poller(Protocol):
+    """A runner that can be told to look now."""
+
+    async def poll(self) -> Replayed:
+        """Ask what changed since the last time, beside what runs. Raises as `replay`."""
         ...
 
 

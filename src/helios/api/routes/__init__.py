@@ -7,6 +7,7 @@ from helios.api.routes import (
     contracts,
     events,
     ingest,
+    source_actions,
     sources,
     system,
     verdicts,
@@ -26,6 +27,7 @@ def table(parts: services.Services) -> list[web.Route]:
         *contracts.routes(parts),
         *content.routes(parts),
         *sources.routes(parts),
+        *source_actions.routes(parts),
         *views.routes(parts),
         *system.routes(parts),
     ]

@@ -1,18 +1,17 @@
 """What an operator does with views."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
 
-from helios.api import operations, problems, services, web, wire
+from helios.api import operations, services, web, wire
 from helios.api.routes import ingest
-from helios.eventlog import envelope, ports
-from helios.kernel import jsonio
+from helios.eventlog import envelope
 from helios.projections import rebuild
 
-NDJSON = "application/x-ndjson"
+NDJSON = operations.NDJSON
 _BUFFERED_STEPS = 100
 
 
@@ -37,20 +36,12 @@ class ViewList(msgspec.Struct, frozen=True, kw_only=True):
     views: list[ViewView]
 
 
-class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A line of a long operation: where it is, at the end its result or problem."""
-
-    phase: str
-    position: int = 0
-    head: int = 0
-    result: Mapping[str, Any] | None = None
-    problem: msgspec.Raw | None = None
-
-
 def routes(parts: services.Services) -> list[web.Route]:
     """The operations on views."""
     desk = _Desk(parts)
-    lines = {200: web.Reply("A line per step; the last has the result.", Progress, NDJSON)}
+    lines = {
+        200: web.Reply("A line per step; the last has the result.", operations.Progress, NDJSON)
+    }
     return [
         web.Route(
             method="GET",
@@ -106,12 +97,13 @@ class _Desk:
 
     async def rebuild(self, request: web.Request) -> web.Response:
         name = self._parts.views.view(request.params["name"]).name
-        steps: asyncio.Queue[Progress] = asyncio.Queue(_BUFFERED_STEPS)
+        steps: asyncio.Queue[operations.Progress] = asyncio.Queue(_BUFFERED_STEPS)
 
         def told(step: rebuild.Step) -> None:
             # A reader too slow for every step gets fewer of them.
             if not steps.full():
-                steps.put_nowait(Progress(phase=step.phase, position=step.position, head=step.head))
+                at = operations.Progress(phase=step.phase, position=step.position, head=step.head)
+                steps.put_nowait(at)
 
         async def run() -> Mapping[str, Any]:
             slot = await self._parts.views.rebuild(name, report=told)
@@ -134,7 +126,7 @@ class _Desk:
         kind: str,
         name: str,
         run: Callable[[], Awaitable[Mapping[str, Any]]],
-        steps: "asyncio.Queue[Progress]",
+        steps: "asyncio.Queue[operations.Progress]",
     ) -> web.Response:
         key = ingest.idempotency(request, b"", envelope.DEFAULT_TENANT)
         operation = operations.Operation(
@@ -144,41 +136,7 @@ class _Desk:
             aggregate_id=name,
             request={"view": name},
         )
-        return web.Response(
-            content_type=NDJSON.encode(), stream=self._lines(operation, key, run, steps)
-        )
-
-    async def _lines(
-        self,
-        operation: operations.Operation,
-        key: ports.Idempotency | None,
-        run: Callable[[], Awaitable[Mapping[str, Any]]],
-        steps: "asyncio.Queue[Progress]",
-    ) -> AsyncIterator[bytes]:
-        # A client that goes away does not stop the operation half-way: it is shielded by being a
-        # task of its own, and its result is an event.
-        task = asyncio.ensure_future(operations.once(self._parts, operation, key, run))
-        _RUNNING.add(task)
-        task.add_done_callback(_RUNNING.discard)
-        while not task.done():
-            step = asyncio.ensure_future(steps.get())
-            await asyncio.wait([task, step], return_when=asyncio.FIRST_COMPLETED)
-            if step.done():
-                yield jsonio.encode(step.result()) + b"\n"
-            else:
-                step.cancel()
-        error = task.exception()
-        if error is None:
-            result, replayed = task.result()
-            last = Progress(phase="replayed" if replayed else "done", result=result)
-        else:
-            assert isinstance(error, Exception), error
-            last = Progress(phase="failed", problem=msgspec.Raw(problems.of(error).body))
-        yield jsonio.encode(last) + b"\n"
-
-
-_RUNNING: "set[asyncio.Future[tuple[Mapping[str, Any], bool]]]" = set()
-"""Operations under way: the event loop keeps no reference of its own."""
+        return operations.response(self._parts, operation, key, run, steps)
 
 
 def jsonable(value: Any) -> dict[str, Any]:
