@@ -2,12 +2,14 @@
 
 import hashlib
 import hmac
+import http.server
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -186,6 +188,60 @@ def test_eleventy_builds_a_page_per_entry_of_a_feed(site: components.Site, tmp_p
     assert "One &amp; only" in (output / "one" / "index.html").read_text()
     assert "<p>text</p>" not in (output / "one" / "index.html").read_text()
     assert (output / "index.html").read_text().count("<li>") == 3
+
+
+class _Feed(http.server.BaseHTTPRequestHandler):
+    """Two pages of content for whoever has the token, each with an ETag that never changes."""
+
+    answers: ClassVar[list[int]] = []
+
+    def do_GET(self) -> None:
+        second = "cursor=two" in self.path
+        tag = '"b"' if second else '"a"'
+        body = b""
+        if self.headers["authorization"] != "Bearer t0ken":
+            status = 401
+        elif self.headers["if-none-match"] == tag:
+            status = 304
+        else:
+            status = 200
+            item = {"id": "2" if second else "1", "slug": None, "raw": {"body": "of the cache"}}
+            feed = {"items": [item], "next_cursor": None if second else "two"}
+            body = json.dumps(feed).encode()
+        self.answers.append(status)
+        self.send_response(status)
+        self.send_header("etag", tag)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def feed() -> Iterator[str]:
+    _Feed.answers.clear()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Feed) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/api/v1/content?type=article"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_feed_that_did_not_change_is_read_once(
+    site: components.Site, tmp_path: Path, feed: str
+) -> None:
+    settings = {"HELIOS_CONTENT_URL": feed, "HELIOS_CONTENT_CACHE": str(tmp_path / "cache")}
+    refused = _build(site, **settings)
+    assert refused.returncode != 0
+    assert "HTTP 401" in refused.stderr
+    for _ in range(2):
+        done = _build(site, HELIOS_CONTENT_TOKEN="t0ken", **settings)
+        assert done.returncode == 0, done.stderr
+    assert _Feed.answers == [401, 200, 200, 304, 304]
+    assert "of the cache" in (site.sources / "_site" / "2" / "index.html").read_text()
 
 
 def test_a_build_without_content_fails_and_says_so(site: components.Site, tmp_path: Path) -> None:

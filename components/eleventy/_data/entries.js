@@ -56,14 +56,16 @@ async function readAll(start) {
   throw new Error(`the content feed has more than ${PAGES_MAX} pages`);
 }
 
+// An entry of the content cache has its text in `raw`, where the provider put it.
 // Two entries never write the same page: the later one carries its id.
-function withOwnSlugs(entries) {
+function forPages(entries) {
   const taken = new Set();
   return entries.map((entry) => {
     const slug = String(entry.slug || entry.id);
     const own = taken.has(slug) ? `${slug}-${entry.id}` : slug;
     taken.add(own);
-    return { ...entry, slug: own };
+    const body = entry.body ?? entry.raw?.body ?? '';
+    return { ...entry, slug: own, title: entry.title || own, body };
   });
 }
 
@@ -71,5 +73,5 @@ module.exports = async () => {
   const { HELIOS_CONTENT_FILE: file, HELIOS_CONTENT_URL: url } = process.env;
   if (!url && !file) throw new Error('set HELIOS_CONTENT_URL or HELIOS_CONTENT_FILE');
   const entries = url ? await readAll(url) : listOf(JSON.parse(fs.readFileSync(file, 'utf8')));
-  return withOwnSlugs(entries);
+  return forPages(entries);
 };
