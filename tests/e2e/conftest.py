@@ -33,6 +33,12 @@ def driving() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def clouds() -> ModuleType:
+    """The module `clouds.py`."""
+    return _beside("clouds")
+
+
+@pytest.fixture(scope="session")
 def writer() -> ModuleType:
     """The module `writer.py`, which is also a program."""
     return _beside("writer")
