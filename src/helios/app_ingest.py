@@ -18,7 +18,7 @@ from helios.drivers.outbound import policy
 from helios.drivers.vault import store as vaults
 from helios.eventlog import envelope
 from helios.eventlog import ports as log_ports
-from helios.ingest import directory, doors, gate, kinds, known, runners
+from helios.ingest import directory, doors, gate, kinds, known, retrying, runners
 from helios.ingest import gateway as gateways
 from helios.kernel import clock as clocks
 from helios.kernel import errors, ids
@@ -33,25 +33,25 @@ FETCHERS = (
         name="aws-sqs",
         title="Amazon SQS (EventBridge, SNS)",
         extra="aws",
-        module="helios.drivers.aws.source",
+        module="helios.drivers.aws.fetcher",
     ),
     kinds.Fetcher(
         name="gcp-pubsub",
         title="Google Cloud Pub/Sub",
         extra="gcp",
-        module="helios.drivers.gcp.source",
+        module="helios.drivers.gcp.fetcher",
     ),
     kinds.Fetcher(
         name="azure-eventgrid",
         title="Azure Event Grid namespaces",
         extra="azure",
-        module="helios.drivers.azure.source",
+        module="helios.drivers.azure.fetcher",
     ),
     kinds.Fetcher(
         name="kafka",
         title="Apache Kafka",
         extra="kafka",
-        module="helios.drivers.kafka.source",
+        module="helios.drivers.kafka.fetcher",
     ),
 )
 """What fetches and needs an SDK of its own; see `kinds.Fetcher` for what a module has."""
@@ -66,11 +66,17 @@ class Ingestion(msgspec.Struct, kw_only=True):
     gateway: gateways.Gateway
     gate: gate.Gate
     doors: doors.Doors
+    letters: retrying.Desk
     kinds: kinds.Kinds
     vault: vaults.FolderVault
     outbound: outbound_client.Client
     table: directory.Sources
     runners: runners.Manager
+
+
+def known_kinds() -> kinds.Kinds:
+    """What a source can be of, here."""
+    return kinds.Kinds(registry, FETCHERS)
 
 
 @contextlib.asynccontextmanager
@@ -90,7 +96,7 @@ async def opened(
     """
     gateway = gateways.Gateway(log, clock=clock, ids=id_source, meter=metrics)
     settling = gate.Gate(gateway, log, clock=clock, meter=metrics)
-    kinds_known = kinds.Kinds(registry, FETCHERS)
+    kinds_known = known_kinds()
     vault = vaults.FolderVault(settings.data_dir, os.environ)
     table = directory.Sources(kinds_known, vault, clock)
     # Jitter only: two processes must not draw the same numbers.
@@ -105,12 +111,15 @@ async def opened(
             clock=clock,
             random=rng.random,
         )
-        webhooks = doors.Doors(known.Table(table), settling, client, clock=clock, meter=metrics)
+        finder = known.Table(table)
+        webhooks = doors.Doors(finder, settling, client, clock=clock, meter=metrics)
+        letters = retrying.Desk(finder, settling, gateway, log, clock=clock, id_source=id_source)
         try:
             yield Ingestion(
                 gateway=gateway,
                 gate=settling,
                 doors=webhooks,
+                letters=letters,
                 kinds=kinds_known,
                 vault=vault,
                 outbound=client,

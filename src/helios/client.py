@@ -18,7 +18,8 @@ from helios.api import operations, wire
 from helios.api.routes import alerts as alert_routes
 from helios.api.routes import content as content_routes
 from helios.api.routes import contracts as contract_routes
-from helios.api.routes import system
+from helios.api.routes import source_actions, system
+from helios.api.routes import sources as source_routes
 from helios.api.routes import verdicts as verdict_routes
 from helios.api.routes import views as view_routes
 from helios.ingest import gateway
@@ -179,6 +180,120 @@ class Client:
             params=_given({"client_id": client_id}),
         )
 
+    async def declare_sources(
+        self,
+        documents: str,
+        *,
+        dry_run: bool = False,
+        if_match: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> source_routes.DeclaredSources:
+        """Declare sources (YAML, several separated by `---`), or only check them."""
+        headers = {**_headers(idempotency_key), "content-type": "application/yaml"}
+        if if_match is not None:
+            headers["if-match"] = if_match
+        return await self._send(
+            source_routes.DeclaredSources,
+            "POST",
+            source_routes.PATH,
+            content=documents.encode(),
+            params={"dry_run": "true"} if dry_run else {},
+            headers=headers,
+        )
+
+    async def sources(self, client_id: str | None = None) -> source_routes.SourceList:
+        """The sources that are declared now."""
+        return await self._get(
+            source_routes.SourceList, source_routes.PATH, {"client_id": client_id}
+        )
+
+    async def source(self, name: str, client_id: str | None = None) -> source_routes.SourceView:
+        """A source and how it is doing."""
+        return await self._of_source(source_routes.SourceView, "GET", name, "", client_id)
+
+    async def pause_source(
+        self, name: str, client_id: str | None = None
+    ) -> source_routes.ChangedSource:
+        """Fetch nothing until it is resumed."""
+        return await self._of_source(source_routes.ChangedSource, "POST", name, "/pause", client_id)
+
+    async def resume_source(
+        self, name: str, client_id: str | None = None
+    ) -> source_routes.ChangedSource:
+        """Fetch again."""
+        return await self._of_source(
+            source_routes.ChangedSource, "POST", name, "/resume", client_id
+        )
+
+    async def remove_source(
+        self, name: str, client_id: str | None = None
+    ) -> source_routes.ChangedSource:
+        """Remove a source; its events stay."""
+        return await self._of_source(source_routes.ChangedSource, "DELETE", name, "", client_id)
+
+    async def source_health(
+        self, name: str, client_id: str | None = None
+    ) -> source_actions.SourceHealth:
+        """How the provider of a source is doing."""
+        return await self._of_source(source_actions.SourceHealth, "GET", name, "/health", client_id)
+
+    async def hooks(self, name: str, client_id: str | None = None) -> source_actions.HookList:
+        """The webhooks that are registered at the provider of a source."""
+        return await self._of_source(source_actions.HookList, "GET", name, "/hooks", client_id)
+
+    async def mend_hook(
+        self,
+        name: str,
+        client_id: str | None = None,
+        *,
+        url: str | None = None,
+        events: Sequence[str] = (),
+        dry_run: bool = False,
+    ) -> source_actions.HookChange:
+        """Register the webhook of a source at its provider, or mend it."""
+        query = {"client_id": client_id, "dry_run": "true" if dry_run else None}
+        return await self._send(
+            source_actions.HookChange,
+            "POST",
+            _source_path(name, "/hooks"),
+            params=_given(query),
+            json={"url": url, "events": list(events)},
+        )
+
+    async def delete_hook(
+        self, name: str, hook_id: str, client_id: str | None = None, *, dry_run: bool = False
+    ) -> source_actions.HookChange:
+        """Take a webhook off at the provider."""
+        query = {"client_id": client_id, "dry_run": "true" if dry_run else None, "hook_id": hook_id}
+        return await self._send(
+            source_actions.HookChange, "DELETE", _source_path(name, "/hooks"), params=_given(query)
+        )
+
+    def replay_source(
+        self,
+        name: str,
+        client_id: str | None = None,
+        *,
+        since: str | None = None,
+        ids: Sequence[str] = (),
+    ) -> AsyncIterator[operations.Progress]:
+        """Fetch again what a source had since a time, or these events: the steps, the last with
+        the result. Raises as `on_view`.
+        """
+        asked = {"since": since, "ids": list(ids)}
+        query = _given({"client_id": client_id})
+        return self._steps(_source_path(name, "/replay"), params=query, json=asked)
+
+    def poll_source(
+        self, name: str, client_id: str | None = None
+    ) -> AsyncIterator[operations.Progress]:
+        """Ask the provider of a source now what changed. As `replay_source`."""
+        return self._steps(_source_path(name, "/poll"), params=_given({"client_id": client_id}))
+
+    async def providers(self) -> source_actions.ProviderList:
+        """What a source can be of."""
+        return await self._get(source_actions.ProviderList, "/api/v1/providers")
+
     async def verdicts(
         self, contract: str | None = None, **query: str | int | None
     ) -> verdict_routes.VerdictList:
@@ -247,8 +362,12 @@ class Client:
             HeliosError: the operation failed; says why.
         """
         path = f"/api/v1/views/{_segment(name)}/{operation}"
+        async for step in self._steps(path):
+            yield step
+
+    async def _steps(self, path: str, **request: Any) -> AsyncIterator[operations.Progress]:
         try:
-            async with self._http.stream("POST", path, timeout=None) as answer:
+            async with self._http.stream("POST", path, timeout=None, **request) as answer:
                 if answer.is_error:
                     await answer.aread()
                     _raise(answer)
@@ -259,6 +378,13 @@ class Client:
                     yield step
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
+
+    async def _of_source(
+        self, kind: type[T], method: str, name: str, below: str, client_id: str | None
+    ) -> T:
+        return await self._send(
+            kind, method, _source_path(name, below), params=_given({"client_id": client_id})
+        )
 
     async def _get(self, kind: type[T], path: str, query: Params | None = None) -> T:
         return await self._send(kind, "GET", path, params=_given(query or {}))
@@ -325,6 +451,10 @@ def _error(body: bytes, place: str = "the server") -> errors.HeliosError:
 
 def _given(query: Params) -> dict[str, str]:
     return {name: str(value) for name, value in query.items() if value is not None}
+
+
+def _source_path(name: str, below: str) -> str:
+    return f"{source_routes.PATH}/{_segment(name)}{below}"
 
 
 def _headers(idempotency_key: str | None) -> dict[str, str]:

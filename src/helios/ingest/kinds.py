@@ -141,7 +141,8 @@ class Kinds:
 
 def described(options: type[msgspec.Struct]) -> dict[str, Any]:
     """JSON Schema of a kind's settings, with what each means where its class says so."""
-    schema: dict[str, Any] = msgspec.json.schema(options)
+    # What msgspec has no schema for (paths) is written as text.
+    schema: dict[str, Any] = msgspec.json.schema(options, schema_hook=lambda _: {"type": "string"})
     text = inspect.getdoc(options)
     if text:
         schema["description"] = text
