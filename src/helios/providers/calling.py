@@ -155,20 +155,23 @@ _REMEDIES = {
 
 
 def rest(
-    api: ports.Api, base_url: str, headers: Sequence[tuple[str, str]] = (), *, field: str = ""
+    api: ports.Api,
+    base_url: str,
+    headers: Sequence[tuple[str, str]] = (),
+    *,
+    field: str = "base_url",
 ) -> Rest:
     """A `Rest`, once it is known where the API is.
 
     Raises:
-        ProviderApiError: the source does not say.
+        InvalidInputError: the source does not say.
     """
     if not base_url.startswith(("https://", "http://")):
-        named = field or "base_url"
-        message = (
-            f"source {api.source.name}: its options name no {named} to call "
-            f"{api.source.provider} at, such as https://cms.example.com"
+        raise errors.InvalidInputError(
+            f"source {api.source.name} does not say where to call {api.source.provider}: expected "
+            "an address such as https://cms.example.com",
+            field=f"spec.options.{field}",
         )
-        raise ports.ProviderApiError(message)
     return Rest(api=api, base_url=base_url.rstrip("/"), headers=tuple(headers))
 
 
@@ -176,14 +179,15 @@ def credential(source: ports.Source, *names: str) -> str:
     """The first of these credentials that the source has, as text.
 
     Raises:
-        ProviderApiError: it has none of them.
+        InvalidInputError: it has none of them.
     """
     for name in names:
         if name in source.credentials:
             return source.credentials[name].text
     wanted = " or ".join(names)
-    raise ports.ProviderApiError(
-        f"source {source.name} has no credential `{wanted}`: declare it under `credentials`"
+    raise errors.InvalidInputError(
+        f"source {source.name} has no credential {wanted}: name a secret that holds it",
+        field="spec.credentials",
     )
 
 
@@ -196,6 +200,8 @@ async def health(probe: Any, *, quota_header: str | None = None) -> ports.Health
     """
     try:
         answer: outbound.Answer = await probe
+    except errors.InvalidInputError as error:
+        return ports.Health(detail=str(error))
     except outbound.OutboundError as error:
         return ports.Health(reachable=False, detail=str(error))
     except ports.ProviderApiError as error:

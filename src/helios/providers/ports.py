@@ -424,8 +424,25 @@ class IdLister(Protocol):
         """Everything that is there now, page by page. Raises as `list_changes`."""
         ...
 
+    def listed_types(self, source: Source) -> Sequence[str]:
+        """The types of content that `list_ids` lists completely."""
+        ...
+
     def deletion(self, listed: Listed, seen_at: clocks.Timestamp) -> Received:
         """The event that says that this content is gone."""
+        ...
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """May come with `list_changes`: says which state an event tells of what is no content.
+
+    A poll and a webhook tell the same under two ids. For content, `normalise` says so; for orders
+    and commits this does. Events of which nothing is said here have the same ids either way.
+    """
+
+    def states(self, event_type: str, payload: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
+        """What it is a state of, and a version that compares greater for a later state."""
         ...
 
 

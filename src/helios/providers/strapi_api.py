@@ -17,7 +17,7 @@ import msgspec
 
 from helios.kernel import clock as clocks
 from helios.kernel import jsonio, outbound
-from helios.providers import calling, ports
+from helios.providers import authentication, calling, ports
 
 PAGE_ROWS = 100
 DRAFT = "draft"
@@ -34,8 +34,8 @@ _CHANGES: Mapping[str, ports.Change] = {
 _GONE = frozenset(("entry.unpublish", "entry.delete"))
 
 
-class ApiOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What polling and repairing a Strapi needs.
+class ApiOptions(authentication.Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What polling and repairing a Strapi needs, beside how it authenticates.
 
     Attributes:
         base_url: such as `https://cms.example.com`.
@@ -144,6 +144,10 @@ class StrapiApi:
                         for row in rows
                     ]
 
+    def listed_types(self, source: ports.Source) -> Sequence[str]:
+        """See `ports.IdLister`."""
+        return tuple(_options(source).content_types)
+
     def deletion(self, listed: ports.Listed, seen_at: clocks.Timestamp) -> ports.Received:
         """See `ports.IdLister`: who has no draft is gone, who is only not published is not."""
         at = calling.rfc3339_ms(seen_at)
@@ -169,7 +173,7 @@ class StrapiApi:
     async def create_hook(self, api: ports.Api, hook: ports.Hook) -> ports.Hook:
         """See `ports.HookManager`. Strapi makes each webhook enabled."""
         admin = _admin_api(api)
-        body = _hook_body(hook, {})
+        body = _hook_body(hook, {}, _options(api.source))
         answer = await admin.send("POST", "/admin/webhooks", body=body, idempotent=False)
         made = _hook(_data(admin, answer, "/admin/webhooks"))
         if hook.enabled:
@@ -181,7 +185,7 @@ class StrapiApi:
         admin = _admin_api(api)
         path = f"/admin/webhooks/{hook.id}"
         kept = calling.mapping(_data(admin, await admin.send("GET", path), path).get("headers"))
-        body = _hook_body(hook, kept) | {"isEnabled": hook.enabled}
+        body = _hook_body(hook, kept, _options(api.source)) | {"isEnabled": hook.enabled}
         return _hook(_data(admin, await admin.send("PUT", path, body=body), path))
 
     async def delete_hook(self, api: ports.Api, hook_id: str) -> None:
@@ -342,11 +346,12 @@ def _hook(value: Mapping[str, Any]) -> ports.Hook:
     )
 
 
-def _hook_body(hook: ports.Hook, kept: Mapping[str, Any]) -> dict[str, Any]:
-    """What Strapi is to store. The secret goes into the one header that is named, or the usual."""
-    name = hook.headers[0] if hook.headers else "Authorization"
+def _hook_body(hook: ports.Hook, kept: Mapping[str, Any], options: ApiOptions) -> dict[str, Any]:
+    """What Strapi is to store. The secret goes into the first header named, or the source's."""
+    name = hook.headers[0] if hook.headers else options.header
     headers = {each: kept[each] for each in hook.headers or kept if each in kept}
     if hook.secret is not None:
         value = hook.secret.text
-        headers[name] = f"Bearer {value}" if name.lower() == "authorization" else value
+        bearer = "Bearer " if name.lower() == "authorization" else ""
+        headers[name] = f"{options.prefix or bearer}{value}"
     return {"name": hook.name, "url": hook.url, "headers": headers, "events": list(hook.events)}

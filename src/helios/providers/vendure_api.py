@@ -155,6 +155,10 @@ class VendureApi:
                 ]
             ]
 
+    def listed_types(self, source: ports.Source) -> Sequence[str]:
+        """See `ports.IdLister`."""
+        return ("product", "variant") if _options(source).products else ()
+
     def deletion(self, listed: ports.Listed, seen_at: clocks.Timestamp) -> ports.Received:
         """See `ports.IdLister`."""
         return vendure_events.deletion(listed, seen_at)

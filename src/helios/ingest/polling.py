@@ -1,0 +1,231 @@
+"""What a poller decides, without doing anything. Pure.
+
+A poll asks for what changed since a time that lies before the newest change seen, because a change
+may become visible late. Most of what it gets was told by a webhook already, mostly under another
+id; so what counts is not the id but the state: of which content (or order, or commit), and in
+which version. What was heard of in that version or a later one is not handed in again; what is so
+young that its webhook may still be on its way is left for the next poll; the rest is handed in,
+and where webhooks are expected it is a gap.
+
+Deletions that nobody told of are found by comparing what is believed to be there with a listing.
+A listing can be wrong (a filter, a permission, an outage behind a cache), and a wrong deletion
+takes pages off a site; so only what several listings agree on is gone.
+"""
+
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from helios.eventlog import envelope
+from helios.kernel import clock as clocks
+from helios.kernel import jsonio
+from helios.providers import ports as providers
+
+GRACE_US = 60 * clocks.SECOND_US
+"""How long a webhook may take before its absence is a gap."""
+
+HEARD_MAX = 100_000
+"""States that are remembered. Beyond, the oldest are forgotten: their events are handed in again
+and, with the ids of a poll, are in the log at most once more."""
+
+EMPTY_MAX = 10
+"""From so many believed contents on, a listing of nothing is not believed."""
+
+LISTINGS = 2
+"""Listings that must agree before a content is gone."""
+
+LISTINGS_DOUBTFUL = 3
+"""Likewise when more than half would be gone."""
+
+State: TypeAlias = tuple[str, str]
+"""What it is of, and which version."""
+
+Content: TypeAlias = tuple[str, str, str, str]
+"""Type, id, language (empty: none), stage."""
+
+
+def states(
+    provider: providers.Provider, event_type: str, payload: bytes, source: providers.Source
+) -> list[State]:
+    """The states that an event tells; none: only its id says whether it was told.
+
+    Raises anything that an adapter raises for what it cannot read.
+    """
+    found: list[State] = []
+    said = jsonio.parse_object(payload)
+    if isinstance(provider, providers.Normaliser):
+        for change in provider.normalise(event_type, said, source):
+            if change.version:
+                found += [("/".join(of), change.version) for of in contents(change)]
+    if isinstance(provider, providers.Stateful):
+        found += provider.states(event_type, said)
+    return found
+
+
+def told_by_id(event_id: str) -> State:
+    """What is told by an event of which nothing but the id says whether it was told."""
+    return f"id {event_id}", "1"
+
+
+def contents(change: providers.ContentChange) -> list[Content]:
+    """The contents whose state a change tells, there or gone."""
+    key = (change.type, change.id, change.locale or "")
+    if change.change == "deleted":
+        return [(*key, "draft"), (*key, "published")]
+    stages = {"published"} if change.change == "unpublished" else set()
+    if change.content is not None:
+        stages.add("draft" if change.content.status == "draft" else "published")
+    return [(*key, stage) for stage in sorted(stages)]
+
+
+class Heard:
+    """The newest version of each state that was told lately, by a webhook or by a poll.
+
+    Attributes:
+        position: up to where the log was read.
+        webhooks: whether anything came that was not polled.
+    """
+
+    def __init__(self, position: envelope.Position) -> None:
+        self.position = position
+        self.webhooks = False
+        self._versions: OrderedDict[str, str] = OrderedDict()
+
+    def tell(self, told: Sequence[State], *, polled: bool) -> None:
+        """An event of the log told these."""
+        self.webhooks = self.webhooks or not polled
+        for of, version in told:
+            if version >= self._versions.get(of, ""):
+                self._versions[of] = version
+                self._versions.move_to_end(of)
+        while len(self._versions) > HEARD_MAX:
+            self._versions.popitem(last=False)
+
+    def knows(self, told: Sequence[State]) -> bool:
+        """Whether all of these were told, in these versions or later ones."""
+        return bool(told) and all(self._versions.get(of, "") >= version for of, version in told)
+
+
+class Sorted(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be done with what a poll brought.
+
+    Attributes:
+        take: to be handed in.
+        known: so many were told already.
+        young: left for the next poll; the time of the oldest, or None.
+    """
+
+    take: list[providers.Received]
+    known: int = 0
+    young: clocks.Timestamp | None = None
+
+
+def sort(
+    brought: Iterable[tuple[providers.Received, Sequence[State]]],
+    heard: Heard,
+    now: clocks.Timestamp,
+    *,
+    webhooks: bool,
+) -> Sorted:
+    """Decide what of a page is handed in.
+
+    Args:
+        brought: events with the states they tell.
+        heard: what was told before.
+        now: the time.
+        webhooks: webhooks are expected, so what is young may still come by one.
+    """
+    take, known = [], 0
+    young: clocks.Timestamp | None = None
+    for received, told in brought:
+        at = received.occurred_at
+        if heard.knows(told):
+            known += 1
+        elif webhooks and at is not None and at > now - GRACE_US:
+            young = at if young is None else min(young, at)
+        else:
+            take.append(received)
+    return Sorted(take=take, known=known, young=young)
+
+
+def since(high_water: clocks.Timestamp | None, overlap: int) -> clocks.Timestamp:
+    """From when on to ask; from the beginning when there was no poll yet."""
+    return clocks.Timestamp(max(0, (high_water or 0) - overlap))
+
+
+def back_off(attempt: int, every: int, retry_after_s: float | None, jitter: float) -> float:
+    """Seconds to wait after so many failures in a row.
+
+    Args:
+        attempt: from 1.
+        every: microseconds between polls: also the longest pause of our own making.
+        retry_after_s: what the provider asked for; never less than that.
+        jitter: in [0, 1).
+    """
+    most = max(1.0, every / clocks.SECOND_US)
+    pause = min(most, 2.0 ** min(attempt - 1, 20)) * (0.5 + jitter / 2)
+    return max(pause, retry_after_s or 0.0)
+
+
+class Doubt(msgspec.Struct, frozen=True, kw_only=True):
+    """Contents that were missing in a number of listings in a row."""
+
+    missing: frozenset[Content]
+    listings: int
+
+
+class Compared(msgspec.Struct, frozen=True, kw_only=True):
+    """What a listing says.
+
+    Attributes:
+        gone: to be told as deleted.
+        doubt: to be looked at again soon, or None.
+        detail: for people, when there is something to say.
+    """
+
+    gone: frozenset[Content] = frozenset()
+    doubt: Doubt | None = None
+    detail: str = ""
+
+
+def content(listed: providers.Listed) -> Content:
+    return listed.type, listed.id, listed.locale or "", listed.stage
+
+
+def listed(found: Content) -> providers.Listed:
+    kind, name, locale, stage = found
+    return providers.Listed(type=kind, id=name, locale=locale or None, stage=stage)
+
+
+def compare(
+    believed: Collection[Content],
+    there: Collection[Content],
+    types: Collection[str],
+    before: Doubt | None,
+) -> Compared:
+    """Find what is gone.
+
+    Args:
+        believed: what events say is there, without what changed while the listing was made.
+        there: what the listing holds, complete.
+        types: those that the listing lists; others are left alone.
+        before: what the listing before found missing.
+    """
+    of_types = {each for each in believed if each[0] in types}
+    missing = frozenset(of_types.difference(there))
+    if not missing:
+        return Compared()
+    if not there and len(of_types) > EMPTY_MAX:
+        detail = f"the provider lists nothing, though {len(of_types)} contents were there: left"
+        return Compared(detail=detail)
+    agreed = missing if before is None else missing & before.missing
+    count = 1 if before is None else before.listings + 1
+    wanted = LISTINGS_DOUBTFUL if 2 * len(missing) > len(of_types) else LISTINGS
+    if agreed and count >= wanted:
+        return Compared(gone=agreed)
+    if not agreed:
+        agreed, count = missing, 1
+    detail = f"{len(agreed)} contents seem to be gone; listing again to be sure"
+    return Compared(doubt=Doubt(missing=agreed, listings=count), detail=detail)
