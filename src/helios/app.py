@@ -209,6 +209,7 @@ def application(parts: Parts) -> web.Application:
         log=parts.log,
         gateway=ingestion.gateway,
         doors=ingestion.doors,
+        letters=ingestion.letters,
         clock=parts.clock,
         ids=parts.ids,
         metrics=parts.metrics,

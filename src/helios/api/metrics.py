@@ -212,7 +212,8 @@ class Metrics:
         yield _counter(
             "helios_ingest_received", "Events and empty deliveries at the gate.", self._received
         )
-        yield _counter("helios_ingest_duplicates", "Of these, seen before.", self._duplicates)
+        seen = self._duplicates - self._conflicts
+        yield _counter("helios_ingest_duplicates", "Of these, seen before.", seen)
         yield _counter("helios_ingest_ignored", "Of these, without an event.", self._ignored)
         yield _labelled("helios_ingest_refused", "Of these, refused.", "reason", self._refused)
         yield _labelled(

@@ -7,7 +7,7 @@ import msgspec
 
 from helios.api import metrics as meters
 from helios.eventlog import ports as log_ports
-from helios.ingest import directory
+from helios.ingest import directory, retrying
 from helios.ingest import doors as webhook_doors
 from helios.ingest import gateway as gateways
 from helios.ingest import kinds as source_kinds
@@ -88,6 +88,7 @@ class Services(msgspec.Struct, kw_only=True):
     log: log_ports.EventLog
     gateway: gateways.Gateway
     doors: webhook_doors.Doors
+    letters: retrying.Desk
     clock: clocks.Clock
     ids: id_sources.Ids
     metrics: meters.Metrics

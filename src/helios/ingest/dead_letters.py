@@ -5,7 +5,8 @@ replicated and archived like all else; the view `dead_letters` folds them. An ed
 events too: who changed what, and what came of it, stays to be read.
 """
 
-from typing import Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -23,6 +24,19 @@ BODY_BYTES_MAX = 512 << 10
 Via: TypeAlias = Literal["webhook", "api", "fetched", "poll"]
 
 
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """An event as it was read, without its payload; see `providers.ports.Received`."""
+
+    id: str | None
+    scope: str | None = None
+    type: str
+    occurred_at: int | None = None
+    time: str | None = None
+    aggregate_type: str | None = None
+    aggregate_id: str | None = None
+    metadata: Mapping[str, Any] = {}
+
+
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     """Payload of `DeadLetterRecorded`; `tenant` and `id` are those of the event's aggregate.
 
@@ -35,8 +49,11 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
         event_type, event_id: as far as they could be read.
         headers: those of the delivery that carry meaning; none with a secret.
         body: base64 of the raw bytes; `bytes` says how many there were.
+        digest: SHA-256 of the delivery, in hex.
         cut: not the whole body was kept.
         index: which event of the delivery it is, when only one of several is dead; None: all.
+        event: of what was fetched, the event as it was read, without its payload, which is then
+            the body; what comes from a queue cannot be read a second time.
     """
 
     source: str
@@ -51,8 +68,10 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     path: str = ""
     body: str = ""
     bytes: int = 0
+    digest: str = ""
     cut: bool = False
     index: int | None = None
+    event: Event | None = None
 
 
 class Edited(msgspec.Struct, frozen=True, kw_only=True):

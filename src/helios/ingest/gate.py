@@ -58,6 +58,10 @@ class Meter(Protocol):
         """A body came again under another id."""
         ...
 
+    def source_event(self, source: str, result: str, count: int = 1) -> None:
+        """Events of a declared source came to this end."""
+        ...
+
 
 class Arrived(msgspec.Struct, frozen=True, kw_only=True):
     """An authentic delivery and the events in it, or why there are none.
@@ -119,8 +123,21 @@ class _Slot:
         if self.of.arrival.letter is None:
             event = None if self.candidate is None else self.candidate.event
             self.letter = letters.record(
-                self.of.arrival, reason=reason, detail=detail, index=self.index, event=event
+                self.of.arrival,
+                reason=reason,
+                detail=detail,
+                index=self.index,
+                event=event,
+                received=self.received,
             )
+
+    @property
+    def received(self) -> providers.Received | None:
+        """The event in the provider's words, if it could be read."""
+        found = self.of.received
+        if self.candidate is None or isinstance(found, providers.UnprocessableError):
+            return None
+        return found[self.index or 0]
 
 
 class Gate:
@@ -180,7 +197,10 @@ class Gate:
         examined = [list(self._examine(one)) for one in batch]
         slots = [slot for found in examined for slot in found]
         await self._write(slots, _key(batch, slots))
-        return [[self._told(slot) for slot in found] or [self._empty()] for found in examined]
+        return [
+            self._counted(one.source, [self._told(slot) for slot in found] or [self._empty()])
+            for one, found in zip(batch, examined, strict=True)
+        ]
 
     def limited(self, source: sources.Declared, tokens: int) -> float:
         """Take tokens of a source, or say how many seconds to wait for them."""
@@ -285,6 +305,11 @@ class Gate:
                 )
                 again.append(slot)
         return again
+
+    def _counted(self, source: sources.Declared, settled: list[Settled]) -> list[Settled]:
+        for one in settled:
+            self._meter.source_event(source.name, one.result)
+        return settled
 
     def _told(self, slot: _Slot) -> Settled:
         """Count what became of a slot, and say it."""

@@ -3,7 +3,7 @@
 The answer is given when the event is durable, never before. Whether an event was seen before is
 decided by the log's unique index and by nothing else. An event that comes again under its id with
 another body is not appended and not dropped in silence: the answer says `conflict`, and it is
-counted.
+counted; and what was not appended is recorded as a dead letter.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from helios.eventlog import envelope, ports
-from helios.ingest import incoming
+from helios.ingest import incoming, letters
 from helios.kernel import clock as clocks
 from helios.kernel import errors, ids
 
@@ -33,6 +33,18 @@ class Meter(Protocol):
 
     def rejected(self, code: str) -> None:
         """An event was refused; `code` is that of its error."""
+        ...
+
+    def received(self, count: int) -> None:
+        """So many events came to a door."""
+        ...
+
+    def refused(self, reason: str) -> None:
+        """Of these one was refused."""
+        ...
+
+    def dead(self, reason: str) -> None:
+        """Of these one became a dead letter."""
         ...
 
     def appended(self, seconds: float) -> None:
@@ -101,12 +113,26 @@ class Gateway:
 
     def refused(self, error: errors.HeliosError) -> None:
         """Count a request that never became an event."""
-        self._meter.rejected(error.code)
+        self._rejected(error.code)
+
+    def _rejected(self, code: str) -> None:
+        self._meter.rejected(code)
+        self._meter.received(1)
+        self._meter.refused(code)
 
     async def take(
-        self, event: envelope.NewEvent, *, idempotency: ports.Idempotency | None = None
+        self,
+        event: envelope.NewEvent,
+        *,
+        idempotency: ports.Idempotency | None = None,
+        letter: str | None = None,
     ) -> tuple[Receipt, bool]:
-        """Append one event.
+        """Append one event; one that conflicts with an earlier one is set aside as a dead letter.
+
+        Args:
+            event: to append.
+            idempotency: the client's name for the request.
+            letter: the dead letter that is tried again, if it is one; no other is made of it.
 
         Returns:
             The receipt, and whether it is the replay of an earlier answer.
@@ -120,11 +146,15 @@ class Gateway:
             (kept,) = await self._log.read_at(appended.positions)
             first = Receipt(event_id=kept.id, position=position, duplicate=appended.duplicates[0])
             return first, True
+        self._meter.received(1)
         if not appended.duplicates[0]:
             self._meter.ingested(event)
             return Receipt(event_id=event.id, position=position, duplicate=False), False
         (kept,) = await self._log.read_at(appended.positions)
-        return self._duplicate(event, kept), False
+        receipt = self._duplicate(event, kept)
+        if receipt.conflict and letter is None:
+            await self._set_aside([(event, kept.position)])
+        return receipt, False
 
     async def take_all(
         self,
@@ -142,7 +172,7 @@ class Gateway:
         """
         refused = [item for item in items if isinstance(item, incoming.Rejected)]
         for item in refused:
-            self._meter.rejected(item.code)
+            self._rejected(item.code)
         events = [item for item in items if isinstance(item, envelope.NewEvent)]
         if not events:
             return _summary([], refused), False
@@ -150,6 +180,15 @@ class Gateway:
         firsts = list(reversed(unique.values()))
         appended = await self.append(firsts, idempotency)
         receipts = await self._receipts(events, firsts, appended)
+        if not appended.replayed:
+            self._meter.received(len(receipts))
+        await self._set_aside(
+            [
+                (event, receipt.position)
+                for event, receipt in zip(events, receipts, strict=True)
+                if receipt.conflict
+            ]
+        )
         return _summary(receipts, refused), appended.replayed
 
     async def append(
@@ -209,17 +248,29 @@ class Gateway:
             return {}
         return {event.position: event for event in await self._log.read_at(wanted)}
 
+    async def _set_aside(self, conflicts: Sequence[tuple[envelope.NewEvent, int]]) -> None:
+        """Record what came under an id that is taken as dead letters, before it is answered."""
+        if conflicts:
+            now = self._clock.now()
+            await self.append([letters.of_event(event, at, now) for event, at in conflicts])
+
     def _duplicate(self, event: envelope.NewEvent, kept: envelope.Event) -> Receipt:
-        conflict = not is_same(event, kept)
-        self._meter.duplicate(event, conflict=conflict)
+        conflict = self._again(event, kept)
         return Receipt(event_id=kept.id, position=kept.position, duplicate=True, conflict=conflict)
 
     def _repeated(
         self, event: envelope.NewEvent, first: envelope.NewEvent, position: int
     ) -> Receipt:
+        conflict = self._again(event, first)
+        return Receipt(event_id=event.id, position=position, duplicate=True, conflict=conflict)
+
+    def _again(self, event: envelope.NewEvent, first: envelope.NewEvent | envelope.Event) -> bool:
+        """Count an event that comes again; whether it conflicts with its first copy."""
         conflict = not is_same(event, first)
         self._meter.duplicate(event, conflict=conflict)
-        return Receipt(event_id=event.id, position=position, duplicate=True, conflict=conflict)
+        if conflict:
+            self._meter.dead(letters.CONFLICT)
+        return conflict
 
 
 def is_same(event: envelope.NewEvent, kept: envelope.NewEvent | envelope.Event) -> bool:

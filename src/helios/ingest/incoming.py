@@ -65,6 +65,25 @@ class IncomingEvent(msgspec.Struct, forbid_unknown_fields=True, gc=False, kw_onl
     actor: _Name | None = None
 
 
+def to_bytes(event: envelope.NewEvent) -> bytes:
+    """An event in the single form, which gives the same event when it is parsed."""
+    value: dict[str, object] = {
+        "source": event.source,
+        "eventType": event.type,
+        "event_id": event.id,
+        "version": event.version,
+        "occurred_at": clocks.to_rfc3339(event.occurred_at),
+        "client_id": event.tenant,
+        "aggregate": {"type": event.aggregate_type, "id": event.aggregate_id},
+        "correlation_id": event.correlation_id,
+        "causation_id": event.causation_id,
+        "actor": event.actor,
+        "payload": msgspec.Raw(event.payload),
+        "metadata": msgspec.Raw(event.metadata),
+    }
+    return msgspec.json.encode(value)
+
+
 class Rejected(msgspec.Struct, frozen=True, kw_only=True):
     """An item of a batch that was refused; the others are not touched by it."""
 

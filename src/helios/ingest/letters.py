@@ -10,7 +10,7 @@ import hashlib
 import msgspec
 
 from helios.eventlog import envelope
-from helios.ingest import dead_letters, receiving
+from helios.ingest import dead_letters, incoming, receiving
 from helios.kernel import clock as clocks
 from helios.providers import ports as providers
 
@@ -99,6 +99,7 @@ def record(
     detail: str,
     index: int | None = None,
     event: envelope.NewEvent | None = None,
+    received: providers.Received | None = None,
 ) -> envelope.NewEvent:
     """The event that records a dead letter.
 
@@ -108,9 +109,13 @@ def record(
         detail: for people, with the place of the fault.
         index: which event of the delivery, when it is one of several.
         event: it, as far as it could be read.
+        received: the same in the provider's words; kept where no request can be read again.
     """
     delivery = arrival.delivery or providers.Delivery(method="", path="")
-    body = arrival.body[: dead_letters.BODY_BYTES_MAX]
+    whole, read = arrival.body, None
+    if arrival.delivery is None and received is not None:
+        whole, read = received.payload, _read(received, event)
+    body = whole[: dead_letters.BODY_BYTES_MAX]
     told = dead_letters.Recorded(
         source=arrival.source,
         via=arrival.via,
@@ -123,9 +128,11 @@ def record(
         method=delivery.method,
         path=_path(delivery.path),
         body=base64.b64encode(body).decode(),
-        bytes=len(arrival.body),
-        cut=len(body) < len(arrival.body),
-        index=index,
+        bytes=len(whole),
+        digest=arrival.digest,
+        cut=len(body) < len(whole),
+        index=index if read is None else None,
+        event=read,
     )
     conflicting = event.id if event is not None and reason == CONFLICT else None
     return control(
@@ -136,6 +143,46 @@ def record(
         event_id=None,
         actor=f"provider:{arrival.provider}",
         now=arrival.now,
+    )
+
+
+def of_event(event: envelope.NewEvent, taken: int, now: clocks.Timestamp) -> envelope.NewEvent:
+    """The dead letter of an event of the API whose id is taken by another content.
+
+    Its body is the event in the single form, so it can be edited and tried again.
+    """
+    body = incoming.to_bytes(event)
+    said = receiving.digest(msgspec.json.encode((event.type, event.version)) + event.payload)
+    arrival = receiving.Arrival(
+        client_id=event.tenant,
+        source=event.source,
+        provider="api",
+        environment=None,
+        trust=providers.Trust.SIGNED_ID,
+        now=now,
+        via="api",
+        origin="/api/v1/events/ingest",
+        body=body,
+        digest=said,
+    )
+    return record(
+        arrival,
+        reason=CONFLICT,
+        detail=f"the id {event.id[:80]} came before with another content, at position {taken}",
+        event=event,
+    )
+
+
+def _read(received: providers.Received, event: envelope.NewEvent | None) -> dead_letters.Event:
+    return dead_letters.Event(
+        id=received.id or (None if event is None else event.id),
+        scope=received.scope,
+        type=received.type,
+        occurred_at=received.occurred_at,
+        time=received.time,
+        aggregate_type=received.aggregate_type,
+        aggregate_id=received.aggregate_id,
+        metadata=received.metadata,
     )
 
 

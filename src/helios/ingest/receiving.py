@@ -39,6 +39,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
         attempt: which try of the sender it is, if it says so.
         delivery: the request it came in, if it was one.
         letter: the dead letter that is tried again, if it is one.
+        kept_id: the id that its event had, where that was made of the body.
     """
 
     client_id: str
@@ -55,6 +56,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int | None = None
     delivery: providers.Delivery | None = None
     letter: str | None = None
+    kept_id: str | None = None
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,6 +152,8 @@ def scoped(candidate: Candidate) -> Candidate:
 def _event_id(received: providers.Received, arrival: Arrival, *, alone: bool) -> str:
     if received.id and arrival.trust is not providers.Trust.WEAK_ID:
         return received.id
+    if arrival.kept_id is not None:
+        return arrival.kept_id
     of_item = arrival.digest if alone else digest(received.payload)
     return f"{received.id or ''}:{of_item[:_DIGEST_CHARS]}"
 

@@ -13,9 +13,14 @@ from helios.eventlog import ports as log_ports
 from helios.kernel import clock as clocks
 from helios.kernel import errors, limits
 from helios.projections import binding, folding, ports, rebuild, verify, wait, worker
-from helios.projections.views import contracts, event_mirror, sources
+from helios.projections.views import contracts, dead_letters, event_mirror, sources
 
-SHIPPED: tuple[ports.View, ...] = (event_mirror.VIEW, contracts.VIEW, sources.VIEW)
+SHIPPED: tuple[ports.View, ...] = (
+    event_mirror.VIEW,
+    contracts.VIEW,
+    sources.VIEW,
+    dead_letters.VIEW,
+)
 """The views that need nothing but the log."""
 
 _FOLLOW_EVENTS_MAX = 10_000

@@ -62,6 +62,8 @@ class Helios:
             assert answer.status_code >= 400, (route.path, answer.status_code, answer.text)
             reply = operation["responses"]["default"]
         kind = answer.headers["content-type"].partition(";")[0]
+        if "*/*" in reply["content"]:
+            return
         assert kind in reply["content"], (route.path, kind)
         if kind.endswith("json"):
             schema = reply["content"][kind]["schema"]

@@ -71,9 +71,14 @@ def test_the_same_id_with_another_body_is_a_conflict_that_is_counted(run: Any, o
         assert (answer["duplicate"], answer["conflict"]) == (True, True)
         order["source"] = "gcp"
         other = (await helios.ingest(order)).json()
-        assert (other["duplicate"], other["position"]) == (False, 2)
+        assert (other["duplicate"], other["position"]) == (False, 3)
         counted = (await helios.get("/metrics")).text
         assert "helios_events_conflict_total 1.0" in counted
+        assert 'helios_dead_letters_total{reason="conflict"} 1.0' in counted
+        after = {"helios-after": "3"}
+        found = (await helios.get("/api/v1/dead-letters", headers=after)).json()
+        (letter,) = found["letters"]
+        assert (letter["source"], letter["via"], letter["position"]) == ("aws", "api", 2)
 
     run(scenario)
 

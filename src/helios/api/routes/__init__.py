@@ -5,6 +5,7 @@ from helios.api.routes import (
     alerts,
     content,
     contracts,
+    dead_letters,
     events,
     ingest,
     source_actions,
@@ -21,6 +22,7 @@ def table(parts: services.Services) -> list[web.Route]:
     routes = [
         *ingest.routes(parts),
         *webhooks.routes(parts),
+        *dead_letters.routes(parts),
         *events.routes(parts),
         *verdicts.routes(parts),
         *alerts.routes(parts),

@@ -1,8 +1,10 @@
 """The doors that providers send to: `/webhook/{source}` and `/webhook/{source}/{client_id}`."""
 
+import msgspec
+
 from helios.api import problems, services, web, wire
 from helios.eventlog import envelope
-from helios.ingest import doors
+from helios.ingest import doors, sources
 from helios.kernel import errors
 
 _METHODS = ("POST", "GET", "OPTIONS")
@@ -12,6 +14,18 @@ _SUMMARIES = {
     "GET": "Answer a handshake",
     "OPTIONS": "Answer a handshake",
 }
+
+
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a delivery, for who looks.
+
+    Attributes:
+        results: one per event in it: `stored`, `duplicate`, `dead`; `ignored` when it has none.
+        position: to wait for.
+    """
+
+    results: list[sources.Result]
+    position: int
 
 
 def routes(parts: services.Services) -> list[web.Route]:
@@ -27,7 +41,7 @@ def routes(parts: services.Services) -> list[web.Route]:
             body={"*/*": str} if method == "POST" else {},
             replies={
                 200: web.Reply("Taken, or the answer to a handshake.", None, "*/*"),
-                202: web.Reply("Durable: stored, seen before, or set aside.", None, "*/*"),
+                202: web.Reply("Durable: stored, seen before, or set aside.", Taken),
                 204: web.Reply("Likewise, for a sender that wants no body.", None, "*/*"),
             },
         )

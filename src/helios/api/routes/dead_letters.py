@@ -1,0 +1,395 @@
+"""Dead letters: reading them, mending them, trying them again."""
+
+import base64
+import math
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from helios.api import dead_letters as shown
+from helios.api import problems, services, web, wire
+from helios.eventlog import envelope
+from helios.ingest import dead_letters
+from helios.kernel import clock as clocks
+from helios.kernel import cloudevents_wire, errors, jsonio, rfc3339
+from helios.projections.views import dead_letters as view
+
+NDJSON = "application/x-ndjson"
+VISIBLE_S = 5.0
+"""How long a request waits for the view to know the letters recorded so far."""
+
+PER_S_MAX = 10_000.0
+NOTE_CHARS_MAX = 1_000
+_ACTOR = "user:anonymous"
+_STATUSES = ("open", "retried", "discarded", "all")
+
+
+_CLIENT = web.Parameter("client_id", "Whose letter; `default` without it.")
+_FILTERS = (
+    web.Parameter("client_id", "Of this client only."),
+    web.Parameter("source", "For this source only."),
+    web.Parameter("reason", "Of this reason only."),
+    web.Parameter("type", "Of this event type only."),
+    web.Parameter("status", "`open` (without it), `retried`, `discarded` or `all`."),
+    web.Parameter("since", "Recorded at this time or later (RFC 3339)."),
+    web.Parameter("until", "Recorded before this time (RFC 3339)."),
+)
+_FILTER_NAMES = tuple(parameter.name for parameter in _FILTERS)
+_wanted = msgspec.json.Decoder(shown.Wanted).decode
+
+
+def routes(parts: services.Services) -> list[web.Route]:
+    """The operations on dead letters."""
+    return [*_reading(_Reader(parts)), *_working(_Worker(parts)), *_together(_Bulk(parts))]
+
+
+def _reading(reader: "_Reader") -> list[web.Route]:
+    return [
+        web.Route(
+            method="GET",
+            path="/api/v1/dead-letters",
+            handler=reader.listing,
+            summary="What could not be taken, newest first",
+            tag="dead letters",
+            replies={200: web.Reply("One page.", shown.LetterList)},
+            parameters=(*_FILTERS, wire.CURSOR, wire.LIMIT, wire.AFTER),
+        ),
+        web.Route(
+            method="GET",
+            path="/api/v1/dead-letters/groups",
+            handler=reader.groups,
+            summary="How many there are of each cause",
+            tag="dead letters",
+            replies={200: web.Reply("Most frequent first.", shown.GroupList)},
+            parameters=(*_FILTERS, wire.AFTER),
+        ),
+        web.Route(
+            method="GET",
+            path="/api/v1/dead-letters/{id}",
+            handler=reader.one,
+            summary="A dead letter with its body",
+            tag="dead letters",
+            replies={200: web.Reply("All that was kept.", shown.WholeLetter)},
+            parameters=(_CLIENT, wire.AFTER),
+        ),
+    ]
+
+
+def _working(worker: "_Worker") -> list[web.Route]:
+    note = web.Parameter("note", "Why; kept with it.")
+    return [
+        web.Route(
+            method="PUT",
+            path="/api/v1/dead-letters/{id}/body",
+            handler=worker.edit,
+            summary="Give a dead letter another body to try with; the first one stays in the log",
+            tag="dead letters",
+            body={"*/*": str},
+            replies={200: web.Reply("Edited.", shown.Changed)},
+            parameters=(_CLIENT, note),
+        ),
+        web.Route(
+            method="POST",
+            path="/api/v1/dead-letters/{id}/retry",
+            handler=worker.retry,
+            summary="Try a dead letter again; any number of times makes one event",
+            tag="dead letters",
+            replies={200: web.Reply("What came of it.", shown.Retried)},
+            parameters=(_CLIENT,),
+        ),
+        web.Route(
+            method="POST",
+            path="/api/v1/dead-letters/{id}/discard",
+            handler=worker.discard,
+            summary="Close a dead letter; it stays in the log",
+            tag="dead letters",
+            replies={200: web.Reply("Discarded.", shown.Changed)},
+            parameters=(_CLIENT, note),
+        ),
+    ]
+
+
+def _together(bulk: "_Bulk") -> list[web.Route]:
+    lines = {
+        200: web.Reply("A line per step; the last says what came of all.", shown.Progress, NDJSON)
+    }
+    return [
+        web.Route(
+            method="POST",
+            path=f"/api/v1/dead-letters/{name}",
+            handler=handler,
+            summary=summary,
+            tag="dead letters",
+            body={"application/json": shown.Wanted},
+            replies=lines,
+        )
+        for name, handler, summary in (
+            ("retry", bulk.retry, "Try all open letters of a filter again, oldest first"),
+            ("discard", bulk.discard, "Close all open letters of a filter"),
+        )
+    ]
+
+
+class _Reader:
+    def __init__(self, parts: services.Services) -> None:
+        self._parts = parts
+        self._store = parts.store
+
+    async def listing(self, request: web.Request) -> web.Response:
+        query = request.query(*_FILTER_NAMES, "cursor", "limit")
+        await self._visible(request)
+        page = await view.page(
+            self._store, _where(query), after=query.get("cursor"), limit=wire.limit(query)
+        )
+        letters = [shown.letter(one) for one in page.letters]
+        return web.answer(shown.LetterList(letters=letters, next_cursor=page.next_cursor))
+
+    async def groups(self, request: web.Request) -> web.Response:
+        query = request.query(*_FILTER_NAMES)
+        await self._visible(request)
+        found = await view.groups(self._store, _where(query))
+        return web.answer(shown.GroupList(groups=[shown.group(one) for one in found]))
+
+    async def one(self, request: web.Request) -> web.Response:
+        client_id = _client(request)
+        await self._visible(request)
+        row = await view.one(self._store, client_id, request.params["id"])
+        letter = await self._parts.letters.read(row.position, row.edited_position)
+        return web.answer(
+            shown.WholeLetter(
+                letter=shown.letter(row),
+                method=letter.recorded.method,
+                path=letter.recorded.path,
+                headers=list(letter.recorded.headers),
+                body=base64.b64encode(letter.body).decode(),
+                text=_text(letter.body),
+            )
+        )
+
+    async def _visible(self, request: web.Request) -> None:
+        after = wire.after_header(request)
+        if after is not None:
+            await self._parts.views.wait_for(view.NAME, after)
+
+
+class _Worker:
+    def __init__(self, parts: services.Services) -> None:
+        self._parts = parts
+
+    async def edit(self, request: web.Request) -> web.Response:
+        query = request.query("client_id", "note")
+        body = await request.body(dead_letters.BODY_BYTES_MAX)
+        row = await self._row(query, request)
+        at = await self._parts.letters.edit(
+            row.client_id, row.id, body, note=_note(query.get("note", "")), actor=_ACTOR
+        )
+        return _changed(row, at)
+
+    async def discard(self, request: web.Request) -> web.Response:
+        query = request.query("client_id", "note")
+        row = await self._row(query, request)
+        if row.status == "discarded":
+            return _changed(row, row.position)
+        at = await self._parts.letters.discard(
+            row.client_id, row.id, note=_note(query.get("note", "")), actor=_ACTOR
+        )
+        return _changed(row, at)
+
+    async def retry(self, request: web.Request) -> web.Response:
+        row = await self._row(request.query("client_id"), request)
+        letter = await self._parts.letters.read(row.position, row.edited_position)
+        done = await self._parts.letters.retry(letter, actor=_ACTOR)
+        told = shown.Retried(
+            id=row.id,
+            client_id=row.client_id,
+            result=done.outcome.result,
+            positions=done.outcome.positions,
+            reason=done.outcome.reason,
+            detail=done.outcome.detail,
+            position=done.position,
+        )
+        return web.answer(told, headers=[wire.position_header(done.position)])
+
+    async def _row(self, query: dict[str, str], request: web.Request) -> view.Letter:
+        """The letter as it is now, and not as a view that lags has it.
+
+        Raises:
+            ConflictError: it was discarded.
+        """
+        await caught_up(self._parts)
+        client_id = query.get("client_id", envelope.DEFAULT_TENANT)
+        row = await view.one(self._parts.store, client_id, request.params["id"])
+        if row.status == "discarded" and not request.path.endswith("/discard"):
+            raise errors.ConflictError(
+                f"dead letter {row.id} was discarded; nothing more is done with it"
+            )
+        return row
+
+
+class _Bulk:
+    def __init__(self, parts: services.Services) -> None:
+        self._parts = parts
+
+    async def retry(self, request: web.Request) -> web.Response:
+        return await self._work(request, "retry")
+
+    async def discard(self, request: web.Request) -> web.Response:
+        return await self._work(request, "discard")
+
+    async def _work(self, request: web.Request, what: Literal["retry", "discard"]) -> web.Response:
+        request.query()
+        wanted = _asked(await _document(request))
+        where = _open(wanted)
+        await caught_up(self._parts)
+        upto = await self._parts.log.head()
+        total = await view.count(self._parts.store, where)
+        if wanted.dry_run:
+            found = await view.groups(self._parts.store, where)
+            groups = [shown.group(one) for one in found]
+            preview = shown.Progress(phase="preview", total=total, groups=groups)
+            return web.Response(body=jsonio.encode(preview) + b"\n", content_type=NDJSON.encode())
+        lines = self._lines(wanted, where, upto, total, what)
+        return web.Response(content_type=NDJSON.encode(), stream=lines)
+
+    async def _lines(
+        self,
+        wanted: shown.Wanted,
+        where: view.Where,
+        upto: envelope.Position,
+        total: int,
+        what: Literal["retry", "discard"],
+    ) -> AsyncIterator[bytes]:
+        """Work letter by letter; a client that goes away ends it between two of them."""
+        counts: dict[str, int] = {}
+        clock = self._parts.clock
+        due_s = clock.monotonic()
+        try:
+            async for row in self._open_letters(where, upto):
+                await clock.sleep(max(0.0, due_s - clock.monotonic()))
+                due_s = max(due_s, clock.monotonic() - 1.0) + 1.0 / wanted.per_s
+                result = await self._one(row, wanted, what)
+                counts[result] = counts.get(result, 0) + 1
+                yield jsonio.encode(_progress("working", counts, total)) + b"\n"
+        except errors.HeliosError as error:
+            problem = msgspec.Raw(problems.of(error).body)
+            last = msgspec.structs.replace(_progress("failed", counts, total), problem=problem)
+        else:
+            last = _progress("done", counts, total)
+        yield jsonio.encode(last) + b"\n"
+
+    async def _open_letters(
+        self, where: view.Where, upto: envelope.Position
+    ) -> AsyncIterator[view.Letter]:
+        after = envelope.Position(0)
+        while rows := await view.oldest(self._parts.store, where, after=after, upto=upto):
+            for row in rows:
+                yield row
+            after = rows[-1].position
+
+    async def _one(self, row: view.Letter, wanted: shown.Wanted, what: str) -> str:
+        desk = self._parts.letters
+        if what == "discard":
+            await desk.discard(row.client_id, row.id, note=wanted.note, actor=_ACTOR)
+            return "discarded"
+        letter = await desk.read(row.position, row.edited_position)
+        try:
+            return (await desk.retry(letter, actor=_ACTOR)).outcome.result
+        except errors.ConflictError:
+            return "skipped"
+
+
+async def caught_up(parts: services.Services) -> None:
+    """Return when the view knows every letter recorded so far, or at a bound."""
+    await parts.views.wait_for(view.NAME, await parts.log.head(), timeout_s=VISIBLE_S)
+
+
+def _progress(phase: str, counts: Mapping[str, int], total: int) -> shown.Progress:
+    return shown.Progress(
+        phase=phase,
+        done=sum(counts.values()),
+        total=total,
+        stored=counts.get("stored", 0),
+        duplicates=counts.get("duplicate", 0),
+        dead=counts.get("dead", 0),
+        discarded=counts.get("discarded", 0),
+        skipped=counts.get("skipped", 0),
+    )
+
+
+async def _document(request: web.Request) -> bytes:
+    body = await request.body(64 << 10)
+    kind = cloudevents_wire.media_type(request.header(b"content-type"))
+    if body and kind != "application/json":
+        raise problems.MediaTypeError(f"content type {kind or 'nothing'}; send application/json")
+    jsonio.parse_object(body or b"{}")
+    return body or b"{}"
+
+
+def _asked(document: bytes) -> shown.Wanted:
+    try:
+        wanted = _wanted(document)
+    except msgspec.ValidationError as error:
+        message, _, place = str(error).partition(" - at `$")
+        field = place.rstrip("`").lstrip(".") or None
+        raise errors.InvalidInputError(message, field=field) from None
+    if not (math.isfinite(wanted.per_s) and 0 < wanted.per_s <= PER_S_MAX):
+        raise errors.InvalidInputError(f"expected above 0, up to {PER_S_MAX:g}", field="per_s")
+    _note(wanted.note)
+    return wanted
+
+
+def _open(wanted: shown.Wanted) -> view.Where:
+    return view.Where(
+        client_id=wanted.client_id,
+        source=wanted.source,
+        reason=wanted.reason,
+        event_type=wanted.type,
+        status="open",
+        start=_time(wanted.since, "since"),
+        end=_time(wanted.until, "until"),
+    )
+
+
+def _time(text: str | None, field: str) -> clocks.Timestamp | None:
+    try:
+        return None if text is None else rfc3339.parse(text)
+    except ValueError as error:
+        raise errors.InvalidInputError(str(error), field=field) from None
+
+
+def _where(query: dict[str, str]) -> view.Where:
+    status: Any = query.get("status", "open")
+    if status not in _STATUSES:
+        raise errors.InvalidInputError(f"expected one of {', '.join(_STATUSES)}", field="status")
+    return view.Where(
+        client_id=query.get("client_id"),
+        source=query.get("source"),
+        reason=query.get("reason"),
+        event_type=query.get("type"),
+        status=None if status == "all" else status,
+        start=wire.time(query, "since"),
+        end=wire.time(query, "until"),
+    )
+
+
+def _client(request: web.Request) -> str:
+    return request.query("client_id").get("client_id", envelope.DEFAULT_TENANT)
+
+
+def _note(text: str) -> str:
+    if len(text) > NOTE_CHARS_MAX:
+        raise errors.InvalidInputError(f"at most {NOTE_CHARS_MAX} characters", field="note")
+    return text
+
+
+def _changed(row: view.Letter, at: int) -> web.Response:
+    told = shown.Changed(id=row.id, client_id=row.client_id, position=at)
+    return web.answer(told, headers=[wire.position_header(at)])
+
+
+def _text(body: bytes) -> str | None:
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return None

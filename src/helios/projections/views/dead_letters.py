@@ -1,0 +1,380 @@
+"""Dead letters: which there are, why, and what became of each.
+
+The body stays in the log, at `position` and, once edited, at `edited_position`: a row is small
+however large a letter is. A letter that was tried again and failed stays open, with its newest
+reason; one that was stored or turned out to be there already is `retried`, and never open again.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias, TypeVar
+
+import msgspec
+
+from helios.eventlog import envelope
+from helios.kernel import clock as clocks
+from helios.kernel import errors
+from helios.projections import ports
+
+T = TypeVar("T")
+
+NAME = "dead_letters"
+SOURCE = "helios"
+AGGREGATE_TYPE = "dead_letter"
+RECORDED = "DeadLetterRecorded"
+EDITED = "DeadLetterEdited"
+RETRIED = "DeadLetterRetried"
+DISCARDED = "DeadLetterDiscarded"
+
+GROUPS_MAX = 500
+"""Groups of one answer; those with most letters come first."""
+
+Status: TypeAlias = Literal["open", "retried", "discarded"]
+
+_COLUMNS = (
+    "tenant, id, position, source, via, reason, detail, origin, event_type, event_id, bytes, cut, "
+    "nth, status, recorded_at, updated_at, attempts, edited_position, sequence"
+)
+_INSERT = (
+    f"INSERT INTO {{t}}letters ({_COLUMNS}) VALUES ({', '.join('?' * 19)}) "
+    "ON CONFLICT (tenant, id) DO NOTHING"
+)
+_EDIT = (
+    "UPDATE {t}letters SET edited_position = ?, updated_at = ?, sequence = ? "
+    "WHERE tenant = ? AND id = ?"
+)
+_DONE = (
+    "UPDATE {t}letters SET status = 'retried', attempts = attempts + 1, updated_at = ?, "
+    "sequence = ? WHERE tenant = ? AND id = ?"
+)
+_FAILED = (
+    "UPDATE {t}letters SET reason = ?, detail = ?, attempts = attempts + 1, updated_at = ?, "
+    "sequence = ? WHERE tenant = ? AND id = ?"
+)
+_DISCARD = (
+    "UPDATE {t}letters SET status = CASE status WHEN 'open' THEN 'discarded' ELSE status END, "
+    "updated_at = ?, sequence = ? WHERE tenant = ? AND id = ?"
+)
+
+
+class _Recorded(msgspec.Struct):
+    source: str
+    via: str
+    reason: str
+    detail: str
+    origin: str = ""
+    event_type: str | None = None
+    event_id: str | None = None
+    bytes: int = 0
+    cut: bool = False
+    index: int | None = None
+
+
+class _Retried(msgspec.Struct):
+    result: str
+    reason: str = ""
+    detail: str = ""
+
+
+_recorded = msgspec.json.Decoder(_Recorded).decode
+_retried = msgspec.json.Decoder(_Retried).decode
+
+
+class Letter(msgspec.Struct, frozen=True, kw_only=True):
+    """One dead letter, without its body.
+
+    Attributes:
+        id: made of what it is; the same delivery makes the same letter.
+        position: of the event that records it.
+        source, via, reason, detail, origin, event_type, event_id, bytes, cut: as recorded; reason
+            and detail those of the last try.
+        index: which event of its delivery, or None.
+        recorded_at, updated_at: first and last that was heard of it.
+        attempts: how often it was tried again.
+        edited_position: of the newest edit, or None.
+        sequence: of the last event about it.
+    """
+
+    client_id: str
+    id: str
+    position: envelope.Position
+    source: str
+    via: str
+    reason: str
+    detail: str
+    origin: str
+    event_type: str | None
+    event_id: str | None
+    bytes: int
+    cut: bool
+    index: int | None
+    status: Status
+    recorded_at: clocks.Timestamp
+    updated_at: clocks.Timestamp
+    attempts: int
+    edited_position: envelope.Position | None
+    sequence: int
+
+
+class Where(msgspec.Struct, frozen=True, kw_only=True):
+    """Which letters; None is all. `start` and `end` (exclusive) bound when they were recorded."""
+
+    client_id: str | None = None
+    source: str | None = None
+    reason: str | None = None
+    event_type: str | None = None
+    status: Status | None = None
+    start: clocks.Timestamp | None = None
+    end: clocks.Timestamp | None = None
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """Letters of one cause, with the newest of them as a sample."""
+
+    client_id: str
+    source: str
+    reason: str
+    event_type: str | None
+    count: int
+    first_at: clocks.Timestamp
+    last_at: clocks.Timestamp
+    sample: Letter
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """Letters, newest first, and the cursor of the next page; None at the end."""
+
+    letters: list[Letter]
+    next_cursor: str | None
+
+
+class DeadLetters:
+    """The projection; see the module."""
+
+    name = NAME
+    version = 1
+    where = envelope.Filter(
+        sources=(SOURCE,),
+        types=(RECORDED, EDITED, RETRIED, DISCARDED),
+        aggregate_type=AGGREGATE_TYPE,
+    )
+    tables: Sequence[str] = ("letters",)
+    keys: Mapping[str, Sequence[str]] = {"letters": ("tenant", "id")}
+    schema: Sequence[str] = (
+        (
+            "CREATE TABLE {t}letters (tenant TEXT NOT NULL, id TEXT NOT NULL, "
+            "position INTEGER NOT NULL, source TEXT NOT NULL, via TEXT NOT NULL, "
+            "reason TEXT NOT NULL, detail TEXT NOT NULL, origin TEXT NOT NULL, event_type TEXT, "
+            "event_id TEXT, bytes INTEGER NOT NULL, cut INTEGER NOT NULL, nth INTEGER, "
+            "status TEXT NOT NULL, recorded_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, "
+            "attempts INTEGER NOT NULL, edited_position INTEGER NOT NULL, "
+            "sequence INTEGER NOT NULL, PRIMARY KEY (tenant, id))"
+        ),
+    )
+    indexes: Sequence[str] = (
+        "CREATE INDEX {t}by_status ON {t}letters (status, position)",
+        "CREATE INDEX {t}by_client ON {t}letters (tenant, status, position)",
+        "CREATE INDEX {t}by_position ON {t}letters (position)",
+    )
+
+    def apply(self, events: Sequence[envelope.Event]) -> list[ports.Write]:
+        return [_write(event) for event in events]
+
+
+VIEW = DeadLetters()
+
+
+async def page(
+    store: ports.ViewStore, where: Where, *, after: str | None = None, limit: int = 100
+) -> Page:
+    """Letters, newest first.
+
+    Raises:
+        CursorError: `after` is no cursor of this list.
+    """
+    found = await _select(
+        store, where, "position < ?", (_parse(after),), f"position DESC LIMIT {limit + 1:d}"
+    )
+    more = len(found) > limit
+    letters = found[:limit]
+    return Page(letters=letters, next_cursor=str(letters[-1].position) if more else None)
+
+
+async def oldest(
+    store: ports.ViewStore,
+    where: Where,
+    *,
+    after: envelope.Position,
+    upto: envelope.Position,
+    limit: int = 200,
+) -> list[Letter]:
+    """Letters in the order in which they were recorded, after a position and up to another."""
+    return await _select(
+        store,
+        where,
+        "position > ? AND position <= ?",
+        (after, upto),
+        f"position LIMIT {limit:d}",
+    )
+
+
+async def one(store: ports.ViewStore, client_id: str, letter_id: str) -> Letter:
+    """A letter.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    found = await _select(
+        store, Where(client_id=client_id), "id = ?", (letter_id,), "position LIMIT 1"
+    )
+    if not found:
+        raise errors.NotFoundError(f"client {client_id[:80]} has no dead letter {letter_id[:80]}")
+    return found[0]
+
+
+async def count(store: ports.ViewStore, where: Where) -> int:
+    """How many there are."""
+    clause, params = _clause(where)
+    ((found,),) = await store.query(
+        NAME, f"SELECT count(*) FROM {{t}}letters WHERE {clause}", params
+    )
+    return int(found)
+
+
+async def groups(store: ports.ViewStore, where: Where) -> list[Group]:
+    """How many there are of each cause, the most frequent first."""
+    clause, params = _clause(where)
+    async with store.reading(NAME) as snapshot:
+        rows = await snapshot.query(
+            "SELECT tenant, source, reason, event_type, count(*) AS n, min(recorded_at), "
+            f"max(recorded_at), max(position) FROM {{t}}letters WHERE {clause} "
+            "GROUP BY tenant, source, reason, event_type "
+            f"ORDER BY n DESC, tenant, source, reason LIMIT {GROUPS_MAX}",
+            params,
+        )
+        if not rows:
+            return []
+        marks = ", ".join("?" * len(rows))
+        samples = await snapshot.query(
+            f"SELECT {_COLUMNS} FROM {{t}}letters WHERE position IN ({marks})",
+            tuple(row[7] for row in rows),
+        )
+    by_position = {letter.position: letter for letter in map(_letter, samples)}
+    return [
+        Group(
+            client_id=row[0],
+            source=row[1],
+            reason=row[2],
+            event_type=row[3],
+            count=int(row[4]),
+            first_at=row[5],
+            last_at=row[6],
+            sample=by_position[row[7]],
+        )
+        for row in rows
+    ]
+
+
+async def _select(
+    store: ports.ViewStore, where: Where, more: str, given: ports.Row, order: str
+) -> list[Letter]:
+    clause, params = _clause(where)
+    sql = f"SELECT {_COLUMNS} FROM {{t}}letters WHERE {clause} AND {more} ORDER BY {order}"
+    return [_letter(row) for row in await store.query(NAME, sql, (*params, *given))]
+
+
+def _clause(where: Where) -> tuple[str, tuple[Any, ...]]:
+    wanted = (
+        ("tenant = ?", where.client_id),
+        ("source = ?", where.source),
+        ("reason = ?", where.reason),
+        ("event_type = ?", where.event_type),
+        ("status = ?", where.status),
+        ("recorded_at >= ?", where.start),
+        ("recorded_at < ?", where.end),
+    )
+    given = [(sql, value) for sql, value in wanted if value is not None]
+    return " AND ".join(["1 = 1", *(sql for sql, _ in given)]), tuple(v for _, v in given)
+
+
+def _parse(cursor: str | None) -> int:
+    if cursor is None:
+        return (1 << 63) - 1
+    if cursor.isascii() and cursor.isdecimal() and len(cursor) <= 18:
+        return int(cursor)
+    raise errors.CursorError(
+        f"{cursor[:64]!r} is no cursor of this list: "
+        "give `next_cursor` back as it came, or none to begin anew"
+    )
+
+
+def _write(event: envelope.Event) -> ports.Write:
+    key = (event.tenant, event.aggregate_id)
+    if event.type == RECORDED:
+        return _record(event)
+    if event.type == EDITED:
+        row: ports.Row = (event.position, event.recorded_at, event.sequence, *key)
+        return ports.Write(_EDIT, [row])
+    if event.type == DISCARDED:
+        return ports.Write(_DISCARD, [(event.recorded_at, event.sequence, *key)])
+    said = _decoded(_retried, event)
+    if said.result == "dead":
+        row = (said.reason, said.detail, event.recorded_at, event.sequence, *key)
+        return ports.Write(_FAILED, [row])
+    return ports.Write(_DONE, [(event.recorded_at, event.sequence, *key)])
+
+
+def _record(event: envelope.Event) -> ports.Write:
+    said = _decoded(_recorded, event)
+    row = (
+        event.tenant,
+        event.aggregate_id,
+        event.position,
+        said.source,
+        said.via,
+        said.reason,
+        said.detail,
+        said.origin,
+        said.event_type,
+        said.event_id,
+        said.bytes,
+        int(said.cut),
+        said.index,
+        "open",
+        event.recorded_at,
+        event.recorded_at,
+        0,
+        0,
+        event.sequence,
+    )
+    return ports.Write(_INSERT, [row])
+
+
+def _decoded(decode: Callable[[bytes], T], event: envelope.Event) -> T:
+    try:
+        return decode(event.payload)
+    except msgspec.DecodeError as error:
+        raise errors.InvalidInputError(f"payload of {event.type}: {error}") from error
+
+
+def _letter(row: ports.Row) -> Letter:
+    return Letter(
+        client_id=row[0],
+        id=row[1],
+        position=row[2],
+        source=row[3],
+        via=row[4],
+        reason=row[5],
+        detail=row[6],
+        origin=row[7],
+        event_type=row[8],
+        event_id=row[9],
+        bytes=row[10],
+        cut=bool(row[11]),
+        index=row[12],
+        status=row[13],
+        recorded_at=row[14],
+        updated_at=row[15],
+        attempts=row[16],
+        edited_position=row[17] or None,
+        sequence=row[18],
+    )
