@@ -1,0 +1,1 @@
+"""Kafka: topics as a source of events, and as a place to send them to."""

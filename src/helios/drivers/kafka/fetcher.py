@@ -1,0 +1,28 @@
+"""Kafka as a kind of source: its settings, and how one is made.
+
+The client library is an extra, and comes in with `make` alone: a declaration can be checked
+without it.
+"""
+
+from helios.drivers.kafka import options as kafka_options
+from helios.ingest import sources
+from helios.kernel import errors
+
+PROVIDER = "kafka"
+Options = kafka_options.Options
+
+
+async def make(tools: sources.Tools) -> sources.Runner:
+    """A `sources.Factory`.
+
+    Raises:
+        InvalidInputError: options that are not understood, or a credential that is missing.
+        StorageError: the client library is not installed.
+    """
+    try:
+        from helios.drivers.kafka import source  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise errors.StorageError(
+            "Kafka needs one more package: pip install 'helios[kafka]'"
+        ) from error
+    return source.KafkaSource(tools)
