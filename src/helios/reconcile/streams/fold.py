@@ -10,6 +10,7 @@ A late event needs what came before it: the last verdict of its key names the po
 events, and these are read back from the log.
 """
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
@@ -129,8 +130,7 @@ class Fold:
                 try:
                     item = current.decoder.seen(event, bound)
                 except errors.InvalidInputError as error:
-                    reject = live.reject_of(event, error)
-                    running.rejects.append((running.id, event.position, reject.code, reject.reason))
+                    running.reject(event, error)
                     continue
                 seen.setdefault(running.id, []).append(item)
         for contract_id, items in seen.items():
@@ -147,8 +147,9 @@ class Fold:
         engines = {version.engine: version for version in running.versions.values()}
         for item in items:
             target = engines[handover.match(list(engines), current.engine, item)]
-            own = item if target is current else await self._for_version(item, target)
-            handover.process(list(engines), target.engine, own)
+            own = item if target is current else await self._for_version(running, item, target)
+            if own is not None:
+                handover.process(list(engines), target.engine, own)
             if target is not current:
                 handover.pass_by(current.engine, item)
             for version in engines.values():
@@ -156,13 +157,19 @@ class Fold:
                     version.engine.follow(current.engine, item)
         self._retire_empty(running)
 
-    async def _for_version(self, item: live.Seen, version: Version) -> live.Seen:
-        """The same event with the payload as an older version reads it."""
+    async def _for_version(
+        self, running: Running, item: live.Seen, version: Version
+    ) -> live.Seen | None:
+        """The same event with the payload as an older version reads it; None: it cannot."""
         found = await self._log.read_at([envelope.Position(item.position)])
         bound = version.program.leg_of(item.h_source, item.h_type)
         if not found or bound is None:
             return item
-        return version.decoder.seen(found[0], bound)
+        try:
+            return version.decoder.seen(found[0], bound)
+        except errors.InvalidInputError as error:
+            running.reject(found[0], error)
+            return None
 
     def _retire_empty(self, running: Running) -> None:
         for number, version in list(running.versions.items()):
@@ -251,7 +258,10 @@ class Fold:
             for place in (p for places in each.positions for p in places):
                 event = events[place]
                 bound = version.program.leg_of(event.source, event.type)
-                if bound is not None:
+                if bound is None:
+                    continue
+                # What was read by another version may be of no use to this one.
+                with contextlib.suppress(errors.InvalidInputError):
                     seen[place] = (bound.index, version.decoder.seen(event, bound))
             state = live.restore(each, version.engine, seen)
             version.engine.admit(state, closed=closed)

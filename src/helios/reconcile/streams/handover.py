@@ -39,6 +39,9 @@ def match(
 
 def process(versions: Sequence[engine.Engine], target: engine.Engine, event: live.Seen) -> None:
     """Give an event to its version, which may not open a window that another one has."""
+    if target.program.leg_of(event.h_source, event.h_type) is None:
+        target.process([event])  # The leg is the newest version's; here it is ignored.
+        return
     key = target.grouping.key_of(event)
     others = [each for each in versions if each is not target]
     groups = _groups(target, key, event.h_time)

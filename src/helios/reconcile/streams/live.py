@@ -117,7 +117,8 @@ def restore(kept: Kept, target: engine.Engine, events: Mapping[int, tuple[int, S
     Args:
         kept: the state as it was kept.
         target: the engine it is for; the state is not admitted yet.
-        events: position to (leg, event); those that no leg of this version wants are left out.
+        events: position to (leg, event); those that no leg of this version wants or can use are
+            left out.
     """
     legs = target.program.legs
     required = sum(bound.leg.required for bound in legs)

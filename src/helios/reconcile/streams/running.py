@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from helios.eventlog import envelope
+from helios.kernel import errors
 from helios.projections import ports
 from helios.reconcile.streams import contract as contracts
 from helios.reconcile.streams import engine, handover, live, program, rows, verdicts
@@ -58,6 +60,11 @@ class Running:
         self.versions[number] = made
         self.newest = number
         return made
+
+    def reject(self, event: envelope.Event, error: errors.InvalidInputError) -> None:
+        """Note a dead letter: an event that a leg wants and its version cannot use."""
+        made = live.reject_of(event, error)
+        self.rejects.append((self.id, event.position, made.code, made.reason))
 
     @property
     def current(self) -> Version:

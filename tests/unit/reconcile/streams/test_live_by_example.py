@@ -26,6 +26,10 @@ PAIR = "  legs: {a: {source: s, type: A}, b: {source: s, type: B}}\n"
 WINDOW = "  window: {type: per_key, size: 10s, grace: 0s}\n"
 EQUAL = '  rules: [{name: equal, check: "a.v == b.v"}]\n'
 MORE = '  rules: [{name: more, check: "a.v > b.v"}]\n'
+VERDICTS = (
+    "SELECT key, window_id, revision, version, status, position, late FROM {t}verdicts ORDER BY n"
+)
+DEAD_LETTERS = "SELECT position, code FROM {t}dead_letters ORDER BY position"
 
 _numbers = iter(range(1_000_000))
 
@@ -68,7 +72,7 @@ def b(at: float, key: str = "k", v: int = 1) -> envelope.NewEvent:
 
 
 async def _folded(
-    events: Sequence[envelope.NewEvent], cuts: Collection[int], path: str
+    events: Sequence[envelope.NewEvent], cuts: Collection[int], path: str, query: str = VERDICTS
 ) -> list[ports.Row]:
     written = log.Log(memory_log.MemoryLogStorage(), clock.SystemClock())
     await written.open()
@@ -87,11 +91,7 @@ async def _folded(
             slot = await store.commit(slot, writes, ports.Checkpoint(position=upto))
             making.committed()
             start = end
-        return await store.query_slot(
-            slot,
-            "SELECT key, window_id, revision, version, status, position, late "
-            "FROM {t}verdicts ORDER BY n",
-        )
+        return await store.query_slot(slot, query)
     finally:
         await store.close()
         await written.close()
@@ -107,6 +107,13 @@ def told(*events: envelope.NewEvent) -> list[str]:
         f"{key}/{revision} v{version} {NAMES[status]} at {position}{' late' if late else ''}"
         for key, _, revision, version, status, position, late in found
     ]
+
+
+def dead_letters(*events: envelope.NewEvent) -> list[tuple[int, str]]:
+    """Position and code of the events that could not be used."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = asyncio.run(_folded(events, (), f"{folder}/one", DEAD_LETTERS))
+    return [(position, code) for position, code in found]
 
 
 def test_a_late_leg_closes_a_partial_and_a_second_charge_opens_a_mismatch() -> None:
@@ -242,6 +249,33 @@ def test_versions_that_cut_time_differently_do_not_fight_over_a_window() -> None
         "k/1 v1 matched at 5",
         "k/2 v1 matched at 7 late",
     ]
+
+
+def test_an_event_of_a_leg_that_an_open_window_does_not_know_is_ignored_there() -> None:
+    alone = "  legs: {a: {source: s, type: A}}\n"
+    other = "  legs: {a: {source: s, type: A}, b: {source: elsewhere, type: B}}\n"
+    for old in (alone, other):
+        assert told(
+            declared(WINDOW + old),
+            a(0),
+            declared(WINDOW + PAIR),
+            b(1),
+            a(20, key="next"),
+            b(21, key="next"),
+            tick(60),
+        ) == [
+            *(["k/1 v1 matched at 2"] if old is alone else ["k/1 v1 partial at 5"]),
+            "next/1 v2 matched at 6",
+        ]
+
+
+def test_an_event_that_the_version_of_its_window_cannot_read_does_not_stop_the_view() -> None:
+    moved = "  legs: {a: {source: s, type: A, key: payload.id}, b: {source: s, type: B}}\n"
+    unreadable = _event("A", '{"id": "k"}', 1, "s")
+    events = [declared(WINDOW + PAIR), a(0), declared(WINDOW + moved), unreadable, b(2), tick(60)]
+    assert told(*events) == ["k/1 v1 matched at 5"]
+    assert told(*events, asked("k")) == ["k/1 v1 matched at 5", "k/2 v2 partial at 7"]
+    assert dead_letters(*events) == [(4, "no_key")]
 
 
 def test_an_open_session_goes_on_under_its_version_and_a_new_one_begins_under_the_newest() -> None:
