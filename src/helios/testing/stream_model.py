@@ -168,13 +168,11 @@ class Outcome:
         said: per group, its verdicts in order.
         duplicates: events that had been seen before.
         ignored: events that no leg wants, or that do not meet their leg's requirement.
-        bridged: whether some event stood between two sessions.
     """
 
     said: dict[Group, list[Said]] = field(default_factory=dict)
     duplicates: int = 0
     ignored: int = 0
-    bridged: bool = False
 
     @property
     def final(self) -> dict[Group, Said]:
@@ -191,7 +189,6 @@ class _Windows:
         self._seen: list[Event] = []
         self.members: dict[Group, list[Event]] = {}
         self.closed: set[Group] = set()
-        self.bridged = False
 
     def is_new(self, event: Event) -> bool:
         return all((e.source, e.id) != (event.source, event.id) for e in self._seen)
@@ -220,7 +217,8 @@ class _Windows:
     def _session(self, event: Event, told: Collection[Group]) -> Group:
         """The first session less than the gap away; it takes in the others it can.
 
-        One of which a verdict was told stays what it was.
+        One of which a verdict was told stays what it was. The first event of those that join
+        is the one by which they are known from then on: that of the first session.
         """
         near = sorted(
             group
@@ -230,10 +228,8 @@ class _Windows:
         if not near:
             return (self._key, event.time)
         for other in near[1:]:
-            self.bridged = True
             if other not in told:
-                joined = self.members[near[0]] + self.members.pop(other)
-                self.members[near[0]] = [e for e in self._seen if e in joined]
+                self.members[near[0]] += self.members.pop(other)
         return near[0]
 
 
@@ -327,7 +323,6 @@ class Model:
                 self._tick(windows, Moment(n, max(after * SECOND_US, ticks[n])), outcome)
             if event is not None and self._ordered:
                 self._arrive(windows, event, Moment(n, after * SECOND_US), outcome)
-        outcome.bridged |= windows.bridged
         if ends:
             last = reached[-1][1] if reached else 0
             self._pass(windows, last, Moment(len(reached), 1 << 80), outcome)

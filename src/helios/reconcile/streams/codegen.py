@@ -249,7 +249,7 @@ def _window(out: _Text, compiled: program.Program, leg: program.BoundLeg, flavou
             if flavour.chosen:
                 out.add("if k in chosen:")
                 out.depth += 1
-            out.add("g = engine.session(k, us, ev); w = g[1]")
+            out.add(f"g = engine.session(k, us, {leg.index}, ev); w = g[1]")
             _match(out, compiled, leg, flavour, group="g", start="w")
 
 

@@ -319,9 +319,9 @@ class Engine:
             if state is not None and state[layout.STATUS] == layout.MUTED:
                 state[layout.STATUS] = (state[layout.LAST] or [layout.INTRICATE])[0]
 
-    def session(self, key: str, us: int, event: Any) -> tuple[str, int]:
+    def session(self, key: str, us: int, leg: int, event: Any) -> tuple[str, int]:
         """The session of an event; it reaches to it from now on, and joins what it bridges."""
-        found = self.sessions.around(key, us)
+        found = self.sessions.of_event(key, us, leg, event.h_id)
         if not found:
             group = (key, us)
             self.sessions.add(group)

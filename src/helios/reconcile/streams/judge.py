@@ -306,6 +306,7 @@ class Judge:
     def merge(self, into: State, other: State) -> None:
         """Join the events of two sessions of a key."""
         into[layout.BASE] = self._joint_base(into, other)
+        into[layout.WITHIN] = _joint_within(into[layout.WITHIN], other[layout.WITHIN])
         for bound in self._legs:
             at = layout.ids(bound.index)
             if other[at] is None:
@@ -359,6 +360,15 @@ def window_id(state: State) -> int:
     """What tells the windows of a key apart; 0 where there is one per key."""
     group = state[layout.GROUP]
     return 0 if isinstance(group, str) else int(group[1])
+
+
+def _joint_within(
+    first: dict[int, tuple[int, int]] | None, second: dict[int, tuple[int, int]] | None
+) -> dict[int, tuple[int, int]] | None:
+    """The times of legs by the conditions that held in either; the first case wins."""
+    if first is None or second is None:
+        return first or second
+    return {leg: min(w[leg] for w in (first, second) if leg in w) for leg in first | second}
 
 
 def _plain(value: Any) -> Any:

@@ -53,6 +53,19 @@ class Sessions:
                 found.append(group)
         return sorted(found)
 
+    def of_event(self, key: str, us: int, leg: int, event_id: str) -> list[Group]:
+        """Likewise, but of an event that has been seen before only the session it stands in.
+
+        Another session may have come near since; the event must not move there, nor join them.
+        """
+        found = self.around(key, us)
+        if len(found) > 1:
+            ids = layout.ids(leg)
+            for group in found:
+                if event_id in layout.listed(self._state(group)[ids]):
+                    return [group]
+        return found
+
     def add(self, group: Group) -> None:
         """A session begins, or comes back."""
         groups = self._groups.setdefault(group[0], [])
