@@ -34,8 +34,9 @@ STOP_S = 5.0
 STATUS_S = 2.0
 """Longest wait for a runner to say how it is doing."""
 
-SECRETS_S = 15.0
-"""How often it is looked whether a secret in use was changed; the runner is then started anew."""
+SECRETS_S = 5.0
+"""How often it is looked whether a secret in use was changed (the runner is then started anew),
+or whether one that is missing is there."""
 
 _DETAIL_CHARS = 500
 _log = structlog.get_logger("helios.ingest")
@@ -268,7 +269,7 @@ class _Keeper:
         self.restarts: int = after.restarts if after is not None else 0
         self.runner: sources.Runner | None = None
         self._before = after
-        self._stopped = asyncio.get_running_loop().create_future()
+        self._stopped = asyncio.Event()
         self._task = asyncio.ensure_future(self._run())
 
     def is_for(self, declared: sources.Declared) -> bool:
@@ -293,9 +294,15 @@ class _Keeper:
         await asyncio.wait([self._task], timeout=STOP_S)
         if not self._task.done():
             _log.error("source_would_not_stop", **self._names(), seconds=STOP_S)
-        if not self._stopped.done():
-            self._stopped.set_result(None)
+        # The one before may be stopping still, when this one was stopped before it began.
+        await self._wait_for_before()
+        self._stopped.set()
         self._state = "stopped"
+
+    async def _wait_for_before(self) -> None:
+        if self._before is not None:
+            await self._before._stopped.wait()  # noqa: SLF001 - one of us
+            self._before = None
 
     async def status(self) -> sources.Status:
         if self.runner is None:
@@ -309,15 +316,15 @@ class _Keeper:
             return sources.Status(state=self._state, detail=said)
 
     async def _run(self) -> None:
-        if self._before is not None:
-            before, self._before = self._before, None
-            await before._stopped  # noqa: SLF001 - one of us
+        await self._wait_for_before()
         attempt = 0
         while True:
             await self._going.wait()
             started = self._clock.monotonic()
             try:
                 detail = await self._once()
+                if detail is None:
+                    continue
             except _HopelessError as error:
                 self._state, self._detail = "failed", _said(error)
                 _log.error("source_failed", **self._names(), error=self._detail)
@@ -341,10 +348,10 @@ class _Keeper:
         )
         await self._clock.sleep(pause_s)
 
-    async def _once(self) -> str:
-        """Run it until it ends; returns why it did."""
+    async def _once(self) -> str | None:
+        """Run it until it ends; returns why it did, or None when it is to begin anew at once."""
         self._state, self._detail = "starting", ""
-        found = self._around.table.resolve(self._declared)
+        found = await self._resolved()
         make = _maker(self._around, self._declared)
         assert make is not None, self._declared
         lease = await self._leased()
@@ -365,9 +372,20 @@ class _Keeper:
         except errors.InvalidInputError as error:
             raise _HopelessError(str(error)) from error
 
+    async def _resolved(self) -> directory.Found:
+        """The source with the values of its secrets, waited for until all are there."""
+        while True:
+            try:
+                return self._around.table.resolve(self._declared)
+            except errors.StorageError as error:
+                if self._detail != _said(error):
+                    _log.warning("source_waits", **self._names(), error=_said(error))
+                self._state, self._detail = "waiting", _said(error)
+            await self._clock.sleep(SECRETS_S)
+
     async def _until_ended(
         self, runner: sources.Runner, lease: Lease, source: providers.Source
-    ) -> str:
+    ) -> str | None:
         running = asyncio.ensure_future(runner.run())
         lost = asyncio.ensure_future(lease.lost())
         changed = asyncio.ensure_future(self._changed(source))
@@ -378,7 +396,7 @@ class _Keeper:
                 running.result()
             if running.done():
                 return "it ended by itself"
-            return "another process took it over" if lost.done() else "a secret was changed"
+            return "another process took it over" if lost.done() else None
         finally:
             for task in tasks:
                 task.cancel()
