@@ -130,7 +130,7 @@ def place_of(name: str) -> Path:
 def installed(name: str) -> Path | None:
     """The folder of an installed component, or None."""
     place = place_of(name)
-    return place if (place / _MODULES).is_dir() else None
+    return place if place.is_dir() else None
 
 
 def install(name: str) -> Path:
@@ -362,11 +362,19 @@ def stop(folder: Path, *, crash: bool = False) -> None:
         if not running(folder) or not found:
             return
         _signal_group(found.pid, number)
-        deadline = time.monotonic() + STOP_S
-        while running(folder) and time.monotonic() < deadline:
-            time.sleep(_POLL_S)
-    if running(folder):
-        raise ComponentError(f"the server in {folder} does not end")
+        if _wait_gone(folder):
+            return
+    raise ComponentError(f"the server in {folder} does not end")
+
+
+def _wait_gone(folder: Path) -> bool:
+    """Wait for the server of a folder to end; False when it still runs after a while."""
+    deadline = time.monotonic() + STOP_S
+    while running(folder):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_S)
+    return True
 
 
 def _describe(found: Running, folder: Path) -> dict[str, object]:
