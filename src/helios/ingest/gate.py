@@ -129,6 +129,7 @@ class _Slot:
                 index=self.index,
                 event=event,
                 received=self.received,
+                options=self.of.source.options,
             )
 
     @property

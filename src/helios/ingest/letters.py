@@ -6,6 +6,8 @@ makes one letter and not one per try.
 
 import base64
 import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgspec
 
@@ -23,65 +25,77 @@ CONFLICT = "conflict"
 INVALID_EVENT = "invalid_event"
 SCHEMA = "schema"
 
+MASKED = "***"
+"""Stands for the value of a header that proves something; that it was there decides how a delivery
+is read."""
+
 _PLAIN = frozenset(
     (
         "accept",
-        "aeg-data-version",
-        "aeg-delivery-count",
-        "aeg-event-type",
-        "aeg-metadata-version",
-        "aeg-subscription-name",
         "content-encoding",
         "content-length",
         "content-type",
         "date",
-        "foxy-webhook-event",
         "host",
         "idempotency-key",
-        "paypal-transmission-id",
-        "paypal-transmission-time",
-        "sanity-dataset",
-        "sanity-document-id",
-        "sanity-operation",
-        "sanity-project-id",
-        "sanity-transaction-id",
-        "svix-id",
-        "svix-timestamp",
         "traceparent",
         "user-agent",
-        "webhook-id",
-        "webhook-timestamp",
-        "x-contentful-topic",
-        "x-contentful-webhook-name",
-        "x-github-delivery",
-        "x-github-event",
-        "x-github-hook-id",
-        "x-gitlab-event",
-        "x-gitlab-event-uuid",
-        "x-gitlab-instance",
-        "x-gitlab-webhook-uuid",
         "x-request-id",
-        "x-strapi-event",
     )
 )
-_FAMILIES = ("ce-", "x-amz-sns-", "x-shopify-", "x-wc-webhook-", "shopify-")
+_FAMILIES = (
+    "aeg-",
+    "ce-",
+    "foxy-",
+    "paypal-",
+    "sanity-",
+    "shopify-",
+    "svix-",
+    "webhook-",
+    "x-amz-sns-",
+    "x-contentful-",
+    "x-github-",
+    "x-gitlab-",
+    "x-hub-",
+    "x-shopify-",
+    "x-strapi-",
+    "x-vendure-",
+    "x-wc-webhook-",
+)
 _SECRET = ("auth", "cookie", "hmac", "key", "password", "secret", "sig", "token")
+_NAMED = "header:"
 
 
-def kept_headers(headers: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
-    """Those that carry meaning: by a list of names, because what is unknown may be a secret."""
-    kept = [
-        (name, value[:HEADER_CHARS_MAX])
-        for name, value in headers
-        if _carries_meaning(name.lower())
-    ]
+def kept_headers(
+    headers: tuple[tuple[str, str], ...], options: Mapping[str, Any]
+) -> list[tuple[str, str]]:
+    """Those that carry meaning, by a list of names, because what is unknown may be a secret.
+
+    Args:
+        headers: as sent.
+        options: of the source; a header that they name (`header:NAME`) carries meaning too.
+    """
+    named = set(_named(options))
+    kept = []
+    for name, value in headers:
+        lower = name.lower()
+        if lower in _PLAIN or lower.endswith("idempotency-key"):
+            kept.append((name, value[:HEADER_CHARS_MAX]))
+        elif lower.startswith(_FAMILIES) or lower in named:
+            is_secret = any(word in lower for word in _SECRET)
+            kept.append((name, MASKED if is_secret else value[:HEADER_CHARS_MAX]))
     return kept[:HEADERS_KEPT]
 
 
-def _carries_meaning(name: str) -> bool:
-    if name in _PLAIN:
-        return True
-    return name.startswith(_FAMILIES) and not any(word in name for word in _SECRET)
+def _named(value: Any) -> Iterator[str]:
+    if isinstance(value, str) and value.startswith(_NAMED):
+        yield value.removeprefix(_NAMED).strip().lower()
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _named(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _named(inner)
 
 
 def letter_id(
@@ -100,6 +114,7 @@ def record(
     index: int | None = None,
     event: envelope.NewEvent | None = None,
     received: providers.Received | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> envelope.NewEvent:
     """The event that records a dead letter.
 
@@ -110,6 +125,7 @@ def record(
         index: which event of the delivery, when it is one of several.
         event: it, as far as it could be read.
         received: the same in the provider's words; kept where no request can be read again.
+        options: of the source.
     """
     delivery = arrival.delivery or providers.Delivery(method="", path="")
     whole, read = arrival.body, None
@@ -124,7 +140,7 @@ def record(
         origin=arrival.origin,
         event_type=None if event is None else event.type[:DETAIL_CHARS_MAX],
         event_id=None if event is None else event.id[:DETAIL_CHARS_MAX],
-        headers=kept_headers(delivery.headers),
+        headers=kept_headers(delivery.headers, options or {}),
         method=delivery.method,
         path=_path(delivery.path),
         body=base64.b64encode(body).decode(),
