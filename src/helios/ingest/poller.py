@@ -175,7 +175,7 @@ class Poller:
 
     async def _changes(self, heard: polling.Heard) -> "_Found":
         """Ask what changed, and hand it in page by page."""
-        found = _Found(is_first=self._mark is None)
+        found = _Found(is_first=self._mark is None and self._polled_at is None)
         expected = heard.webhooks or bool(self._tools.source.secrets)
         high_water = None if self._mark is None else self._mark.high_water
         begin = polling.since(high_water, self._poll.overlap)

@@ -1,0 +1,404 @@
+"""A CMS whose webhooks get lost, and the real poller and gate, in virtual time."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from helios.eventlog import envelope, log
+from helios.ingest import gate as gates
+from helios.ingest import gateway, marks, poller, polling, sources
+from helios.kernel import clock as clocks
+from helios.kernel import ids, outbound, secret
+from helios.providers import ports, strapi, strapi_api
+from helios.testing import cms, memory_log, simloop, simports
+
+EVERY_S = 300.0
+DECLARED = sources.Declared(
+    name="cms",
+    provider="strapi",
+    poll=sources.Polling(
+        every=int(EVERY_S) * clocks.SECOND_US, compare_every=3600 * clocks.SECOND_US
+    ),
+)
+SOURCE = ports.Source(
+    name="cms",
+    tenant="default",
+    provider="strapi",
+    secrets=(secret.Secret("s"),),
+    options=strapi_api.ApiOptions(
+        base_url="https://cms.example.com", content_types={"article": "articles"}
+    ),
+    credentials={"token": secret.Secret("t")},
+)
+
+
+class Quiet:
+    """Counts nothing."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_, **__: None
+
+
+class World:
+    """A CMS, a log, a gate and a poller that can be restarted."""
+
+    def __init__(self, loop: simloop.SimLoop) -> None:
+        self.clock = simports.SimClock(loop)
+        self.rng = loop.rng("world")
+        self.cms = cms.Cms(self.clock)
+        self.storage = memory_log.MemoryLogStorage()
+        self.log = log.Log(self.storage, self.clock)
+        quiet: Any = Quiet()
+        entry = gateway.Gateway(
+            self.log,
+            clock=self.clock,
+            ids=ids.Uuid7Ids(self.clock, random.Random(1)),
+            meter=quiet,
+        )
+        self.gate = gates.Gate(entry, self.log, clock=self.clock, meter=quiet)
+        self.provider: Any = strapi.Strapi()
+        self.told = 0
+        self.restart()
+
+    def restart(self) -> None:
+        """A new process: all that the poller knew is gone."""
+        tools = sources.Tools(
+            declared=DECLARED,
+            source=SOURCE,
+            gate=self.gate,
+            clock=self.clock,
+            random=self.rng.random,
+            api=ports.Api(source=SOURCE, client=self.cms, clock=self.clock),
+        )
+        self.poller = poller.Poller(tools, self.provider, self.log, self)
+
+    async def deliver(self, *, lost: float = 0.0) -> None:
+        """Let the webhooks that are on their way arrive, in any order, or not at all."""
+        bodies, self.cms.hooks = self.cms.hooks, []
+        self.rng.shuffle(bodies)
+        for body in bodies:
+            if self.rng.random() < lost:
+                continue
+            self.told += 1
+            said = msgspec.json.decode(body)
+            received = ports.Received(id=f"hook {self.told}", type=said["event"], payload=body)
+            fetched = sources.Fetched(origin="hook", body=body, received=(received,))
+            await self.gate.admit(DECLARED, [fetched])
+
+    async def events(self) -> list[envelope.Event]:
+        return (await self.log.read(envelope.Position(0), limit=100_000)).events
+
+    async def types(self) -> list[str]:
+        return [event.type for event in await self.events()]
+
+    async def cached(self) -> dict[polling.Content, tuple[str, str | None, int]]:
+        """What a content cache would hold: the newest version of each content, None when gone."""
+        found: dict[polling.Content, tuple[str, str | None, int]] = {}
+        for event in await self.events():
+            if event.source != "cms":
+                continue
+            for change in self.provider.normalise(event.type, event.data(), SOURCE):
+                for key in polling.contents(change):
+                    title = None if change.content is None else change.content.title
+                    if change.version > found.get(key, ("", None, 0))[0]:
+                        found[key] = (change.version, title, event.recorded_at)
+        return found
+
+    async def believed(
+        self, tenant: str, source: str
+    ) -> AsyncIterator[tuple[polling.Content, clocks.Timestamp]]:
+        assert (tenant, source) == ("default", "cms")
+        for key, (_, title, at) in (await self.cached()).items():
+            if title is not None:
+                yield key, clocks.Timestamp(at)
+
+    async def titles(self, stage: str) -> dict[str, str]:
+        cached = await self.cached()
+        return {key[1]: title for key, (_, title, _) in cached.items() if title and key[3] == stage}
+
+    async def assert_equal_content(self) -> None:
+        for stage in ("published", "draft"):
+            assert await self.titles(stage) == self.cms.articles(stage)
+
+
+def simulated(main: Callable[[World], Any], seed: int = 0) -> Any:
+    """Run against a world of its own."""
+    loop = simloop.SimLoop(seed)
+
+    async def run() -> Any:
+        world = World(loop)
+        await world.log.open()
+        try:
+            return await main(world)
+        finally:
+            await world.log.close()
+
+    return simloop.run(loop, run())
+
+
+@contextlib.asynccontextmanager
+async def running(world: World) -> AsyncIterator[None]:
+    task = asyncio.ensure_future(world.poller.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def test_the_first_poll_takes_everything_in_and_counts_no_gap() -> None:
+    async def main(world: World) -> None:
+        for number in range(250):
+            world.cms.create(f"title {number}")
+            await world.clock.sleep(0.003)
+        await world.poller.poll()
+        await world.assert_equal_content()
+        assert (await world.poller.status()).gaps == 0
+        assert marks.GAP_FOUND not in await world.types()
+
+    simulated(main)
+
+
+def test_nothing_is_written_while_nothing_changes() -> None:
+    async def main(world: World) -> None:
+        world.cms.create("a")
+        await world.deliver()
+        async with running(world):
+            await world.clock.sleep(3600)
+            before = await world.log.head()
+            await world.clock.sleep(24 * 3600)
+            assert await world.log.head() == before
+            assert ((await world.poller.status()).lag_s or 0) < 2 * EVERY_S
+
+    simulated(main)
+
+
+def test_what_webhooks_told_is_not_handed_in_again() -> None:
+    async def main(world: World) -> None:
+        await world.poller.poll()
+        for number in range(20):
+            world.cms.create(f"title {number}")
+            await world.deliver()
+            await world.clock.sleep(1)
+        before = [t for t in await world.types() if t.startswith("entry.")]
+        await world.clock.sleep(120)
+        await world.poller.poll()
+        assert [t for t in await world.types() if t.startswith("entry.")] == before
+        assert (await world.poller.status()).gaps == 0
+
+    simulated(main)
+
+
+def test_what_no_webhook_brought_within_a_minute_is_taken_in_and_counted_as_a_gap() -> None:
+    async def main(world: World) -> None:
+        await world.poller.poll()
+        await world.clock.sleep(1000)
+        world.cms.create("lost")
+        world.cms.hooks.clear()
+        await world.poller.poll()
+        assert await world.titles("published") == {}, "its webhook may still come"
+        await world.clock.sleep(61)
+        await world.poller.poll()
+        assert list((await world.titles("published")).values()) == ["lost"]
+        (gap,) = [e for e in await world.events() if e.type == marks.GAP_FOUND]
+        assert gap.data()["count"] == 2
+        assert (await world.poller.status()).gaps == 2
+
+    simulated(main)
+
+
+def test_what_is_left_for_its_webhook_is_looked_at_as_soon_as_it_is_late() -> None:
+    async def main(world: World) -> None:
+        async with running(world):
+            await world.clock.sleep(EVERY_S / 2)
+            world.cms.create("lost")
+            world.cms.hooks.clear()
+            world.poller.poll_now()
+            await world.clock.sleep(70)
+            assert list((await world.titles("published")).values()) == ["lost"]
+
+    simulated(main)
+
+
+def test_an_outage_is_filled_in_after_it() -> None:
+    async def main(world: World) -> None:
+        async with running(world):
+            await world.clock.sleep(10)
+            for _ in range(3):
+                reason = outbound.OutboundError("not there", reason="unreachable")
+                world.cms.fails = [reason] * 40
+                for number in range(30):
+                    world.cms.create(f"title {number}")
+                    await world.clock.sleep(20)
+                world.cms.hooks.clear()
+                assert (await world.poller.status()).state == "waiting"
+                world.cms.fails = []
+                await world.clock.sleep(2 * EVERY_S + 70)
+                assert (await world.poller.status()).state == "running"
+                await world.assert_equal_content()
+
+    simulated(main)
+
+
+def test_a_provider_is_left_alone_for_as_long_as_it_asks() -> None:
+    async def main(world: World) -> None:
+        limited = outbound.Answer(status=429, headers={"retry-after": "1800"}, body=b"")
+        world.cms.fails = [limited]
+        async with running(world):
+            await world.clock.sleep(1795)
+            assert world.cms.calls == 1
+            assert (await world.poller.status()).state == "waiting"
+            await world.clock.sleep(60)
+            assert world.cms.calls > 1
+
+    simulated(main)
+
+
+def test_a_refused_credential_needs_a_person_and_is_tried_again_slowly() -> None:
+    async def main(world: World) -> None:
+        world.cms.fails = [outbound.Answer(status=401, headers={}, body=b"")] * 2
+        async with running(world):
+            await world.clock.sleep(EVERY_S * 0.9)
+            status = await world.poller.status()
+            assert (world.cms.calls, status.state) == (1, "failed")
+            assert "credential" in status.detail
+            await world.clock.sleep(EVERY_S * 2)
+            assert (await world.poller.status()).state == "running"
+
+    simulated(main)
+
+
+def test_a_deletion_that_nobody_told_is_found_by_two_listings() -> None:
+    async def main(world: World) -> None:
+        kept = [world.cms.create(f"title {number}") for number in range(6)]
+        await world.deliver()
+        await world.clock.sleep(600)
+        await world.poller.poll()
+        world.cms.delete(kept[0])
+        world.cms.unpublish(kept[1])
+        world.cms.hooks.clear()
+        await world.clock.sleep(3600)
+        await world.poller.poll()
+        assert "entry.delete" not in await world.types(), "one listing is no proof"
+        assert "gone" in (await world.poller.status()).detail
+        async with running(world):
+            await world.clock.sleep(2 * poller.CONFIRM_S)
+            await world.assert_equal_content()
+            before = await world.log.head()
+            await world.clock.sleep(3 * 3600)
+            assert await world.log.head() == before
+
+    simulated(main)
+
+
+@pytest.mark.parametrize("answer", [b'{"data":[]}', b"oops"])
+def test_a_listing_that_is_empty_or_broken_deletes_nothing(answer: bytes) -> None:
+    async def main(world: World) -> None:
+        for number in range(20):
+            world.cms.create(f"title {number}")
+        await world.deliver()
+        await world.clock.sleep(120)
+        await world.poller.poll()
+        for _ in range(6):
+            await world.clock.sleep(4000)
+            polls = [outbound.Answer(status=200, headers={}, body=b'{"data":[]}')] * 2
+            world.cms.fails = [*polls, *[outbound.Answer(status=200, headers={}, body=answer)] * 2]
+            with contextlib.suppress(ports.ProviderApiError):
+                await world.poller.poll()
+        world.cms.fails = []
+        await world.assert_equal_content()
+
+    simulated(main)
+
+
+def test_a_source_whose_options_do_not_do_is_told_so() -> None:
+    async def main(world: World) -> None:
+        bare = msgspec.structs.replace(SOURCE, credentials={})
+        tools = world.poller._tools
+        api = ports.Api(source=bare, client=world.cms, clock=world.clock)
+        tools = msgspec.structs.replace(tools, source=bare, api=api)
+        broken = poller.Poller(tools, world.provider, world.log, world)
+        with pytest.raises(Exception, match=r"spec\.credentials.*token"):
+            await broken.run()
+
+    simulated(main)
+
+
+def test_a_pause_holds_polls_back() -> None:
+    async def main(world: World) -> None:
+        world.poller.pause()
+        async with running(world):
+            await world.clock.sleep(3 * EVERY_S)
+            assert (world.cms.calls, (await world.poller.status()).state) == (0, "paused")
+            world.poller.resume()
+            await world.clock.sleep(1)
+            assert world.cms.calls > 0
+
+    simulated(main)
+
+
+def test_a_replay_takes_in_only_what_is_not_there() -> None:
+    async def main(world: World) -> None:
+        for number in range(5):
+            world.cms.create(f"title {number}")
+        await world.deliver(lost=0.5)
+        replayed = await world.poller.replay(sources.Replay(since=clocks.Timestamp(0)))
+        assert replayed.fetched == 10
+        assert replayed.stored + replayed.duplicates == 10
+        await world.assert_equal_content()
+        again = await world.poller.replay(sources.Replay(since=clocks.Timestamp(0)))
+        assert (again.stored, again.duplicates) == (0, 10)
+
+    simulated(main)
+
+
+def test_the_last_mark_is_found_among_many() -> None:
+    async def main(world: World) -> None:
+        assert await marks.last(world.log, "default", "cms") is None
+        for number in range(1, 40):
+            mark = marks.Mark(
+                source="cms", number=number, high_water=clocks.Timestamp(number), position=0
+            )
+            await marks.keep(world.log, DECLARED, mark, None, world.clock.now())
+            assert await marks.last(world.log, "default", "cms") == mark
+
+    simulated(main)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_cache_equals_the_cms_whatever_is_lost_and_whenever_we_restart(seed: int) -> None:
+    async def main(world: World) -> None:
+        rng = world.rng
+        alive: list[str] = []
+        for _ in range(12):
+            async with running(world):
+                for _ in range(rng.randrange(1, 15)):
+                    draw = rng.random()
+                    if draw < 0.5 or not alive:
+                        alive.append(world.cms.create(f"t{rng.random()}"))
+                    elif draw < 0.75:
+                        world.cms.update(rng.choice(alive), f"t{rng.random()}")
+                    elif draw < 0.85:
+                        world.cms.unpublish(rng.choice(alive))
+                    else:
+                        world.cms.delete(alive.pop(rng.randrange(len(alive))))
+                    await world.clock.sleep(rng.choice((0.002, 1, 90)))
+                    if rng.random() < 0.5:
+                        await world.deliver(lost=0.4)
+                await world.clock.sleep(rng.choice((0, 100, 1000)))
+            world.restart()
+        world.cms.hooks.clear()
+        async with running(world):
+            await world.clock.sleep(3600 * 3)
+            await world.assert_equal_content()
+            before = await world.log.head()
+            await world.clock.sleep(24 * 3600)
+            assert await world.log.head() == before
+
+    simulated(main, seed)
