@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
-from helios import app_ingest
+from helios import app_builds, app_ingest
 from helios.api import metrics as meters
 from helios.api import routes, server, services, web
 from helios.drivers.sqlite import lock as locks
@@ -25,12 +25,15 @@ from helios.drivers.sqlite import log_storage as sqlite_log
 from helios.drivers.sqlite import view_store as sqlite_views
 from helios.eventlog import log as logs
 from helios.eventlog import ports as log_ports
-from helios.ingest import runners
+from helios.ingest import normalising, runners
 from helios.kernel import clock as clocks
 from helios.kernel import errors, ids
 from helios.kernel import settings as config
 from helios.projections import catalog
 from helios.projections import ports as view_ports
+from helios.projections.views import content
+from helios.reconcile.builds import builder
+from helios.reconcile.builds import view as builds_view
 from helios.reconcile.streams import asking, rejudge, repairer, repairs, standing, ticker
 from helios.reconcile.streams import view as verdict_view
 
@@ -63,6 +66,7 @@ class Parts(msgspec.Struct, kw_only=True):
     views: catalog.Catalog
     verdicts: verdict_view.VerdictView
     ingestion: app_ingest.Ingestion
+    leases: runners.Leases
     failure: "asyncio.Future[errors.StorageFailedError]"
 
 
@@ -92,7 +96,13 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
         stack.push_async_callback(store.close)
         verdicts = verdict_view.VerdictView()
         views = catalog.Catalog(
-            [*catalog.SHIPPED, verdicts, repairs.VIEW],
+            [
+                *catalog.SHIPPED,
+                content.ContentView(normalising.changes),
+                verdicts,
+                repairs.VIEW,
+                builds_view.VIEW,
+            ],
             log,
             store,
             clock=clock,
@@ -104,6 +114,7 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
             "helios_log_queue_events", "Events waiting for a commit.", lambda: log.queued_events
         )
         id_source = ids.Uuid7Ids(clock)
+        leases = await stack.enter_async_context(app_ingest.leases(settings, clock))
         ingestion = await stack.enter_async_context(
             app_ingest.opened(
                 settings,
@@ -111,7 +122,7 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
                 clock=clock,
                 id_source=id_source,
                 metrics=metrics,
-                leases=runners.Alone(),
+                leases=leases,
             )
         )
         yield Parts(
@@ -125,6 +136,7 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
             views=views,
             verdicts=verdicts,
             ingestion=ingestion,
+            leases=leases,
             failure=failure,
         )
 
@@ -210,6 +222,7 @@ def application(parts: Parts) -> web.Application:
         gateway=ingestion.gateway,
         doors=ingestion.doors,
         letters=ingestion.letters,
+        keys=ingestion.keys,
         clock=parts.clock,
         ids=parts.ids,
         metrics=parts.metrics,
@@ -226,6 +239,8 @@ def application(parts: Parts) -> web.Application:
         table=ingestion.table,
         ready_needs_sources=parts.settings.ready_needs_sources,
         address=lambda host: _address(parts.settings, host),
+        build_logs=app_builds.kept_logs(parts.settings),
+        content_ttl_s=parts.settings.content_ttl_s,
     )
     return web.Application(routes.table(found))
 
@@ -278,6 +293,7 @@ async def _run(
     clocked = ticker.Ticker(parts.log, parts.verdicts, clock=parts.clock, id_source=parts.ids)
     ticking: asyncio.Future[None] = asyncio.ensure_future(clocked.run())
     repairing: asyncio.Future[None] = asyncio.ensure_future(_repairer(parts).run())
+    building: asyncio.Future[None] = asyncio.ensure_future(_builder(parts, listener).run())
     serving: asyncio.Future[None] = asyncio.ensure_future(server.serve(http, listener))
     await _begun(parts, keeping)
     parts.ingestion.runners.open()
@@ -287,15 +303,31 @@ async def _run(
             announce(url)
             _log.info("started", url=url, log_id=parts.log.log_id)
             failed = await _ended(
-                stopping, parts.failure, keeping, ticking, repairing, following, serving
+                stopping, parts.failure, keeping, ticking, repairing, building, following, serving
             )
             _log.info("draining", seconds_max=parts.settings.drain_s)
             await server.stop(http, app)
             await asyncio.wait([serving], timeout=parts.settings.drain_s + _DRAIN_SLACK_S)
-    for task in (repairing, ticking, keeping):
+    for task in (building, repairing, ticking, keeping):
         task.cancel()
-    await asyncio.wait([repairing, ticking, keeping], timeout=_VIEWS_STOP_S)
+    await asyncio.wait([building, repairing, ticking, keeping], timeout=_VIEWS_STOP_S)
     return failed
+
+
+def _builder(parts: Parts, listener: socket.socket) -> builder.Builder:
+    """Builds sites; their builds read content from this very server."""
+    return app_builds.made(
+        parts.settings,
+        parts.log,
+        parts.store,
+        parts.views,
+        clock=parts.clock,
+        id_source=parts.ids,
+        vault=parts.ingestion.vault,
+        client=parts.ingestion.outbound,
+        leases=parts.leases,
+        address=lambda: _url(listener),
+    )
 
 
 def _repairer(parts: Parts) -> repairer.Repairer:

@@ -22,6 +22,8 @@ from helios.api.routes import source_actions, system
 from helios.api.routes import sources as source_routes
 from helios.api.routes import verdicts as verdict_routes
 from helios.api.routes import views as view_routes
+from helios.calls import letters as letter_calls
+from helios.calls import sites as site_calls
 from helios.ingest import gateway
 from helios.kernel import errors
 from helios.projections.views import content_read
@@ -47,7 +49,7 @@ class UnexpectedAnswerError(errors.HeliosError):
     code = "unexpected_answer"
 
 
-class Client:
+class Client(site_calls.SiteCalls, letter_calls.LetterCalls):
     """Talks to one server.
 
     Args:
@@ -366,15 +368,20 @@ class Client:
             yield step
 
     async def _steps(self, path: str, **request: Any) -> AsyncIterator[operations.Progress]:
+        async for step in self._lines(operations.Progress, path, **request):
+            yield step
+
+    async def _lines(self, kind: type[T], path: str, **request: Any) -> AsyncIterator[T]:
         try:
             async with self._http.stream("POST", path, timeout=None, **request) as answer:
                 if answer.is_error:
                     await answer.aread()
                     _raise(answer)
                 async for line in answer.aiter_lines():
-                    step = msgspec.json.decode(line, type=operations.Progress)
-                    if step.problem is not None:
-                        raise _error(bytes(step.problem))
+                    step = msgspec.json.decode(line, type=kind)
+                    problem = getattr(step, "problem", None)
+                    if problem is not None:
+                        raise _error(msgspec.json.encode(problem))
                     yield step
         except httpx.HTTPError as error:
             raise self._unreachable(error) from error
@@ -394,6 +401,12 @@ class Client:
         if answer.is_error:
             _raise(answer)
         return _decode(answer, kind)
+
+    async def _fetch(self, path: str, query: Params | None = None) -> httpx.Response:
+        answer = await self._request("GET", path, params=_given(query or {}))
+        if answer.is_error:
+            _raise(answer)
+        return answer
 
     async def _request(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:
@@ -423,6 +436,9 @@ _BY_CODE: dict[str, type[errors.HeliosError]] = {
         errors.StorageError,
         errors.StorageFailedError,
         errors.CorruptionError,
+        errors.GoneError,
+        errors.LimitedError,
+        errors.UnauthenticatedError,
     )
 }
 

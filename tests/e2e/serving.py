@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ def serving(
     *options: str,
     before: Callable[[], None] | None = None,
     port: int = 0,
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """A server over a data folder, killed at the end if it still runs."""
     arguments = ["serve", "--data-dir", str(folder), "--port", str(port), *options]
@@ -48,7 +49,7 @@ def serving(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment(),
+        env={**environment(), **(env or {})},
         cwd=folder.parent,
         preexec_fn=before,  # noqa: PLW1509 - tests start processes from one thread
     )

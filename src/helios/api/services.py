@@ -10,6 +10,7 @@ from helios.eventlog import ports as log_ports
 from helios.ingest import directory, retrying
 from helios.ingest import doors as webhook_doors
 from helios.ingest import gateway as gateways
+from helios.ingest import keys as key_checks
 from helios.ingest import kinds as source_kinds
 from helios.ingest import runners as source_runners
 from helios.kernel import clock as clocks
@@ -17,6 +18,7 @@ from helios.kernel import ids as id_sources
 from helios.kernel import outbound, secret
 from helios.projections import catalog
 from helios.projections import ports as view_ports
+from helios.reconcile.builds import ports as build_ports
 from helios.reconcile.streams import repairs, standing, verdicts, view
 
 VerdictPage = view.Page
@@ -89,6 +91,7 @@ class Services(msgspec.Struct, kw_only=True):
     gateway: gateways.Gateway
     doors: webhook_doors.Doors
     letters: retrying.Desk
+    keys: key_checks.Keys
     clock: clocks.Clock
     ids: id_sources.Ids
     metrics: meters.Metrics
@@ -106,5 +109,6 @@ class Services(msgspec.Struct, kw_only=True):
     ready_needs_sources: bool
     address: Callable[[str | None], str]
     """Our own address as others see it; given the Host header of the request at hand."""
+    build_logs: build_ports.Logs
     content_ttl_s: float = 86_400.0
     """Age from which cached content counts as stale."""

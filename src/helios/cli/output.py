@@ -1,7 +1,8 @@
 """How verbs show what they found: tables for people, JSON or YAML for programs."""
 
+import contextlib
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import click
@@ -69,6 +70,16 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
         screen.width = 10_000
         made.box = None
     screen.print(made)
+
+
+@contextlib.contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Say on a terminal what is being waited for; elsewhere nothing."""
+    from rich import console  # noqa: PLC0415 - slow to import, and not always needed
+
+    screen = console.Console(stderr=True, highlight=False, markup=False)
+    with screen.status(what) if screen.is_terminal else contextlib.nullcontext():
+        yield
 
 
 @functools.singledispatch

@@ -18,6 +18,12 @@ EXIT_NOT_STARTED = 2
 @click.option("--port", type=int, help="TCP port; 0 takes a free one.")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the log and views.")
 @click.option("--database-url", help="postgresql://… instead of the folder.")
+@click.option(
+    "--builds-root",
+    type=click.Path(path_type=Path),
+    help="Folder below which sites are built by commands; without it none are.",
+)
+@click.option("--outbound-allow", help="Private hosts and networks that may be called.")
 @click.option("--drain-s", type=float, help="Seconds that requests get to finish at the end.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
 @click.option("--log-format", type=click.Choice(["auto", "json", "console"]))

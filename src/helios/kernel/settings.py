@@ -45,8 +45,17 @@ class Settings:
     port: int = 8420
     """TCP port to listen on. 0: any free one, which is announced."""
 
+    ingest_secrets: str | None = None
+    """References of secrets, separated by commas (`env:NAME,file:/PATH,secret:NAME`). Whoever
+    appends by the API must know one of them: as bearer token, or by a signature. None: everybody
+    may, which fits a server that only its own machine reaches."""
+
     drain_s: float = 10.0
     """Seconds that requests under way get at shutdown. At the end they are cut off."""
+
+    builds_root: Path | None = None
+    """Folder below which sites are built by commands and published. None: this server runs no
+    commands, because whoever may declare a site decides what runs here."""
 
     content_ttl_s: float = 86_400.0
     """Seconds after which cached content that its provider did not tell of again is stale: still

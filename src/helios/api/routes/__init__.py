@@ -8,6 +8,7 @@ from helios.api.routes import (
     dead_letters,
     events,
     ingest,
+    sites,
     source_actions,
     sources,
     system,
@@ -30,6 +31,7 @@ def table(parts: services.Services) -> list[web.Route]:
         *content.routes(parts),
         *sources.routes(parts),
         *source_actions.routes(parts),
+        *sites.routes(parts),
         *views.routes(parts),
         *system.routes(parts),
     ]

@@ -1,0 +1,451 @@
+"""Declaring sites, building them, and reading what became of builds."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from helios.api import problems, services, web, wire
+from helios.api.routes import ingest
+from helios.eventlog import envelope
+from helios.kernel import clock as clocks
+from helios.kernel import cloudevents_wire, errors, jsonio
+from helios.projections.views import content_read
+from helios.reconcile.builds import events, view
+from helios.reconcile.builds import site as sites
+
+SITE_BYTES_MAX = 256 << 10
+"""One site document. Above: refused (413)."""
+
+VISIBLE_S = 5.0
+_YAML = ("application/yaml", "application/x-yaml")
+"""Not text/plain: a page of another origin may post that without asking, and a site runs
+commands."""
+
+_ACTOR = "user:anonymous"
+_REPLAYED = (b"idempotency-replayed", b"true")
+
+
+class SiteView(msgspec.Struct, frozen=True, kw_only=True):
+    """A declared site.
+
+    Attributes:
+        running: id of the build under way, or null.
+        waiting: contents that changed since the last build that succeeded.
+        failed_attempts: builds in a row that failed for the same content.
+        builds, changes_built: how many builds there were, and how many changes they took in.
+        builds_saved: builds that batching spared: changes built beyond one a build.
+    """
+
+    name: str
+    client_id: str
+    version: int
+    position: int
+    declared_at: str
+    executor: str
+    running: str | None
+    waiting: int
+    built_at: str | None
+    failed_attempts: int
+    builds: int
+    changes_built: int
+    builds_saved: int
+    yaml: str
+
+
+class SiteList(msgspec.Struct, frozen=True, kw_only=True):
+    """The declared sites, by client and name."""
+
+    sites: list[SiteView]
+
+
+class DeclaredSite(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a declaration; `unchanged`: it was declared so already."""
+
+    name: str
+    client_id: str
+    version: int | None
+    position: int
+    unchanged: bool
+    dry_run: bool
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for is in the log at this position, and happens beside."""
+
+    name: str
+    client_id: str
+    position: int
+
+
+class BuildView(msgspec.Struct, frozen=True, kw_only=True):
+    """One build.
+
+    Attributes:
+        status: running, succeeded or failed.
+        reason: content, manual, declared or retry.
+        changes: contents that changed since the last build that succeeded.
+        upto_position: every change up to here is in it.
+        position: where in the log it began.
+        cause: why it failed: exit_code, timeout, cancelled, interrupted, publish, secret, refused,
+            remote, internal; empty otherwise.
+    """
+
+    id: str
+    client_id: str
+    site: str
+    number: int
+    status: view.Status
+    reason: str
+    executor: str
+    changes: int
+    upto_position: int
+    position: int
+    attempt: int
+    started_at: str
+    ended_at: str | None
+    seconds: float | None
+    cause: str
+    exit_code: int | None
+    detail: str
+    published: dict[str, msgspec.Raw] | None
+
+
+class BuildList(msgspec.Struct, frozen=True, kw_only=True):
+    """Builds, newest first; `next_cursor` is null at the end."""
+
+    builds: list[BuildView]
+    next_cursor: str | None
+
+
+def routes(parts: services.Services) -> list[web.Route]:
+    """The operations on sites and builds."""
+    desk, builds = _Sites(parts), _Builds(parts)
+    client = web.Parameter("client_id", "Whose site; `default` without it.")
+    accepted = {202: web.Reply("In the log.", Accepted)}
+    document = {"application/yaml": str, "application/json": dict[str, msgspec.Raw]}
+    declared = {
+        200: web.Reply("Checked (`dry_run`), or declared as it is already.", DeclaredSite),
+        201: web.Reply("Declared; it is built at once.", DeclaredSite),
+    }
+    write = (
+        web.Parameter("dry_run", "`true`: check it and declare nothing."),
+        web.Parameter("If-Match", "ETag of the version to replace.", str, "header"),
+        wire.IDEMPOTENCY_KEY,
+    )
+    asked = (client, wire.IDEMPOTENCY_KEY)
+    table: list[tuple[str, str, web.Handler, str, dict[int, web.Reply], Sequence[web.Parameter]]]
+    one = "/api/v1/sites/{name}"
+    table = [
+        ("POST", "/api/v1/sites", desk.declare, "Declare a site", declared, write),
+        ("PUT", "/api/v1/sites", desk.declare, "Declare a site anew", declared, write),
+        (
+            "GET",
+            "/api/v1/sites",
+            desk.listing,
+            "The declared sites",
+            {200: web.Reply("All of them.", SiteList)},
+            (web.Parameter("client_id", "Of this client only."), wire.AFTER),
+        ),
+        (
+            "GET",
+            one,
+            desk.one,
+            "One site and how it stands",
+            {200: web.Reply("The site, with an ETag.", SiteView)},
+            (client, wire.AFTER),
+        ),
+        ("DELETE", one, desk.remove, "Remove a site; its builds stay to be read", accepted, asked),
+        ("POST", f"{one}/build", desk.build, "Build a site now", accepted, asked),
+        (
+            "GET",
+            "/api/v1/builds",
+            builds.listing,
+            "Builds, newest first",
+            {200: web.Reply("One page.", BuildList)},
+            (
+                client,
+                web.Parameter("site", "Of this site only."),
+                wire.CURSOR,
+                wire.LIMIT,
+                wire.AFTER,
+            ),
+        ),
+        (
+            "GET",
+            "/api/v1/builds/{id}",
+            builds.one,
+            "One build",
+            {200: web.Reply("The build.", BuildView)},
+            (client, wire.AFTER),
+        ),
+        (
+            "GET",
+            "/api/v1/builds/{id}/log",
+            builds.log,
+            "What a build printed, secrets masked",
+            {200: web.Reply("The log.", None, "text/plain")},
+            (client,),
+        ),
+        ("POST", "/api/v1/builds/{id}/cancel", builds.cancel, "End a build", accepted, asked),
+    ]
+    return [
+        web.Route(
+            method=method,
+            path=path,
+            handler=handler,
+            summary=summary,
+            tag="sites",
+            replies=replies,
+            parameters=parameters,
+            body=document if handler == desk.declare else {},
+        )
+        for method, path, handler, summary, replies, parameters in table
+    ]
+
+
+class _Desk:
+    def __init__(self, parts: services.Services) -> None:
+        self._parts = parts
+
+    async def _append(
+        self, request: web.Request, event: envelope.NewEvent, *, sequence: int | None = None
+    ) -> web.Response:
+        expected = {} if sequence is None else {event.aggregate: sequence}
+        key = ingest.idempotency(request, event.payload, event.tenant)
+        appended = await self._parts.log.append([event], expected=expected, idempotency=key)
+        headers = [wire.position_header(appended.position)]
+        if appended.replayed:
+            headers.append(_REPLAYED)
+        made = Accepted(name=event.aggregate_id, client_id=event.tenant, position=appended.position)
+        return web.answer(made, status=202, headers=headers)
+
+    def _event(
+        self, kind: str, tenant: str, name: str, payload: events.Payload
+    ) -> envelope.NewEvent:
+        return events.make(
+            kind,
+            tenant,
+            name,
+            payload,
+            now=self._parts.clock.now(),
+            id_source=self._parts.ids,
+            actor=_ACTOR,
+        )
+
+    async def _visible(self, request: web.Request) -> None:
+        after = wire.after_header(request)
+        if after is not None:
+            await self._parts.views.wait_for(view.NAME, after)
+
+
+class _Sites(_Desk):
+    async def declare(self, request: web.Request) -> web.Response:
+        query = request.query("dry_run")
+        text = await _document(request)
+        site = sites.parse(text)
+        now = await self._current(site.client_id, site.name)
+        if _flag(query, "dry_run"):
+            return web.answer(_declared(site, None, 0, dry_run=True))
+        if now is not None and now.hash == site.hash:
+            same = _declared(site, now.version, now.position, unchanged=True)
+            return web.answer(same, headers=[_etag(now.version)])
+        payload = events.Declared(name=site.name, yaml=text, hash=site.hash)
+        event = self._event(events.DECLARED, site.client_id, site.name, payload)
+        wanted = request.header(b"if-match")
+        expected = {}
+        if wanted is not None:
+            if now is None or wanted.strip() != f'"{now.version}"':
+                found = "there is none" if now is None else f'it is "{now.version}"'
+                raise errors.ConflictError(f"If-Match asks for version {wanted[:40]}, but {found}")
+            expected = {event.aggregate: now.sequence}
+        key = ingest.idempotency(request, text.encode(), site.client_id)
+        appended = await self._parts.log.append([event], expected=expected, idempotency=key)
+        headers = [wire.position_header(appended.position)]
+        version = await self._version(site, appended.position)
+        if version is not None:
+            headers.append(_etag(version))
+        if appended.replayed:
+            headers.append(_REPLAYED)
+        made = _declared(site, version, appended.position)
+        return web.answer(made, status=201, headers=headers)
+
+    async def listing(self, request: web.Request) -> web.Response:
+        query = request.query("client_id")
+        await self._visible(request)
+        found = await view.sites(self._parts.store, query.get("client_id"))
+        return web.answer(SiteList(sites=[await self._view(site) for site in found]))
+
+    async def one(self, request: web.Request) -> web.Response:
+        tenant = _client(request)
+        await self._visible(request)
+        found = await view.site(self._parts.store, tenant, request.params["name"])
+        return web.answer(await self._view(found), headers=[_etag(found.version)])
+
+    async def remove(self, request: web.Request) -> web.Response:
+        found = await view.site(self._parts.store, _client(request), request.params["name"])
+        payload = events.Named(name=found.name)
+        return await self._append(
+            request, self._event(events.REMOVED, found.client_id, found.name, payload)
+        )
+
+    async def build(self, request: web.Request) -> web.Response:
+        found = await view.site(self._parts.store, _client(request), request.params["name"])
+        payload = events.Named(name=found.name)
+        return await self._append(
+            request, self._event(events.REQUESTED, found.client_id, found.name, payload)
+        )
+
+    async def _current(self, tenant: str, name: str) -> view.Site | None:
+        try:
+            return await view.site(self._parts.store, tenant, name)
+        except errors.NotFoundError:
+            return None
+
+    async def _version(self, site: sites.Site, position: envelope.Position) -> int | None:
+        try:
+            await self._parts.views.wait_for(view.NAME, position, timeout_s=VISIBLE_S)
+        except errors.DeadlineError:
+            return None
+        found = await self._current(site.client_id, site.name)
+        return None if found is None or found.position != position else found.version
+
+    async def _view(self, found: view.Site) -> SiteView:
+        site = sites.parse(found.yaml)
+        which = content_read.Which(
+            client_id=site.client_id,
+            sources=site.content.sources,
+            types=site.content.types,
+            stage=site.content.stage,
+        )
+        dirty = await content_read.dirty(self._parts.store, which, found.built_position)
+        return SiteView(
+            name=found.name,
+            client_id=found.client_id,
+            version=found.version,
+            position=found.position,
+            declared_at=clocks.to_rfc3339(found.declared_at),
+            executor=str(type(site.executor).__struct_config__.tag),
+            running=found.running or None,
+            waiting=0 if dirty is None else dirty.changes,
+            built_at=clocks.to_rfc3339(found.built_at) if found.built_at else None,
+            failed_attempts=found.failed_attempts,
+            builds=found.builds,
+            changes_built=found.changes_built,
+            builds_saved=max(0, found.changes_built - found.builds),
+            yaml=found.yaml,
+        )
+
+
+class _Builds(_Desk):
+    async def listing(self, request: web.Request) -> web.Response:
+        query = request.query("client_id", "site", "cursor", "limit")
+        limit = wire.limit(query)
+        before = None
+        if "cursor" in query:
+            before = wire.whole(query["cursor"], "cursor", most=2**63 - 1, least=1)
+        await self._visible(request)
+        found = await view.builds(
+            self._parts.store,
+            query.get("client_id", envelope.DEFAULT_TENANT),
+            site_name=query.get("site"),
+            before=before,
+            limit=limit,
+        )
+        more = str(found[-1].position) if len(found) == limit else None
+        return web.answer(BuildList(builds=[_build(b) for b in found], next_cursor=more))
+
+    async def one(self, request: web.Request) -> web.Response:
+        tenant = _client(request)
+        await self._visible(request)
+        return web.answer(_build(await view.build(self._parts.store, tenant, request.params["id"])))
+
+    async def log(self, request: web.Request) -> web.Response:
+        build = await view.build(self._parts.store, _client(request), request.params["id"])
+        kept = self._parts.build_logs.read(build.client_id, build.site, build.id)
+        return web.Response(body=kept, content_type=b"text/plain; charset=utf-8")
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        build = await view.build(self._parts.store, _client(request), request.params["id"])
+        if build.status != "running":
+            raise errors.ConflictError(f"build {build.id} has {build.status}; nothing to cancel")
+        payload = events.CancelRequested(build_id=build.id)
+        return await self._append(
+            request, self._event(events.CANCEL_REQUESTED, build.client_id, build.site, payload)
+        )
+
+
+async def _document(request: web.Request) -> str:
+    kind = cloudevents_wire.media_type(request.header(b"content-type"))
+    if kind not in ("application/json", *_YAML):
+        raise problems.MediaTypeError(
+            f"content type {kind or 'nothing'}; send application/yaml or application/json"
+        )
+    body = await request.body(SITE_BYTES_MAX)
+    if kind == "application/json":
+        jsonio.parse_object(body)
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise errors.InvalidInputError(f"not UTF-8: byte {error.start}") from error
+
+
+def _client(request: web.Request) -> str:
+    return request.query("client_id").get("client_id", envelope.DEFAULT_TENANT)
+
+
+def _flag(query: dict[str, str], name: str) -> bool:
+    value = query.get(name, "false")
+    if value not in ("true", "false"):
+        raise errors.InvalidInputError("expected true or false", field=name)
+    return value == "true"
+
+
+def _etag(version: int) -> tuple[bytes, bytes]:
+    return (b"etag", b'"%d"' % version)
+
+
+def _declared(
+    site: sites.Site,
+    version: int | None,
+    position: int,
+    *,
+    unchanged: bool = False,
+    dry_run: bool = False,
+) -> DeclaredSite:
+    return DeclaredSite(
+        name=site.name,
+        client_id=site.client_id,
+        version=version,
+        position=position,
+        unchanged=unchanged,
+        dry_run=dry_run,
+    )
+
+
+def _build(seen: view.Build) -> BuildView:
+    seconds = None
+    if seen.ended_at is not None:
+        seconds = round((seen.ended_at - seen.started_at) / clocks.SECOND_US, 3)
+    published = None
+    if seen.published is not None:
+        published = {k: msgspec.Raw(jsonio.encode(v)) for k, v in seen.published.items()}
+    return BuildView(
+        id=seen.id,
+        client_id=seen.client_id,
+        site=seen.site,
+        number=seen.number,
+        status=seen.status,
+        reason=seen.reason,
+        executor=seen.executor,
+        changes=seen.changes,
+        upto_position=seen.upto_position,
+        position=seen.position,
+        attempt=seen.attempt,
+        started_at=clocks.to_rfc3339(seen.started_at),
+        ended_at=None if seen.ended_at is None else clocks.to_rfc3339(seen.ended_at),
+        seconds=seconds,
+        cause=seen.cause,
+        exit_code=seen.exit_code,
+        detail=seen.detail,
+        published=published,
+    )

@@ -1,0 +1,58 @@
+"""The part of the composition root that builds sites."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from helios.drivers.builds import command, folder, hook, logs
+from helios.eventlog import ports as log_ports
+from helios.ingest import runners
+from helios.kernel import clock as clocks
+from helios.kernel import ids, outbound, secret
+from helios.kernel import settings as config
+from helios.projections import catalog
+from helios.projections import ports as view_ports
+from helios.reconcile.builds import builder
+from helios.reconcile.builds import site as sites
+
+LOGS = "builds"
+"""Folder of build logs in the data folder."""
+
+
+def kept_logs(settings: config.Settings) -> logs.FileLogs:
+    """The logs of builds on this machine."""
+    return logs.FileLogs(settings.data_dir / LOGS)
+
+
+def made(
+    settings: config.Settings,
+    log: log_ports.EventLog,
+    store: view_ports.ViewStore,
+    views: catalog.Catalog,
+    *,
+    clock: clocks.Clock,
+    id_source: ids.Ids,
+    vault: secret.Vault,
+    client: outbound.Outbound,
+    leases: runners.Leases,
+    address: Callable[[], str],
+) -> builder.Builder:
+    """Put together what builds sites; nothing runs yet."""
+    root = None if settings.builds_root is None else Path(settings.builds_root)
+    return builder.Builder(
+        builder.Around(
+            log=log,
+            store=store,
+            wait_for=views.wait_for,
+            clock=clock,
+            ids=id_source,
+            vault=vault,
+            executors={
+                sites.Command: command.CommandExecutor(root),
+                sites.Hook: hook.HookExecutor(client),
+            },
+            publishers={sites.Folder: folder.FolderPublisher(root)},
+            logs=kept_logs(settings),
+            leases=leases,
+            address=address,
+        )
+    )

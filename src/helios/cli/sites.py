@@ -1,0 +1,255 @@
+"""`helios sites` and `helios builds`."""
+
+import asyncio
+from collections.abc import Sequence
+
+import click
+
+from helios import client as clients
+from helios.api.routes import sites as routes
+from helios.cli import output as outputs
+from helios.cli import session
+from helios.kernel import errors
+from helios.reconcile.builds import site as declarations
+
+EXIT_FAILED = 1
+_POLL_S = 0.5
+_CLIENT = click.option("--client-id", help="Whose site; `default` without it.")
+_BUILD_COLUMNS = ("id", "site", "number", "status", "reason", "changes", "seconds", "cause")
+
+
+@click.group()
+def sites() -> None:
+    """Sites that are rebuilt when their content changes."""
+
+
+@sites.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(allow_dash=True))
+@click.option("--dry-run", is_flag=True, help="Check and declare nothing.")
+@session.options
+@outputs.option
+def apply(
+    where: session.Where, output: outputs.Format, files: Sequence[str], *, dry_run: bool
+) -> None:
+    """Declare sites, or declare them anew; a site is built when it is declared.
+
+    \b
+    Examples:
+      helios sites apply blog.yaml
+      helios sites apply --dry-run *.yaml
+    """  # noqa: D301 - click reads \b as the character
+    documents = [(file, _text(file)) for file in files]
+    for file, text in documents:
+        declarations.parse(text, source=file)
+
+    async def run() -> list[routes.DeclaredSite]:
+        async with session.opened(where) as helios:
+            return [
+                await helios.client.declare_site(text, dry_run=dry_run) for _, text in documents
+            ]
+
+    done = asyncio.run(run())
+    rows = [{**outputs.plain(d), "result": _result(d)} for d in done]
+    outputs.show(done, output, rows=rows, columns=["name", "client_id", "version", "result"])
+
+
+@sites.command(name="list")
+@click.option("--client-id", help="Of this client only.")
+@session.options
+@outputs.option
+def list_(where: session.Where, output: outputs.Format, client_id: str | None) -> None:
+    """Print the declared sites and how they stand."""
+
+    async def run() -> routes.SiteList:
+        async with session.opened(where) as helios:
+            return await helios.client.sites(client_id)
+
+    found = asyncio.run(run())
+    rows = [outputs.plain(site) for site in found.sites]
+    columns = ("name", "client_id", "executor", "built_at", "waiting", "running", "builds_saved")
+    outputs.show(found, output, rows=rows, columns=columns, empty="no sites")
+
+
+@sites.command()
+@click.argument("name")
+@_CLIENT
+@session.options
+@outputs.option
+def show(where: session.Where, output: outputs.Format, name: str, *, client_id: str | None) -> None:
+    """Print one site: how it stands, and its declaration."""
+
+    async def run() -> routes.SiteView:
+        async with session.opened(where) as helios:
+            return await helios.client.site(name, client_id)
+
+    found = asyncio.run(run())
+    if output == "table":
+        shown = outputs.plain(found)
+        text = str(shown.pop("yaml"))
+        for key, value in shown.items():
+            click.echo(f"{key:16}{'' if value is None else value}")
+        click.echo(f"\n{text.strip()}")
+        return
+    outputs.show(found, output, rows=[], columns=[])
+
+
+@sites.command()
+@click.argument("name")
+@_CLIENT
+@session.options
+@outputs.option
+def remove(
+    where: session.Where, output: outputs.Format, name: str, *, client_id: str | None
+) -> None:
+    """Remove a site; what was published stays, and so do its builds."""
+
+    async def run() -> routes.Accepted:
+        async with session.opened(where) as helios:
+            return await helios.client.remove_site(name, client_id)
+
+    done = asyncio.run(run())
+    outputs.show(done, output, rows=[outputs.plain(done)], columns=["name", "position"])
+
+
+@sites.command()
+@click.argument("name")
+@click.option("--wait/--no-wait", default=True, help="Wait for its end.", show_default=True)
+@_CLIENT
+@session.options
+@outputs.option
+def build(
+    where: session.Where,
+    output: outputs.Format,
+    name: str,
+    *,
+    wait: bool,
+    client_id: str | None,
+) -> int:
+    """Build a site now. Exit code 1 when the build fails.
+
+    \b
+    Example:
+      helios sites build blog
+    """  # noqa: D301 - click reads \b as the character
+
+    async def run() -> routes.Accepted | routes.BuildView:
+        async with session.opened(where) as helios:
+            asked = await helios.client.build_site(name, client_id)
+            return await _ended(helios.client, asked) if wait else asked
+
+    done = asyncio.run(run())
+    columns = _BUILD_COLUMNS if isinstance(done, routes.BuildView) else ("name", "position")
+    outputs.show(done, output, rows=[outputs.plain(done)], columns=columns)
+    if isinstance(done, routes.BuildView) and done.status == "failed":
+        click.echo(done.detail, err=True)
+        return EXIT_FAILED
+    return 0
+
+
+async def _ended(client: clients.Client, asked: routes.Accepted) -> routes.BuildView:
+    """The first build that began after it was asked for, at its end."""
+    with outputs.waiting(f"building {asked.name}"):
+        while True:
+            page = await client.builds(client_id=asked.client_id, site=asked.name, limit=20)
+            later = [b for b in page.builds if b.position > asked.position]
+            if later and later[-1].status != "running":
+                return later[-1]
+            await asyncio.sleep(_POLL_S)
+
+
+@click.group()
+def builds() -> None:
+    """What became of builds."""
+
+
+@builds.command(name="list")
+@click.argument("site", required=False)
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@_CLIENT
+@session.options
+@outputs.option
+def list_builds(
+    where: session.Where,
+    output: outputs.Format,
+    *,
+    site: str | None,
+    limit: int,
+    client_id: str | None,
+) -> None:
+    """Print builds, newest first, of one SITE or of all."""
+
+    async def run() -> routes.BuildList:
+        async with session.opened(where) as helios:
+            return await helios.client.builds(client_id=client_id, site=site, limit=limit)
+
+    found = asyncio.run(run())
+    rows = [outputs.plain(b) for b in found.builds]
+    outputs.show(found, output, rows=rows, columns=_BUILD_COLUMNS, empty="no builds")
+
+
+@builds.command(name="show")
+@click.argument("build_id", metavar="ID")
+@_CLIENT
+@session.options
+@outputs.option
+def show_build(
+    where: session.Where, output: outputs.Format, build_id: str, *, client_id: str | None
+) -> int:
+    """Print one build. Exit code 1 when it failed."""
+
+    async def run() -> routes.BuildView:
+        async with session.opened(where) as helios:
+            return await helios.client.build(build_id, client_id)
+
+    found = asyncio.run(run())
+    if output == "table":
+        for key, value in outputs.plain(found).items():
+            click.echo(f"{key:16}{'' if value is None else value}")
+    else:
+        outputs.show(found, output, rows=[], columns=[])
+    return EXIT_FAILED if found.status == "failed" else 0
+
+
+@builds.command()
+@click.argument("build_id", metavar="ID")
+@_CLIENT
+@session.options
+def log(where: session.Where, build_id: str, *, client_id: str | None) -> None:
+    """Print what a build printed; secrets are masked."""
+
+    async def run() -> bytes:
+        async with session.opened(where) as helios:
+            return await helios.client.build_log(build_id, client_id)
+
+    click.echo(asyncio.run(run()).decode("utf-8", "replace"), nl=False)
+
+
+@builds.command()
+@click.argument("build_id", metavar="ID")
+@_CLIENT
+@session.options
+@outputs.option
+def cancel(
+    where: session.Where, output: outputs.Format, build_id: str, *, client_id: str | None
+) -> None:
+    """End a build that is under way."""
+
+    async def run() -> routes.Accepted:
+        async with session.opened(where) as helios:
+            return await helios.client.cancel_build(build_id, client_id)
+
+    done = asyncio.run(run())
+    outputs.show(done, output, rows=[outputs.plain(done)], columns=["name", "position"])
+
+
+def _result(done: routes.DeclaredSite) -> str:
+    if done.dry_run:
+        return "valid"
+    return "unchanged" if done.unchanged else "declared"
+
+
+def _text(file: str) -> str:
+    try:
+        return session.whole_input(file).decode()
+    except UnicodeDecodeError as error:
+        raise errors.InvalidInputError(f"not UTF-8: byte {error.start}", source=file) from error

@@ -1,0 +1,1 @@
+"""Sites rebuilt when their content changes: declared, batched, built, published."""
