@@ -40,6 +40,8 @@ class Masked:
         safe = len(data) - self._longest + 1
         out, at = [], 0
         for match in self._pattern.finditer(data):
+            if match.start() >= safe:
+                break  # A longer secret may begin here too.
             out += [data[at : match.start()], MASK]
             at = match.end()
         cut = max(at, safe)
@@ -50,7 +52,7 @@ class Masked:
     def end(self) -> bytes:
         """The rest."""
         rest, self._held = self._held, b""
-        return rest
+        return rest if self._pattern is None else self._pattern.sub(MASK, rest)
 
 
 class FileLog:
