@@ -37,6 +37,7 @@ _SPEC = (
     "content_encoding",
     "poll",
     "environment",
+    "origin",
     "paused",
 )
 _SECRET_LIKE = re.compile(
@@ -157,6 +158,7 @@ def _one(root: yamldoc.Node, text: str) -> Declaration:
         poll=_poll(spec.get("poll")),
         paused=bool(paused),
         environment=spec["environment"].string(chars_max=64) if "environment" in spec else None,
+        origin=_name(spec["origin"]) if "origin" in spec else None,
     )
     description = meta["description"].scalar() if "description" in meta else ""
     return Declaration(

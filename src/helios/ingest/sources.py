@@ -64,6 +64,8 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
         poll: how it is polled; None: it is not.
         paused: nothing is fetched; deliveries by webhook are still taken.
         environment: such as `prod`; kept in each event's metadata.
+        origin: the source of the system whose events come through this queue or topic: it is asked
+            for those that did not come.
         version: raised with each declaration.
     """
 
@@ -80,6 +82,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     poll: Polling | None = None
     paused: bool = False
     environment: str | None = None
+    origin: str | None = None
     version: int = 1
 
 
