@@ -12,11 +12,13 @@ error but a note.
 
 import base64
 import binascii
+import urllib.parse
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import msgspec
 
+from helios.ingest import captured_options
 from helios.kernel import clock as clocks
 from helios.kernel import errors, jsonio
 from helios.kernel import secret as secrets
@@ -26,6 +28,8 @@ _Header = Annotated[list[str], msgspec.Meta(min_length=2, max_length=2)]
 
 _SECRETS = ("secret", "secrets", "signing_token", "signing_secret", "token", "public_key")
 _CREDENTIALS = ("api_key", "access_token", "username", "password")
+_RECORD = "kafka"
+_SECONDS_END = 10**11
 _OURS = frozenset(
     (*_SECRETS, *_CREDENTIALS, "now", "certificates", "callback_answers", "documents", "tenant")
 )
@@ -45,7 +49,7 @@ class Captured(msgspec.Struct, frozen=True, kw_only=True):
     """A captured delivery.
 
     Attributes:
-        id: for people.
+        id, title: for people; a title that speaks of Kafka makes it one of its records.
         provider: name of an adapter; where that one does not know `scheme`, one that does is taken.
         scheme: how it is verified; None: as the adapter usually does.
         request: the delivery.
@@ -55,6 +59,7 @@ class Captured(msgspec.Struct, frozen=True, kw_only=True):
     provider: str
     request: Request
     id: str = ""
+    title: str = ""
     scheme: str | None = None
     config: dict[str, Any] = {}
 
@@ -101,16 +106,15 @@ def setting(captured: Captured, *, file: str) -> Setting:
     """
     provider = _provider(captured, file)
     config = captured.config
-    known = {field.name for field in msgspec.structs.fields(provider.Options)}
-    given = {name: config[name] for name in known & config.keys()}
-    given |= _foreign(provider.name, captured.scheme, config)
+    active = tuple(secrets.Secret(text) for text in _secrets(config))
+    given, used = captured_options.read(provider, captured.scheme, config, secrets=bool(active))
     try:
         source = registry.source(
             provider,
             name=captured.provider,
             tenant=_text(config.get("tenant")) or "default",
             options=given,
-            active=tuple(secrets.Secret(text) for text in _secrets(config)),
+            active=active,
             credentials={
                 name: secrets.Secret(config[name])
                 for name in _CREDENTIALS
@@ -120,20 +124,15 @@ def setting(captured: Captured, *, file: str) -> Setting:
     except errors.InvalidInputError as error:
         field = (error.field or "").replace("spec.options", "config")
         raise errors.InvalidInputError(error.message, source=file, field=field) from None
-    unknown = sorted(config.keys() - known - _OURS - given.keys())
+    unknown = sorted(config.keys() - used - _OURS)
     return Setting(
         provider=provider,
         source=source,
-        delivery=_delivery(captured.request, file),
+        delivery=_delivery(captured, file),
         documents=dict(_documents(config, file)),
         now=_now(config, file),
         notes=tuple(f"config.{n}: not understood" for n in unknown),
     )
-
-
-def _foreign(provider: str, scheme: str | None, config: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG001
-    """Options that the file gives by another name."""
-    return {}
 
 
 def _provider(captured: Captured, file: str) -> ports.Provider:
@@ -158,6 +157,8 @@ def _schemes(provider: ports.Provider) -> tuple[str, ...]:
 
 
 def _secrets(config: Mapping[str, Any]) -> Iterator[str]:
+    if _text_at(config, "username") and _text_at(config, "password"):
+        yield f"{config['username']}:{config['password']}"
     for name in _SECRETS:
         value = config.get(name)
         for each in value if type(value) is list else [value]:
@@ -165,13 +166,30 @@ def _secrets(config: Mapping[str, Any]) -> Iterator[str]:
                 yield each
 
 
-def _delivery(request: Request, file: str) -> ports.Delivery:
+def _delivery(captured: Captured, file: str) -> ports.Delivery:
+    request = captured.request
+    pairs = [(name.strip(), value) for name, value in request.headers]
+    if _is_record(captured):
+        pairs = [_of_record(name, value) for name, value in pairs]
     return ports.Delivery(
-        method=request.method.upper(),
+        method="POST" if _is_record(captured) else request.method.upper(),
         path=request.path,
-        headers=tuple((name.strip(), _wire(value)) for name, value in request.headers),
+        headers=tuple((name, _wire(value)) for name, value in pairs),
         body=_body(request, file),
     )
+
+
+def _is_record(captured: Captured) -> bool:
+    """Whether it is a record of Kafka, which has headers of its own spelling."""
+    told = (captured.scheme, captured.title, captured.request.method, *captured.config.values())
+    return any(type(each) is str and _RECORD in each.lower() for each in told)
+
+
+def _of_record(name: str, value: str) -> tuple[str, str]:
+    """A header of a record as HTTP has it: another prefix, and values percent-encoded."""
+    if not name.startswith("ce_"):
+        return name, value
+    return f"ce-{name[3:]}", urllib.parse.quote(value, safe="/:;,=?&+@!$'()*#~ ")
 
 
 def _wire(value: str) -> str:
@@ -231,7 +249,7 @@ def moment(value: Any) -> clocks.Timestamp:
     Raises:
         ValueError: neither.
     """
-    if type(value) in (int, float) and 0 <= value < 10**11:
+    if type(value) in (int, float) and 0 <= value < _SECONDS_END:
         return clocks.Timestamp(round(value * clocks.SECOND_US))
     if type(value) is str:
         return clocks.parse_rfc3339(value)
