@@ -14,7 +14,7 @@ from helios.providers import base, ports, reading, signatures
 SIGNATURE = "X-Hub-Signature-256"
 EVENT = "X-GitHub-Event"
 DELIVERY = "X-GitHub-Delivery"
-HEADERS = (SIGNATURE, EVENT, DELIVERY)
+HEADERS = (SIGNATURE, EVENT, DELIVERY, "Content-Type")
 _FORM = "application/x-www-form-urlencoded"
 
 

@@ -8,11 +8,12 @@ import base64
 import binascii
 import functools
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from cryptography import exceptions, x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
+from cryptography.x509 import oid
 
 from helios.kernel import clock as clocks
 from helios.providers import ports
@@ -65,16 +66,25 @@ def ed25519_fits(key: bytes, given: Sequence[str], message: bytes) -> bool:
     return False
 
 
-def certificate(pem: bytes, now: clocks.Timestamp) -> rsa.RSAPublicKey:
+def certificate(
+    pem: bytes, now: clocks.Timestamp, *, subject: str | None = None
+) -> rsa.RSAPublicKey:
     """The key of a certificate that is valid now.
+
+    Args:
+        pem: the certificate; what follows it is not looked at.
+        now: the time.
+        subject: what its common name has to end with.
 
     Raises:
         RefusedError: `bad_certificate`.
     """
-    key, first, last = _certificate(pem)
-    if not first <= now <= last:
+    found = _certificate(pem)
+    if not found.first <= now <= found.last:
         raise ports.RefusedError("bad_certificate", "the certificate is not valid at this time")
-    return key
+    if subject is not None and not found.name.lower().endswith(subject):
+        raise ports.RefusedError("bad_certificate", f"the certificate is not one of *{subject}")
+    return found.key
 
 
 def rsa_fits(key: rsa.RSAPublicKey, signature: bytes, message: bytes, algorithm: RsaHash) -> bool:
@@ -96,15 +106,27 @@ def rsa_key(modulus: bytes, exponent: bytes) -> rsa.RSAPublicKey | None:
     return key if key.key_size >= _RSA_BITS_MIN else None
 
 
+class _Certificate(NamedTuple):
+    key: rsa.RSAPublicKey
+    name: str
+    first: clocks.Timestamp
+    last: clocks.Timestamp
+
+
 # Parsing takes four times as long as verifying, and a sender changes its certificate once a year.
 @functools.lru_cache(maxsize=64)
-def _certificate(pem: bytes) -> tuple[rsa.RSAPublicKey, clocks.Timestamp, clocks.Timestamp]:
+def _certificate(pem: bytes) -> _Certificate:
     try:
         found = x509.load_pem_x509_certificate(pem)
         key = found.public_key()
+        names = found.subject.get_attributes_for_oid(oid.NameOID.COMMON_NAME)
     except (ValueError, exceptions.UnsupportedAlgorithm):
         raise ports.RefusedError("bad_certificate", "what lies there is no certificate") from None
     if not isinstance(key, rsa.RSAPublicKey) or key.key_size < _RSA_BITS_MIN:
         raise ports.RefusedError("bad_certificate", "its key is not RSA of 2048 bits or more")
-    first = clocks.from_datetime(found.not_valid_before_utc)
-    return key, first, clocks.from_datetime(found.not_valid_after_utc)
+    return _Certificate(
+        key=key,
+        name=str(names[0].value) if names else "",
+        first=clocks.from_datetime(found.not_valid_before_utc),
+        last=clocks.from_datetime(found.not_valid_after_utc),
+    )

@@ -14,6 +14,9 @@ from helios.providers import ports, wrapping
 _SPACE = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 
+_raw_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_raw_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
 
 class Body(msgspec.Struct, frozen=True, kw_only=True):
     """A body that has been read.
@@ -78,6 +81,52 @@ def read_object(body: bytes) -> Body:
     return _of(body.strip(_SPACE), value)
 
 
+def read_text(text: bytes) -> Body:
+    """Read a text that came inside a JSON document: JSON, or words such as `[ALERT] disk full`.
+
+    Raises:
+        UnprocessableError: `invalid_json`: it begins like an object and is not strict JSON.
+    """
+    if text.strip(_SPACE)[:1] == b"{":
+        return read(text)
+    try:
+        return read_json(text)
+    except ports.UnprocessableError:
+        words = jsonio.encode(text.decode())
+        return Body(payload=wrapping.json_value(words), json=False)
+
+
+def read_json(body: bytes) -> Body:
+    """Read a body that says that it is JSON.
+
+    Raises:
+        UnprocessableError: `invalid_json`.
+    """
+    bare = body.strip(_SPACE)
+    return _of(bare, strict(body)) if bare else Body(payload=b"{}")
+
+
+def items(body: bytes, most: int) -> list[bytes]:
+    """The members of a JSON list, byte for byte.
+
+    Raises:
+        UnprocessableError: `invalid_json`, `invalid_body` when it is no list, `too_many_events`.
+    """
+    value = strict(body)
+    if type(value) is not list:
+        kind = jsonio.type_name(value)
+        raise ports.UnprocessableError("invalid_body", f"expected a JSON list, found {kind}")
+    if len(value) > most:
+        msg = f"{len(value)} events in one delivery, at most {most} are taken"
+        raise ports.UnprocessableError("too_many_events", msg)
+    return [bytes(each) for each in _raw_items(body)]
+
+
+def members(text: bytes) -> dict[str, bytes]:
+    """The members of a JSON object that has been read, byte for byte."""
+    return {name: bytes(raw) for name, raw in _raw_members(text).items()}
+
+
 def strict(body: bytes) -> Any:
     """Parse strictly.
 
@@ -88,12 +137,6 @@ def strict(body: bytes) -> Any:
         return jsonio.parse(body)
     except errors.InvalidInputError as error:
         raise ports.UnprocessableError("invalid_json", str(error)) from None
-
-
-def payload(value: Any) -> bytes:
-    """The payload that keeps a JSON value which came inside another document."""
-    text = jsonio.encode(value)
-    return text if type(value) is dict else wrapping.json_value(text)
 
 
 def _of(bare: bytes, value: Any) -> Body:

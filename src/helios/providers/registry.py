@@ -17,10 +17,29 @@ from helios.kernel import secret as secrets
 from helios.providers import ports
 
 BUILT_IN: Mapping[str, str] = {
+    "aws-eventbridge": "helios.providers.eventbridge:EventBridge",
+    "azure-eventgrid": "helios.providers.azure_eventgrid:EventGrid",
+    "cloudevents": "helios.providers.cloudevents:CloudEvents",
+    "contentful": "helios.providers.contentful:Contentful",
+    "decap": "helios.providers.decap:Decap",
+    "foxy": "helios.providers.foxy:Foxy",
+    "gcp-pubsub": "helios.providers.gcp_pubsub:PubSub",
+    "generic-hmac": "helios.providers.generic:GenericHmac",
     "github": "helios.providers.github:GitHub",
+    "gitlab": "helios.providers.gitlab:GitLab",
+    "paypal": "helios.providers.paypal:PayPal",
+    "sanity": "helios.providers.sanity:Sanity",
     "shopify": "helios.providers.shopify:Shopify",
     "shopify-advanced": "helios.providers.shopify:ShopifyAdvanced",
+    "snipcart": "helios.providers.snipcart:Snipcart",
+    "sns": "helios.providers.sns:Sns",
     "standard-webhooks": "helios.providers.standard_webhooks:StandardWebhooks",
+    "static-token": "helios.providers.generic:StaticToken",
+    "strapi": "helios.providers.strapi:Strapi",
+    "stripe": "helios.providers.stripe:Stripe",
+    "tinacms": "helios.providers.tinacms:TinaCms",
+    "vendure": "helios.providers.vendure:Vendure",
+    "woocommerce": "helios.providers.woocommerce:WooCommerce",
 }
 """Name -> `module:class`, so that a checkout which is not installed finds them too."""
 
