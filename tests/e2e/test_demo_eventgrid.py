@@ -49,7 +49,7 @@ async def _namespace(server: eventgrid.Server) -> AsyncIterator[tuple[Any, Any]]
         yield publisher, consumer
 
 
-def _events(count: int) -> list[CloudEvent]:
+def _events(count: int) -> list[CloudEvent[Any]]:
     return [
         CloudEvent(type="order.placed", source="/shop", data={"n": number}, id=str(number))
         for number in range(count)
