@@ -18,7 +18,7 @@ from helios.drivers.outbound import policy
 from helios.drivers.vault import store as vaults
 from helios.eventlog import envelope
 from helios.eventlog import ports as log_ports
-from helios.ingest import directory, doors, gate, kinds, known, retrying, runners
+from helios.ingest import directory, doors, gate, keys, kinds, known, poller, retrying, runners
 from helios.ingest import gateway as gateways
 from helios.kernel import clock as clocks
 from helios.kernel import errors, ids
@@ -67,6 +67,7 @@ class Ingestion(msgspec.Struct, kw_only=True):
     gate: gate.Gate
     doors: doors.Doors
     letters: retrying.Desk
+    keys: keys.Keys
     kinds: kinds.Kinds
     vault: vaults.FolderVault
     outbound: outbound_client.Client
@@ -77,6 +78,22 @@ class Ingestion(msgspec.Struct, kw_only=True):
 def known_kinds() -> kinds.Kinds:
     """What a source can be of, here."""
     return kinds.Kinds(registry, FETCHERS)
+
+
+@contextlib.asynccontextmanager
+async def leases(settings: config.Settings, clock: clocks.Clock) -> AsyncIterator[runners.Leases]:
+    """Says what this process may run; over SQLite all of it, as nobody else serves the folder."""
+    if settings.database_url is None:
+        yield runners.Alone()
+        return
+    # An extra, which is there when log and views could be opened.
+    from helios.drivers.postgres import leases as postgres_leases  # noqa: PLC0415
+
+    made = postgres_leases.PostgresLeases(settings.database_url, clock=clock)
+    try:
+        yield made
+    finally:
+        await made.close()
 
 
 @contextlib.asynccontextmanager
@@ -110,6 +127,7 @@ async def opened(
             leases=leases,
             clock=clock,
             random=rng.random,
+            poller=poller.factory(log),
         )
         finder = known.Table(table)
         webhooks = doors.Doors(finder, settling, client, clock=clock, meter=metrics)
@@ -120,6 +138,7 @@ async def opened(
                 gate=settling,
                 doors=webhooks,
                 letters=letters,
+                keys=keys.Keys(keys.references(settings.ingest_secrets), vault, clock),
                 kinds=kinds_known,
                 vault=vault,
                 outbound=client,

@@ -25,7 +25,7 @@ SCHEMAS_MAX = 200
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _CREDENTIAL = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _UNKNOWN = re.compile(r"unknown field `([^`]*)`")
-_RESERVED = ("helios",)
+_RESERVED = ("helios", "content-changed")
 _SPEC = (
     "provider",
     "secrets",
@@ -174,7 +174,7 @@ def _name(node: yamldoc.Node) -> str:
             f"found {value!r}"
         )
     if value in _RESERVED:
-        raise node.error(f"{value!r} is the source of what Helios itself records; take another")
+        raise node.error(f"{value!r} is a name that Helios uses itself; take another")
     return value
 
 

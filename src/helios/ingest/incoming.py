@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn, TypeAlias
 import msgspec
 
 from helios.eventlog import envelope
+from helios.ingest import dead_letters
 from helios.kernel import clock as clocks
 from helios.kernel import errors, ids, jsonio, limits, rfc3339
 
@@ -123,6 +124,7 @@ def parse_event(data: bytes, arrival: Arrival) -> envelope.NewEvent:
         raise errors.InvalidInputError("required, the event's type", field="eventType")
     if seen.event_type is not None and seen.event_type_alias is not None:
         raise errors.InvalidInputError("eventType and event_type are one field", field="event_type")
+    check_source(seen.source)
     if seen.aggregate is None:
         aggregate_type, aggregate_id = SOURCE_AGGREGATE, seen.source
     else:
@@ -144,6 +146,18 @@ def parse_event(data: bytes, arrival: Arrival) -> envelope.NewEvent:
         payload=payload,
         metadata=metadata if claimed is None else with_claim(metadata, claimed),
     )
+
+
+def check_source(source: str) -> None:
+    """Refuse an event that claims to be ours: views and reconcilers believe what we say.
+
+    Raises:
+        InvalidInputError: it does.
+    """
+    if source == dead_letters.SOURCE:
+        raise errors.InvalidInputError(
+            f"{source!r} is what Helios calls itself; say who emitted the event", field="source"
+        )
 
 
 def parse_array(data: bytes, arrival: Arrival) -> list[Item]:

@@ -73,29 +73,36 @@ def kept_headers(
 
     Args:
         headers: as sent.
-        options: of the source; a header that they name (`header:NAME`) carries meaning too.
+        options: of the source; a header that they name (`header:NAME`) carries meaning too,
+            apart from the one that proves who sends.
     """
-    named = set(_named(options))
+    named = dict(_named(options))
     kept = []
     for name, value in headers:
         lower = name.lower()
         if lower in _PLAIN or lower.endswith("idempotency-key"):
-            kept.append((name, value[:HEADER_CHARS_MAX]))
+            is_secret = False
         elif lower.startswith(_FAMILIES) or lower in named:
             is_secret = any(word in lower for word in _SECRET)
-            kept.append((name, MASKED if is_secret else value[:HEADER_CHARS_MAX]))
+        else:
+            continue
+        is_secret = is_secret or named.get(lower, False)
+        kept.append((name, MASKED if is_secret else value[:HEADER_CHARS_MAX]))
     return kept[:HEADERS_KEPT]
 
 
-def _named(value: Any) -> Iterator[str]:
-    if isinstance(value, str) and value.startswith(_NAMED):
-        yield value.removeprefix(_NAMED).strip().lower()
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _named(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _named(inner)
+def _named(options: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
+    """The headers that options name, and whether what they hold proves something."""
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            yield from _named(value)
+        elif isinstance(value, str) and value.startswith(_NAMED):
+            yield value.removeprefix(_NAMED).strip().lower(), False
+        elif isinstance(value, str) and name.endswith("_header"):
+            yield value.lower(), False
+    proof = options.get("header")
+    if isinstance(proof, str):
+        yield proof.lower(), True
 
 
 def letter_id(

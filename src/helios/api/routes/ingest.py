@@ -8,8 +8,10 @@ from helios.api import problems, services, web, wire
 from helios.eventlog import cloudevents, envelope, ports
 from helios.ingest import gateway as gateways
 from helios.ingest import incoming
+from helios.ingest import keys as key_checks
 from helios.kernel import clock as clocks
 from helios.kernel import cloudevents_wire, errors, limits
+from helios.providers import ports as providers
 
 _REPLAYED = (b"idempotency-replayed", b"true")
 _NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
@@ -18,7 +20,7 @@ _encode = msgspec.json.Encoder().encode
 
 def routes(parts: services.Services) -> list[web.Route]:
     """The ingest operations."""
-    doors = _Doors(parts.gateway)
+    doors = _Doors(parts.gateway, parts.keys)
     receipt = web.Reply("Durable.", gateways.Receipt)
     batch = {
         202: web.Reply("All durable.", gateways.BatchReceipt),
@@ -68,14 +70,15 @@ def routes(parts: services.Services) -> list[web.Route]:
 
 
 class _Doors:
-    def __init__(self, gateway: gateways.Gateway) -> None:
+    def __init__(self, gateway: gateways.Gateway, keys: key_checks.Keys) -> None:
         self._gateway = gateway
+        self._keys = keys
 
     async def one(self, request: web.Request) -> web.Response:
         content_type = request.header(b"content-type")
         if content_type != "application/json":
             _require(content_type, "application/json")
-        body = await request.body()
+        body = await self._body(request)
         try:
             event = incoming.parse_event(body, self._gateway.arrival())
         except errors.InvalidInputError as error:
@@ -87,12 +90,12 @@ class _Doors:
         kind = cloudevents_wire.media_type(request.header(b"content-type"))
         if kind not in ("application/json", cloudevents_wire.BATCH, *_NDJSON):
             _require(kind, "application/json", _NDJSON[0], cloudevents_wire.BATCH)
-        body = await request.body()
+        body = await self._body(request)
         return await self._take_all(kind, request, body)
 
     async def cloudevents(self, request: web.Request) -> web.Response:
         kind = cloudevents_wire.media_type(request.header(b"content-type"))
-        body = await request.body()
+        body = await self._body(request)
         if kind == cloudevents_wire.BATCH:
             return await self._take_all(kind, request, body)
         headers = request.scope["headers"]
@@ -109,6 +112,16 @@ class _Doors:
             raise
         content = _context(headers) + body if kind != cloudevents_wire.STRUCTURED else body
         return await self._take(event, idempotency(request, content, event.tenant))
+
+    async def _body(self, request: web.Request) -> bytes:
+        body = await request.body()
+        if not self._keys.is_open:
+            try:
+                self._keys.check(delivery(request, body))
+            except errors.UnauthenticatedError as error:
+                self._gateway.refused(error)
+                raise
+        return body
 
     async def _take(self, event: envelope.NewEvent, key: ports.Idempotency | None) -> web.Response:
         receipt, replayed = await self._gateway.take(event, idempotency=key)
@@ -139,6 +152,19 @@ class _Doors:
         return web.answer(receipt, status=207 if receipt.rejected else 202, headers=headers)
 
 
+def delivery(request: web.Request, body: bytes) -> providers.Delivery:
+    """A request as those who verify see it."""
+    return providers.Delivery(
+        method=request.method,
+        path=request.path,
+        headers=tuple(
+            (name.decode("latin-1"), value.decode("latin-1"))
+            for name, value in request.scope["headers"]
+        ),
+        body=body,
+    )
+
+
 def idempotency(request: web.Request, content: bytes, tenant: str) -> ports.Idempotency | None:
     """The client's name for this request, if it gave one.
 
@@ -163,6 +189,7 @@ def from_cloudevent(event: cloudevents.CloudEvent, now: clocks.Timestamp) -> env
     """The event to append, its time cut where it lies too far in the future."""
     latest = clocks.Timestamp(now + limits.CLOCK_SKEW_S_MAX * clocks.SECOND_US)
     made = cloudevents.to_new_event(event, now, latest=latest)
+    incoming.check_source(made.source)
     incoming.check_size(made.payload, made.metadata)
     return made
 
