@@ -17,187 +17,31 @@ library only; Node and npm must be there, and a C++ compiler for SQLite.
 """
 
 import argparse
-import contextlib
-import fcntl
-import functools
-import hashlib
 import http.client
 import json
 import os
-import platform
 import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-SOURCES = Path(__file__).resolve().parent.parent / "components"
-INSTALL_S = 30 * 60
+import component_cache as cache
+
 START_S = 180
 STOP_S = 15
 _POLL_S = 0.05
-_SAY_S = 15
-_LOG_LINES = 20
 _PORT_TRIES = 3
 _MARK = "component.json"
 _SECRETS = "secrets.json"
 _LOG = "server.log"
 _TOKENS = "tokens.json"
-_MODULES = "node_modules"
 _TAKEN = "EADDRINUSE"
-
-
-class ComponentError(Exception):
-    """A component cannot be had; the message says why and what to do."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Component:
-    """What differs between them.
-
-    Attributes:
-        program: what Node runs, from the folder of its sources.
-        health: path that answers 2xx when it is ready; None for what is no server.
-    """
-
-    name: str
-    program: tuple[str, ...]
-    health: str | None = None
-    folders: tuple[str, ...] = ()
-
-    @property
-    def sources(self) -> Path:
-        return SOURCES / self.name
-
-
-COMPONENTS = {
-    each.name: each
-    for each in (
-        Component(name="eleventy", program=(f"{_MODULES}/@11ty/eleventy/cmd.cjs",)),
-        Component(name="vendure", program=("index.js",), health="/health"),
-        Component(
-            name="strapi",
-            program=(f"{_MODULES}/@strapi/strapi/bin/strapi.js", "start"),
-            health="/_health",
-            folders=("public/uploads", "database/migrations"),
-        ),
-    )
-}
-
-
-# Installing
-
-
-def cache() -> Path:
-    """Where what was installed is kept."""
-    named = os.environ.get("HELIOS_COMPONENTS_CACHE")
-    if named:
-        return Path(named).absolute()
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "helios" / "components"
-
-
-@functools.cache
-def node() -> str:
-    """The version of Node, as in `v20.20.2`.
-
-    Raises:
-        ComponentError: it is not installed.
-    """
-    if not shutil.which("node") or not shutil.which("npm"):
-        raise ComponentError("Node.js is not here: install `node` and `npm`, version 20 or later")
-    asked = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False)
-    return asked.stdout.strip()
-
-
-def place_of(name: str) -> Path:
-    """Where this version of a component is, or would be, in the cache."""
-    sources = COMPONENTS[name].sources
-    digest = hashlib.sha256()
-    for part in ("package.json", "package-lock.json"):
-        digest.update((sources / part).read_bytes())
-    major = node().lstrip("v").split(".")[0]
-    system = f"{platform.system()}-{platform.machine()}".lower()
-    return cache() / f"{name}-{digest.hexdigest()[:16]}-node{major}-{system}"
-
-
-def installed(name: str) -> Path | None:
-    """The folder of an installed component, or None."""
-    place = place_of(name)
-    return place if place.is_dir() else None
-
-
-def install(name: str) -> Path:
-    """Make sure that a component is in the cache; return its folder there.
-
-    Raises:
-        ComponentError: npm could not install it.
-    """
-    place = place_of(name)
-    with _locked(place.with_name(f".{place.name}.lock")):
-        if installed(name):
-            _say(f"{name} is there: {place}")
-            return place
-        began = time.monotonic()
-        work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=place.parent))
-        try:
-            for part in ("package.json", "package-lock.json"):
-                shutil.copyfile(COMPONENTS[name].sources / part, work / part)
-            _npm_ci(name, work, place.with_name(place.name + ".log"))
-            # A rename is whole or not at all: nobody ever sees half of an installation.
-            work.rename(place)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-        _say(f"{name} installed in {time.monotonic() - began:.0f} s: {place}")
-        return place
-
-
-def _npm_ci(name: str, work: Path, log: Path) -> None:
-    _say(f"installing {name} with npm; this takes minutes, {log} tells more")
-    settings = {"audit": "false", "fund": "false", "update_notifier": "false", "progress": "false"}
-    environment = os.environ | {f"npm_config_{key}": value for key, value in settings.items()}
-    environment |= {"JOBS": str(os.cpu_count() or 1)}
-    environment.pop("NODE_ENV", None)
-    with log.open("w") as out:
-        process = subprocess.Popen(
-            ["npm", "ci"],
-            cwd=work,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            code = _wait_aloud(name, process)
-        finally:
-            _signal_group(process.pid, signal.SIGKILL)
-    if code != 0:
-        raise ComponentError(
-            f"`npm ci` for {name} ended with {code}. Can npm reach its registry (`npm ping`), and "
-            f"is there a C++ compiler with make and python3? The end of {log}:\n{_tail(log)}"
-        )
-
-
-def _wait_aloud(name: str, process: "subprocess.Popen[bytes]") -> int:
-    began = time.monotonic()
-    while True:
-        try:
-            return process.wait(_SAY_S)
-        except subprocess.TimeoutExpired:
-            spent = time.monotonic() - began
-            if spent > INSTALL_S:
-                raise ComponentError(f"npm did not install {name} in {INSTALL_S} s") from None
-            _say(f"still installing {name}: {spent:.0f} s")
-
-
-# Running
 
 
 def place(name: str, folder: Path) -> Path:
@@ -208,28 +52,30 @@ def place(name: str, folder: Path) -> Path:
     Raises:
         ComponentError: it is not installed.
     """
-    home = installed(name)
+    home = cache.installed(name)
     if not home:
-        raise ComponentError(f"{name} is not installed: run `scripts/components.py install {name}`")
-    component = COMPONENTS[name]
+        raise cache.ComponentError(
+            f"{name} is not installed: run `scripts/components.py install {name}`"
+        )
+    component = cache.COMPONENTS[name]
     sources = folder / "app"
     shutil.copytree(
         component.sources,
         sources,
         dirs_exist_ok=True,
-        ignore=shutil.ignore_patterns(_MODULES, "package-lock.json"),
+        ignore=shutil.ignore_patterns(cache.MODULES, "package-lock.json"),
     )
     for inner in component.folders:
         (sources / inner).mkdir(parents=True, exist_ok=True)
-    modules = sources / _MODULES
+    modules = sources / cache.MODULES
     modules.unlink(missing_ok=True)
-    modules.symlink_to(home / _MODULES, target_is_directory=True)
+    modules.symlink_to(home / cache.MODULES, target_is_directory=True)
     return sources
 
 
 def command(name: str) -> list[str]:
     """What runs a component; its working directory is what `place` returned."""
-    return ["node", *COMPONENTS[name].program]
+    return ["node", *cache.COMPONENTS[name].program]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,13 +113,15 @@ def start(
     Raises:
         ComponentError: not installed, or it did not start.
     """
-    component = COMPONENTS[name]
+    component = cache.COMPONENTS[name]
     if component.health is None:
-        raise ComponentError(f"{name} is no server: use `place`, and build with {command(name)}")
-    with _locked(folder / "lock"):
+        raise cache.ComponentError(
+            f"{name} is no server: use `place`, and build with {command(name)}"
+        )
+    with cache.locked(folder / "lock"):
         found = running(folder)
         if found and found.name != name:
-            raise ComponentError(f"{found.name} runs in {folder}: name another --folder")
+            raise cache.ComponentError(f"{found.name} runs in {folder}: name another --folder")
         if not found:
             sources = place(name, folder)
             (folder / "data").mkdir(exist_ok=True)
@@ -283,7 +131,7 @@ def start(
 
 
 def _launch(
-    component: Component, folder: Path, sources: Path, environment: dict[str, str], port: int
+    component: cache.Component, folder: Path, sources: Path, environment: dict[str, str], port: int
 ) -> Running:
     for attempt in range(_PORT_TRIES):
         chosen = port or _free_port()
@@ -305,20 +153,20 @@ def _launch(
             ready = _wait_ready(component, process, chosen)
         finally:
             if not ready:
-                _signal_group(process.pid, signal.SIGKILL)
+                cache.signal_group(process.pid, signal.SIGKILL)
                 process.wait()
         if ready:
             return found
         said = (folder / _LOG).read_bytes()[from_here:].decode(errors="replace")
         if port or _TAKEN not in said or attempt == _PORT_TRIES - 1:
             break
-    raise ComponentError(
+    raise cache.ComponentError(
         f"{component.name} does not start on port {chosen}; the end of {folder / _LOG}:\n"
-        f"{_tail(folder / _LOG)}"
+        f"{cache.tail(folder / _LOG)}"
     )
 
 
-def _wait_ready(component: Component, process: "subprocess.Popen[bytes]", port: int) -> bool:
+def _wait_ready(component: cache.Component, process: "subprocess.Popen[bytes]", port: int) -> bool:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline and process.poll() is None:
         if _answers(port, component.health or "/"):
@@ -361,10 +209,10 @@ def stop(folder: Path, *, crash: bool = False) -> None:
     for number in signals:
         if not running(folder) or not found:
             return
-        _signal_group(found.pid, number)
+        cache.signal_group(found.pid, number)
         if _wait_gone(folder):
             return
-    raise ComponentError(f"the server in {folder} does not end")
+    raise cache.ComponentError(f"the server in {folder} does not end")
 
 
 def _wait_gone(folder: Path) -> bool:
@@ -438,11 +286,6 @@ def _born(pid: int) -> str:
     return "" if state.startswith("Z") else born.strip()
 
 
-def _signal_group(pid: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(pid, number)
-
-
 def _last_port(folder: Path) -> int:
     try:
         return int(json.loads((folder / _MARK).read_text())["port"])
@@ -457,33 +300,16 @@ def _free_port() -> int:
         return port
 
 
-@contextlib.contextmanager
-def _locked(file: Path) -> Iterator[None]:
-    """Let two who want the same thing wait for each other."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _tail(log: Path) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
-
-
-def _say(text: str) -> None:
-    print(f"components.py: {text}", file=sys.stderr, flush=True)
-
-
 # The command
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="The real systems that tests run against.")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    servers = [name for name, each in COMPONENTS.items() if each.health]
+    servers = [name for name, each in cache.COMPONENTS.items() if each.health]
     for verb in ("install", "status"):
         verbs.add_parser(verb).add_argument("names", nargs="*", metavar="NAME")
-    for verb, names in (("place", list(COMPONENTS)), ("start", servers)):
+    for verb, names in (("place", list(cache.COMPONENTS)), ("start", servers)):
         named = verbs.add_parser(verb)
         named.add_argument("name", choices=names)
         named.add_argument("--folder", type=Path, required=True, help="where its data live")
@@ -498,18 +324,20 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _names(given: Sequence[str]) -> list[str]:
-    unknown = [name for name in given if name not in COMPONENTS]
+    unknown = [name for name in given if name not in cache.COMPONENTS]
     if unknown:
-        raise ComponentError(f"no component {unknown[0]!r}: there are {', '.join(COMPONENTS)}")
-    return list(given) or list(COMPONENTS)
+        raise cache.ComponentError(
+            f"no component {unknown[0]!r}: there are {', '.join(cache.COMPONENTS)}"
+        )
+    return list(given) or list(cache.COMPONENTS)
 
 
 def _run(options: argparse.Namespace) -> int:
     if options.verb == "install":
         for name in _names(options.names):
-            install(name)
+            cache.install(name)
     elif options.verb == "status":
-        found = {name: installed(name) for name in _names(options.names)}
+        found = {name: cache.installed(name) for name in _names(options.names)}
         for name, home in found.items():
             print(f"{name}: {home or 'not installed'}")
         return 0 if all(found.values()) else 3
@@ -533,7 +361,7 @@ def _run(options: argparse.Namespace) -> int:
 def main() -> int:
     try:
         return _run(_parser().parse_args())
-    except ComponentError as error:
+    except cache.ComponentError as error:
         print(f"components.py: {error}", file=sys.stderr)
         return 1
 

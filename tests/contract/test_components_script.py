@@ -21,10 +21,11 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv.pop(1))
 import components
-components.SOURCES = Path(sys.argv.pop(1))
-components.COMPONENTS = {
-    each.name: components.Component(name=each.name, program=("index.js",), health="/")
-    for each in components.SOURCES.iterdir()
+cache = components.cache
+cache.SOURCES = Path(sys.argv.pop(1))
+cache.COMPONENTS = {
+    each.name: cache.Component(name=each.name, program=("index.js",), health="/")
+    for each in cache.SOURCES.iterdir()
 }
 sys.exit(components.main())
 """
