@@ -36,7 +36,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     position: int = 0
     head: int = 0
     result: Mapping[str, Any] | None = None
-    problem: msgspec.Raw | None = None
+    problem: Mapping[str, Any] | None = None
 
 
 def response(
@@ -77,7 +77,8 @@ async def _lines(
         last = Progress(phase="replayed" if replayed else "done", result=result)
     else:
         assert isinstance(error, Exception), error
-        last = Progress(phase="failed", problem=msgspec.Raw(problems.of(error).body))
+        problem = msgspec.json.decode(problems.of(error).body)
+        last = Progress(phase="failed", problem=problem)
     yield jsonio.encode(last) + b"\n"
 
 

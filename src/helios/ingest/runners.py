@@ -199,13 +199,31 @@ class Manager:
         return await runner.replay(what)
 
     async def poll(self, tenant: str, name: str) -> sources.Replayed:
-        """Ask the provider now what changed. Raises as `replay`."""
+        """Ask the provider now what changed. Raises as `replay`.
+
+        Returns:
+            What came; where the source is polled here anyway, it is told to look at once and what
+            it finds goes on arriving by itself.
+        """
         found = self._around.table.find(tenant, name)
+        kept = self._keepers.get((tenant, found.declared.name))
+        if kept is not None and isinstance(kept.runner, sources.Polls):
+            if found.declared.paused:
+                raise errors.InvalidInputError(f"source {name} is paused; resume it first")
+            kept.runner.poll_now()
+            return sources.Replayed(complete=False)
         runner = await self._runner(found)
-        if isinstance(runner, sources.Poller):
-            return await runner.poll()
-        raise errors.InvalidInputError(
-            f"source {name} is not polled: {found.kind.title} delivers by itself"
+        if not isinstance(runner, sources.Polls):
+            raise errors.InvalidInputError(
+                f"source {name} is not polled: {found.kind.title} delivers by itself"
+            )
+        await runner.poll()
+        told = await runner.status()
+        return sources.Replayed(
+            fetched=told.fetched,
+            stored=max(0, told.fetched - told.duplicates - told.dead),
+            duplicates=told.duplicates,
+            dead=told.dead,
         )
 
     async def _runner(self, found: directory.Found) -> sources.Runner:
@@ -310,10 +328,13 @@ class _Keeper:
             return sources.Status(state="paused" if paused else self._state, detail=self._detail)
         try:
             async with asyncio.timeout(STATUS_S):
-                return await self.runner.status()
+                found = await self.runner.status()
+            if self._paused and found.state != "failed":
+                return msgspec.structs.replace(found, state="paused")
         except Exception as error:  # noqa: BLE001 - a runner's code may raise anything
             said = _said(error) or f"it does not say within {STATUS_S:g} s"
             return sources.Status(state=self._state, detail=said)
+        return found
 
     async def _run(self) -> None:
         await self._wait_for_before()

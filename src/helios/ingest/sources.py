@@ -249,11 +249,15 @@ class Runner(Protocol):
 
 
 @runtime_checkable
-class Poller(Protocol):
-    """A runner that can be told to look now."""
+class Polls(Protocol):
+    """A runner that asks for changes, and can be told to do so now."""
 
-    async def poll(self) -> Replayed:
-        """Ask what changed since the last time, beside what runs. Raises as `replay`."""
+    def poll_now(self) -> None:
+        """Have `run` ask as soon as may be."""
+        ...
+
+    async def poll(self) -> None:
+        """Ask once, where `run` does not run. Raises as `replay`."""
         ...
 
 

@@ -96,6 +96,7 @@ class Runner:
         self.running = False
         self.broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.deaf = False
+        self.polled = 0
 
     async def run(self) -> None:
         self.running = True
@@ -103,10 +104,11 @@ class Runner:
             while True:
                 try:
                     await asyncio.shield(self.broken)
-                    return
                 except asyncio.CancelledError:
                     if not self.deaf:
                         raise
+                else:
+                    return
         finally:
             self.running = False
 
@@ -119,13 +121,16 @@ class Runner:
     async def status(self) -> sources.Status:
         if self.deaf:
             await asyncio.sleep(1e6)
-        return sources.Status(state="paused" if self.paused else "running", lag=3)
+        return sources.Status(state="running", lag=3, fetched=5)
 
     async def replay(self, what: sources.Replay) -> sources.Replayed:
         return sources.Replayed(fetched=len(what.ids), stored=len(what.ids))
 
-    async def poll(self) -> sources.Replayed:
-        return sources.Replayed(fetched=7)
+    def poll_now(self) -> None:
+        self.polled += 1
+
+    async def poll(self) -> None:
+        self.polled += 1
 
 
 class Bench:
@@ -405,7 +410,10 @@ def test_a_replay_asks_the_runner_or_one_made_for_it(play: Any) -> None:
         assert len(bench.made) == 1
         assert (await bench.manager.replay("default", "shop", what)).stored == 2
         assert bench.made[1].tools.declared.poll == sources.Polling()
-        assert (await bench.manager.poll("default", "shop")).fetched == 7
+        polled = await bench.manager.poll("default", "shop")
+        assert (polled.fetched, polled.complete, bench.made[-1].polled) == (5, True, 1)
+        polled = await bench.manager.poll("default", "orders")
+        assert (polled.complete, bench.made[0].polled) == (False, 1)
         with pytest.raises(errors.NotFoundError):
             await bench.manager.replay("default", "none", what)
 
