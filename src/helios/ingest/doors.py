@@ -140,8 +140,10 @@ class Doors:
             answer = _unavailable(answers, error)
         except providers.RefusedError as error:
             _log.info("delivery_refused", source=name, client_id=client_id, reason=error.reason)
-            self._refused(error.reason)
-            return _unauthenticated(answers)
+            if error.reason not in providers.OUR_TROUBLE:
+                self._refused(error.reason)
+                return _unauthenticated(answers)
+            answer = _unavailable(answers, errors.StorageError(error.detail))
         except errors.TooLargeError as error:
             self._refused("too_large")
             return Answer(kind=Kind.TOO_LARGE, status=answers.too_large, error=error)
@@ -347,7 +349,8 @@ def _unavailable(answers: providers.AnswerPolicy, error: errors.HeliosError) -> 
 
 
 def _stored(answers: providers.AnswerPolicy, settled: list[gate.Settled]) -> Answer:
-    position = max(one.position for one in settled)
+    # An empty batch is a good one.
+    position = max((one.position for one in settled), default=0)
     body = answers.body
     if body is None and answers.stored != 204:
         results = ",".join(f'"{one.result}"' for one in settled)
