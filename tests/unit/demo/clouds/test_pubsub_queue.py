@@ -69,13 +69,13 @@ class PlainQueue(RuleBasedStateMachine):
 
     @initialize(backoff=st.sampled_from([None, (1 * SECOND, 6 * SECOND)]))
     def begin(self, backoff: tuple[int, int] | None) -> None:
-        self.rules = queues.Rules(
+        self.made = queues.Rules(
             ack_deadline_us=LEASE_S * SECOND,
             retention_us=RETENTION_S * SECOND,
             backoff_us=backoff,
             attempts_max=ATTEMPTS_MAX,
         )
-        self.queue = queues.Queue(self.rules)
+        self.queue = queues.Queue(self.made)
 
     @rule()
     def publish(self) -> None:
@@ -169,7 +169,7 @@ class PlainQueue(RuleBasedStateMachine):
         if known.attempts >= ATTEMPTS_MAX:
             del self.model[ordinal]
             self.dead.append(ordinal)
-        elif self.rules.backoff_us is not None:
+        elif self.made.backoff_us is not None:
             known.free_at = second + min(6, 2 ** (known.attempts - 1))
 
     def _bury(self) -> None:
