@@ -1,8 +1,10 @@
 """The part of the composition root that builds sites."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from helios.drivers.aws import codebuild, s3_site
 from helios.drivers.builds import command, folder, hook, logs
 from helios.eventlog import ports as log_ports
 from helios.ingest import runners
@@ -48,9 +50,13 @@ def made(
             vault=vault,
             executors={
                 sites.Command: command.CommandExecutor(root),
+                sites.CodeBuild: codebuild.CodeBuildExecutor(client, clock),
                 sites.Hook: hook.HookExecutor(client),
             },
-            publishers={sites.Folder: folder.FolderPublisher(root)},
+            publishers={
+                sites.Folder: folder.FolderPublisher(root),
+                sites.Bucket: s3_site.BucketPublisher(partial(command.below, root), client),
+            },
             logs=kept_logs(settings),
             leases=leases,
             address=address,

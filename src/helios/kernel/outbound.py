@@ -94,3 +94,11 @@ class Outbound(Protocol):
             OutboundError: no answer.
         """
         ...
+
+    async def permit(self, url: str) -> None:
+        """Check an address that an SDK is going to connect to by itself.
+
+        Raises:
+            OutboundError: it may not be called, or its name cannot be resolved.
+        """
+        ...

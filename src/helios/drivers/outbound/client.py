@@ -58,6 +58,7 @@ class Client:
         self._allowed = allowed
         self._rng = rng
         self._counted = counted
+        self._resolve = resolve
         context = ssl.create_default_context(cadata=trust)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         self._pool = httpcore.AsyncConnectionPool(
@@ -95,6 +96,17 @@ class Client:
             if final or answer.status not in _RETRIED:
                 return answer
             await self._clock.sleep(self._pause(attempt, answer.headers.get("retry-after")))
+
+    async def permit(self, url: str) -> None:
+        """See `outbound.Outbound.permit`."""
+        where = policy.target(url)
+        policy.check_host(where, self._allowed, None)
+        try:
+            addresses = await self._resolve(where.host, where.port)
+        except OSError as error:
+            raise _unreachable(where, error) from None
+        for address in addresses:
+            policy.check_address(where, address, self._allowed)
 
     def _pause(self, attempt: int, asked: str | None) -> float:
         """Full jitter: uniform up to a bound that doubles; at least what the other side asks."""

@@ -1,0 +1,1 @@
+"""AWS, through its own SDK; installed with `helios[aws]`."""
