@@ -6,6 +6,7 @@ whose events come through it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from helios.eventlog import envelope
 from helios.ingest import directory, receiving
@@ -55,7 +56,7 @@ class Finder:
         """
         wanted = self._table.find(tenant, source)
         asked = self._asked(wanted)
-        adapter = asked.kind.adapter
+        adapter: Any = asked.kind.adapter
         api = providers.Api(source=asked.source, client=self._client, clock=self._clock)
         if isinstance(adapter, providers.Finder):
             received: Sequence[providers.Received] = await adapter.find(api, event_type, key)
