@@ -5,9 +5,11 @@ a `ProviderApiError` that names the host and the path, never a parameter or a he
 long the provider wants to be left alone.
 """
 
+import contextlib
+import decimal
 import email.utils
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib import parse as urls
 
@@ -19,6 +21,9 @@ from helios.providers import ports
 
 BASIC = frozenset({ports.Capability.VERIFY, ports.Capability.PARSE})
 ALL = frozenset(ports.Capability)
+FINAL = "99999999999999999.9"
+"""Version of a deletion that tells no time, where an id is never used again."""
+
 ATTEMPTS = 3
 TIMEOUT_S = 20.0
 ANSWER_BYTES_MAX = 16 << 20
@@ -273,6 +278,17 @@ def text(value: object) -> str | None:
 def whole(value: object) -> int | None:
     """An integer, or None."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def lowest(prices: Iterable[object]) -> str | None:
+    """The lowest of some prices as it is written; None when there is none."""
+    known: list[tuple[decimal.Decimal, str]] = []
+    for price in prices:
+        written = text(price)
+        if written:
+            with contextlib.suppress(decimal.InvalidOperation):
+                known.append((decimal.Decimal(written), written))
+    return min(known)[1] if known else None
 
 
 def mapping(value: object) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ import msgspec
 
 from helios.kernel import clock as clocks
 from helios.kernel import errors
-from helios.providers import base, ports, reading, signatures
+from helios.providers import base, ports, reading, shopify_api, shopify_graphql, signatures
 
 _X = "X-Shopify-"
 _BARE = "shopify-"
@@ -20,20 +20,10 @@ _NAMES = ("Hmac-SHA256", "Topic", "Action", "Shop-Domain", "Event-Id", "Webhook-
 _DOMAIN = re.compile(r"[a-z0-9][a-z0-9.-]*", re.ASCII)
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Settings.
-
-    Attributes:
-        shop: domain of the shop, such as `acme.myshopify.com`; deliveries of others are refused.
-            None: any shop of the app, for a source that serves just one.
-        api_version: of the API that is asked.
-    """
-
-    shop: str | None = None
-    api_version: str = "2025-10"
+Options = shopify_graphql.ApiOptions
 
 
-class Shopify(base.Adapter):
+class Shopify(shopify_api.ShopifyApi, base.Adapter):
     """A shop, with the topics of products and content."""
 
     name: ClassVar[str] = "shopify"
@@ -101,7 +91,7 @@ class Shopify(base.Adapter):
         ]
 
 
-class ShopifyAdvanced(Shopify):
+class ShopifyAdvanced(shopify_api.ShopifyAdvancedApi, Shopify):
     """A shop, with bulk operations and the topics of orders too."""
 
     name: ClassVar[str] = "shopify-advanced"
