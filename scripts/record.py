@@ -134,7 +134,7 @@ def main() -> int:
             "extract": {"event_type": "header:X-Strapi-Event"},
         }
         write("strapi", "static_token", token, "x-strapi-event", strapi(work / "strapi"))
-        signed = {"secret": SECRET, "extract": {"event_type": "header:X-Vendure-Event"}}
+        signed = {"secret": SECRET}
         write("vendure", "vendure", signed, "x-vendure-event", vendure(work / "vendure"))
     finally:
         shutil.rmtree(work, ignore_errors=True)
