@@ -117,6 +117,9 @@ def _judge(setting: capturing.Setting, now: clocks.Timestamp) -> Explained:
         )
     if isinstance(parsed, ports.Handshake):
         return _handshake(provider, verified, parsed)
+    if delivery.method != "POST":
+        detail = f"{delivery.method} brings no events"
+        return _refused(provider, ports.RefusedError("method", detail))
     arrival = receiving.Arrival(
         client_id=source.tenant,
         source=source.name,

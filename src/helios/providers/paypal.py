@@ -8,7 +8,7 @@ with another body is quarantined, and money should not move before the resource 
 import re
 import zlib
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import msgspec
 
@@ -44,6 +44,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     tolerance_s: float = 3 * _DAY_S + 3600.0
 
 
+class _Claim(NamedTuple):
+    certificate: str
+    signature: bytes
+    message: bytes
+    signed_at: clocks.Timestamp
+
+
 class PayPal(base.Adapter):
     """A merchant's app."""
 
@@ -60,14 +67,9 @@ class PayPal(base.Adapter):
             msg = "needed: the id of the webhook is a part of what PayPal signs"
             raise errors.InvalidInputError(msg, field="spec.options.webhook_id")
 
-    def lookups(
-        self,
-        delivery: ports.Delivery,
-        source: ports.Source,  # noqa: ARG002
-    ) -> Sequence[ports.Lookup]:
-        signatures.once(delivery, self.headers)
-        signatures.header(delivery, _SIGNATURE)
-        return [ports.Lookup(url=_address(delivery), hosts=_HOSTS)]
+    def lookups(self, delivery: ports.Delivery, source: ports.Source) -> Sequence[ports.Lookup]:
+        claim = self._claim(delivery, source)
+        return [ports.Lookup(url=claim.certificate, hosts=_HOSTS)]
 
     def verify(
         self,
@@ -76,32 +78,41 @@ class PayPal(base.Adapter):
         documents: ports.Documents,
         now: clocks.Timestamp,
     ) -> ports.Verified:
-        signatures.once(delivery, self.headers)
-        options = base.options(source, Options)
-        if not options.webhook_id:
-            raise ports.RefusedError("not_configured", "the source does not name its webhook_id")
-        if signatures.header(delivery, _ALGORITHM) != "SHA256withRSA":
-            raise ports.RefusedError("bad_algorithm", "only SHA256withRSA is taken")
-        identifier = signatures.header(delivery, _ID, missing="missing_id")
-        sent = signatures.header(delivery, _TIME, missing="missing_timestamp")
-        given = public_keys.decode(signatures.header(delivery, _SIGNATURE))
-        document = documents[_address(delivery)]
+        claim = self._claim(delivery, source)
+        document = documents[claim.certificate]
         if document.status != 200:
             raise ports.RefusedError("lookup_unavailable", "there was no certificate to be had")
         key = public_keys.certificate(document.body, now, subject=".paypal.com")
-        crc = zlib.crc32(delivery.body)
-        message = f"{identifier}|{sent}|{options.webhook_id}|{crc}"
-        if given is None or not public_keys.rsa_fits(
-            key, given, signatures.octets(message), "sha256"
-        ):
+        if not public_keys.rsa_fits(key, claim.signature, claim.message, "sha256"):
             raise signatures.bad("the signature is not that of this delivery by PayPal's key")
+        limit = base.options(source, Options).tolerance_s
+        signatures.fresh(claim.signed_at, now, past_s=limit, future_s=limit)
+        return self.verified(None, claim.signed_at)
+
+    def _claim(self, delivery: ports.Delivery, source: ports.Source) -> _Claim:
+        """What the headers claim, as far as it can be refused without asking anyone."""
+        signatures.once(delivery, self.headers)
+        webhook_id = base.options(source, Options).webhook_id
+        if not webhook_id:
+            raise ports.RefusedError("not_configured", "the source does not name its webhook_id")
+        signature = public_keys.decode(signatures.header(delivery, _SIGNATURE))
+        if signature is None:
+            raise signatures.bad("the signature is not base64")
+        if signatures.header(delivery, _ALGORITHM, missing="bad_algorithm") != "SHA256withRSA":
+            raise ports.RefusedError("bad_algorithm", "only SHA256withRSA is taken")
+        identifier = signatures.header(delivery, _ID, missing="missing_id")
+        sent = signatures.header(delivery, _TIME, missing="missing_timestamp")
         try:
             signed_at = rfc3339.parse(sent)
         except ValueError:
             raise ports.RefusedError("bad_timestamp", "the time of sending is no time") from None
-        limit = options.tolerance_s
-        signatures.fresh(signed_at, now, past_s=limit, future_s=limit)
-        return self.verified(None, signed_at)
+        message = f"{identifier}|{sent}|{webhook_id}|{zlib.crc32(delivery.body)}"
+        return _Claim(
+            certificate=_address(delivery),
+            signature=signature,
+            message=signatures.octets(message),
+            signed_at=signed_at,
+        )
 
     def parse(
         self,
@@ -129,7 +140,7 @@ class PayPal(base.Adapter):
 
 
 def _address(delivery: ports.Delivery) -> str:
-    url = signatures.header(delivery, _CERTIFICATE, missing="missing_signature")
+    url = signatures.header(delivery, _CERTIFICATE, missing="bad_cert_url")
     if _URL.fullmatch(url) is None:
         raise ports.RefusedError("bad_cert_url", "the certificate is not at an address of PayPal")
     return url

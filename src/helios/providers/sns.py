@@ -10,7 +10,7 @@ What is delivered raw is not signed at all, and refused.
 import re
 import urllib.parse
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 
@@ -81,10 +81,7 @@ class Sns(base.Adapter):
                 raise errors.InvalidInputError(msg, field="spec.options.topic_arns")
 
     def lookups(self, delivery: ports.Delivery, source: ports.Source) -> Sequence[ports.Lookup]:
-        signatures.once(delivery, self.headers)
-        message = _message(delivery)
-        _check_topic(message, base.options(source, Options).topic_arns)
-        return [_certificate(message)]
+        return [_claim(delivery, base.options(source, Options)).certificate]
 
     def verify(
         self,
@@ -94,26 +91,18 @@ class Sns(base.Adapter):
         now: clocks.Timestamp,
     ) -> ports.Verified:
         options = base.options(source, Options)
-        message = _message(delivery)
-        _check_topic(message, options.topic_arns)
-        algorithm = _ALGORITHMS.get(message.get("SignatureVersion", ""))
-        if algorithm is None:
-            raise ports.RefusedError("bad_algorithm", "only signature versions 1 and 2 are taken")
-        given = public_keys.decode(_text(message, "Signature", missing="missing_signature"))
-        document = documents[_certificate(message).url]
+        claim = _claim(delivery, options)
+        document = documents[claim.certificate.url]
         if document.status != 200:
             raise ports.RefusedError("lookup_unavailable", "there was no certificate to be had")
         key = public_keys.certificate(document.body, now)
-        if given is None or not public_keys.rsa_fits(key, given, signed_text(message), algorithm):
+        text = signed_text(claim.message)
+        if not public_keys.rsa_fits(key, claim.signature, text, claim.algorithm):
             raise signatures.bad("the signature is not that of this message by the certificate")
-        try:
-            signed_at = rfc3339.parse(_text(message, "Timestamp", missing="missing_timestamp"))
-        except ValueError:
-            raise ports.RefusedError("bad_timestamp", "the Timestamp is no time") from None
         limit = options.tolerance_s
-        signatures.fresh(signed_at, now, past_s=limit, future_s=limit)
-        _check_confirmation(message)
-        return self.verified(None, signed_at)
+        signatures.fresh(claim.signed_at, now, past_s=limit, future_s=limit)
+        _check_confirmation(claim.message)
+        return self.verified(None, claim.signed_at)
 
     def parse(
         self,
@@ -127,6 +116,33 @@ class Sns(base.Adapter):
         if message["Type"] == "SubscriptionConfirmation":
             return ports.Handshake(confirm=_confirm(message))
         return ports.Handshake()
+
+
+class _Claim(NamedTuple):
+    message: Mapping[str, Any]
+    certificate: ports.Lookup
+    algorithm: public_keys.RsaHash
+    signature: bytes
+    signed_at: clocks.Timestamp
+
+
+def _claim(delivery: ports.Delivery, options: Options) -> _Claim:
+    """What a message claims, as far as it can be refused without asking anyone."""
+    signatures.once(delivery, Sns.headers)
+    message = _message(delivery)
+    _check_topic(message, options.topic_arns)
+    algorithm = _ALGORITHMS.get(str(message.get("SignatureVersion")))
+    if algorithm is None:
+        raise ports.RefusedError("bad_algorithm", "only signature versions 1 and 2 are taken")
+    certificate = _certificate(message)
+    signature = public_keys.decode(_text(message, "Signature", missing="missing_signature"))
+    if signature is None:
+        raise signatures.bad("the signature is not base64")
+    try:
+        signed_at = rfc3339.parse(_text(message, "Timestamp", missing="missing_timestamp"))
+    except ValueError:
+        raise ports.RefusedError("bad_timestamp", "the Timestamp is no time") from None
+    return _Claim(message, certificate, algorithm, signature, signed_at)
 
 
 def signed_text(message: Mapping[str, Any]) -> bytes:
