@@ -331,12 +331,12 @@ def _builder(parts: Parts, listener: socket.socket) -> builder.Builder:
 
 
 def _repairer(parts: Parts) -> repairer.Repairer:
-    """Sees to verdicts that are not matched; no source can be asked yet."""
+    """Sees to verdicts that are not matched, and asks the sources that can be asked."""
     return repairer.Repairer(
         parts.log,
         parts.store,
         parts.verdicts,
-        asker=asking.Asker({}, parts.ingestion.gateway),
+        asker=asking.Asker(parts.ingestion.askable, parts.ingestion.gateway),
         wait_for=parts.views.wait_for,
         clock=parts.clock,
     )

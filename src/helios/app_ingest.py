@@ -18,7 +18,18 @@ from helios.drivers.outbound import policy
 from helios.drivers.vault import store as vaults
 from helios.eventlog import envelope
 from helios.eventlog import ports as log_ports
-from helios.ingest import directory, doors, gate, keys, kinds, known, poller, retrying, runners
+from helios.ingest import (
+    directory,
+    doors,
+    finding,
+    gate,
+    keys,
+    kinds,
+    known,
+    poller,
+    retrying,
+    runners,
+)
 from helios.ingest import gateway as gateways
 from helios.kernel import clock as clocks
 from helios.kernel import errors, ids
@@ -72,6 +83,7 @@ class Ingestion(msgspec.Struct, kw_only=True):
     vault: vaults.FolderVault
     outbound: outbound_client.Client
     table: directory.Sources
+    askable: finding.Askable
     runners: runners.Manager
 
 
@@ -143,6 +155,7 @@ async def opened(
                 vault=vault,
                 outbound=client,
                 table=table,
+                askable=finding.Askable(finding.Finder(table, client, clock), table),
                 runners=runners.Manager(around, metrics),
             )
         finally:

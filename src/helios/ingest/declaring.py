@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from helios.eventlog import envelope
-from helios.ingest import kinds, sources
+from helios.ingest import kinds, schemas, sources
 from helios.kernel import clock as clocks
 from helios.kernel import errors, limits, secret, yamldoc
 from helios.providers import ports as providers
@@ -107,7 +107,7 @@ def check(declaration: Declaration, known: kinds.Kinds) -> kinds.Kind:
     place = spec.get("options", spec["provider"])
     _refuse_secrets(spec.get("options"), kind)
     try:
-        kind.read_options(declaration.declared.options)
+        options = kind.read_options(declaration.declared.options)
     except errors.InvalidInputError as error:
         unknown = _UNKNOWN.search(error.message)
         path = f"{error.field or ''}.{unknown[1]}" if unknown else error.field or ""
@@ -116,7 +116,54 @@ def check(declaration: Declaration, known: kinds.Kinds) -> kinds.Kind:
         raise place.below(path).error(f"{kind.name}: {error.message}{hint}") from None
     if "poll" in spec and declaration.declared.poll is not None:
         _check_poll(spec["poll"], kind)
+    _check_schemas(spec.get("schemas"))
+    _check_adapter(declaration, kind, options)
     return kind
+
+
+def lacking(kind: kinds.Kind, source: providers.Source) -> errors.InvalidInputError | None:
+    """What the adapter misses in a source, or None; `field` says where it belongs."""
+    check_source = getattr(kind.adapter, "check", None)
+    if check_source is None:
+        return None
+    try:
+        check_source(source)
+    except errors.InvalidInputError as error:
+        return error
+    return None
+
+
+def _check_adapter(declaration: Declaration, kind: kinds.Kind, options: Any) -> None:
+    """Ask the adapter; the values of secrets are not known here, only that there are some."""
+    made = declaration.declared
+    unknown = secret.Secret("unknown")
+    source = providers.Source(
+        name=made.name,
+        tenant=made.client_id,
+        provider=made.provider,
+        secrets=(unknown,) * len(made.secrets),
+        options=options,
+        credentials=dict.fromkeys(made.credentials, unknown),
+    )
+    error = lacking(kind, source)
+    if error is None:
+        return
+    field = error.field or ""
+    # What only polls has no door that needs a secret; a wrong value shows when it is known.
+    if field == "spec.secrets" and (made.secrets or made.poll is not None):
+        return
+    path = field.removeprefix("spec.")
+    top = path.partition(".")[0]
+    node = declaration.spec.get(top, declaration.spec["provider"])
+    raise node.below(path.removeprefix(top)).error(f"{path}: {error.message}")
+
+
+def _check_schemas(node: yamldoc.Node | None) -> None:
+    for each in dict(node.items()).values() if node is not None else ():
+        try:
+            schemas.compiled(each.plain())
+        except errors.InvalidInputError as error:
+            raise each.error(error.message) from None
 
 
 def _check_poll(node: yamldoc.Node, kind: kinds.Kind) -> None:

@@ -208,6 +208,10 @@ class Sources:
             options=options,
             credentials=credentials,
         )
+        lacking = declaring.lacking(kind, made)
+        # Without any secret it is polled only; its door refuses whatever comes.
+        if lacking is not None and (secrets or lacking.field != "spec.secrets"):
+            raise errors.StorageError(f"source {source.name}: {lacking}")
         return Found(declared=source, kind=kind, source=made)
 
     def _entry(self, tenant: str, name: str) -> Entry:

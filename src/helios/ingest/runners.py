@@ -207,10 +207,11 @@ class Manager:
         """
         found = self._around.table.find(tenant, name)
         kept = self._keepers.get((tenant, found.declared.name))
-        if kept is not None and isinstance(kept.runner, sources.Polls):
+        here = kept.runner if kept is not None else None
+        if here is not None and isinstance(here, sources.Polls):
             if found.declared.paused:
                 raise errors.InvalidInputError(f"source {name} is paused; resume it first")
-            kept.runner.poll_now()
+            here.poll_now()
             return sources.Replayed(complete=False)
         runner = await self._runner(found)
         if not isinstance(runner, sources.Polls):

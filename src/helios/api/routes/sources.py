@@ -349,6 +349,11 @@ class _Desk:
                 self._parts.vault.find(reference)
             except errors.HeliosError as error:
                 found.append(str(error))
+        if not found:
+            try:
+                self._parts.table.resolve(declared)
+            except errors.StorageError as error:
+                found.append(str(error))
         return found
 
     def _url(self, declared: sources.Declared, request: web.Request) -> str | None:
