@@ -60,10 +60,23 @@ class Counts:
         return of["received"] == sum(of[part] for part in parts)
 
 
+class Clock(log_samples.SteppedClock):
+    """Time that passes when somebody sleeps, or says so."""
+
+    def pass_s(self, seconds: float) -> None:
+        self.time = clocks.Timestamp(self.time + round(seconds * clocks.SECOND_US))
+
+    def monotonic(self) -> float:
+        return self.time / clocks.SECOND_US
+
+    async def sleep(self, seconds: float, /) -> None:
+        self.pass_s(seconds)
+
+
 class Place:
     """A gate and what it stands on."""
 
-    def __init__(self, a_log: log.Log, clock: log_samples.SteppedClock) -> None:
+    def __init__(self, a_log: log.Log, clock: Clock) -> None:
         self.log = a_log
         self.clock = clock
         self.counts = Counts()
@@ -86,7 +99,7 @@ class Place:
 
 @asynccontextmanager
 async def place() -> AsyncIterator[Place]:
-    clock = log_samples.SteppedClock()
+    clock = Clock()
     a_log = log.Log(memory_log.MemoryLogStorage(), clock)
     await a_log.open()
     try:
