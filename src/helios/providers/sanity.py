@@ -10,7 +10,7 @@ from typing import ClassVar
 import msgspec
 
 from helios.kernel import clock as clocks
-from helios.providers import base, ports, reading, signatures
+from helios.providers import base, ports, reading, sanity_api, signatures
 
 SIGNATURE = "sanity-webhook-signature"
 _NAMES = (
@@ -22,21 +22,10 @@ _EARLIEST_MS = 1_609_459_200_000
 """2021-01-01, before which there was no such header: a smaller time is in seconds."""
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Settings.
-
-    Attributes:
-        tolerance_s: how far the time of signing may be from ours, both ways.
-        project, dataset, api_version: of the API that is asked.
-    """
-
-    tolerance_s: float = 300.0
-    project: str | None = None
-    dataset: str = "production"
-    api_version: str = "2025-02-19"
+Options = sanity_api.ApiOptions
 
 
-class Sanity(base.Adapter):
+class Sanity(sanity_api.SanityApi, base.Adapter):
     """A dataset."""
 
     name: ClassVar[str] = "sanity"

@@ -12,7 +12,7 @@ from typing import ClassVar
 import msgspec
 
 from helios.kernel import clock as clocks
-from helios.providers import base, ports, reading, signatures
+from helios.providers import base, ports, reading, signatures, woocommerce_api
 
 _PREFIX = "X-WC-Webhook-"
 _NAMES = ("Signature", "Topic", "Delivery-ID", "Source", "ID", "Resource", "Event")
@@ -26,18 +26,10 @@ _ENTITIES = {
 _ENTITY = re.compile(rb"&(?:(lt|gt|quot|amp)|#0*(60|62|34|38|39)|#[xX]0*(3[cCeE]|2[267]));")
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Settings.
-
-    Attributes:
-        shop: address of the shop, such as `https://shop.example`. If given, deliveries that name
-            another one are refused, and the API is asked there.
-    """
-
-    shop: str | None = None
+Options = woocommerce_api.ApiOptions
 
 
-class WooCommerce(base.Adapter):
+class WooCommerce(woocommerce_api.WooCommerceApi, base.Adapter):
     """A shop on WordPress."""
 
     name: ClassVar[str] = "woocommerce"
