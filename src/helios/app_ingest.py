@@ -201,7 +201,7 @@ async def _follow(
 async def _declarations(
     log: log_ports.EventLog, after: envelope.Position
 ) -> AsyncGenerator[envelope.Position, None]:
-    async for page in log.tail(after, where=views.WHERE):
+    async for page in log.tail(after, where=views.CHANGES):
         if page.events:
             yield page.events[-1].position
 

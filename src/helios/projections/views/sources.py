@@ -23,11 +23,12 @@ DECLARED = "SourceDeclared"
 REMOVED = "SourceRemoved"
 PAUSED = "SourcePaused"
 RESUMED = "SourceResumed"
-WHERE = envelope.Filter(
+CHANGES = envelope.Filter(
     sources=(SOURCE,),
     types=(DECLARED, REMOVED, PAUSED, RESUMED),
     aggregate_type=AGGREGATE_TYPE,
 )
+"""What changes how a source is declared."""
 
 _COLUMNS = (
     "tenant, name, version, position, sequence, provider, yaml, hash, declared_at, paused, "
@@ -45,6 +46,7 @@ _CHANGE = (
     "UPDATE {t}sources SET paused = ?, sequence = ? "
     "WHERE tenant = ? AND name = ? AND removed_position = 0"
 )
+_TOUCH = "UPDATE {t}sources SET sequence = ? WHERE tenant = ? AND name = ?"
 _REMOVE = (
     "UPDATE {t}sources SET removed_position = ?, sequence = ? "
     "WHERE tenant = ? AND name = ? AND removed_position = 0"
@@ -114,7 +116,8 @@ class Sources:
 
     name = NAME
     version = 1
-    where = WHERE
+    # All that is told of sources: whoever appends on a condition needs the last sequence.
+    where = envelope.Filter(sources=(SOURCE,), aggregate_type=AGGREGATE_TYPE)
     tables: Sequence[str] = ("sources",)
     keys: Mapping[str, Sequence[str]] = {"sources": ("tenant", "name")}
     schema: Sequence[str] = (
@@ -177,6 +180,8 @@ async def _select(store: ports.ViewStore, where: str, params: ports.Row) -> list
 def _writes(event: envelope.Event) -> list[ports.Write]:
     if event.type == DECLARED:
         return _declare(event)
+    if event.type not in (REMOVED, PAUSED, RESUMED):
+        return [ports.Write(_TOUCH, [(event.sequence, event.tenant, event.aggregate_id)])]
     key = (event.tenant, _decoded(_name, event).name)
     if event.type == REMOVED:
         return [ports.Write(_REMOVE, [(event.position, event.sequence, *key)])]
