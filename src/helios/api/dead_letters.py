@@ -46,6 +46,13 @@ class LetterList(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
+class Header(msgspec.Struct, frozen=True):
+    """A header as it was sent; `***` stands for what proves something."""
+
+    name: str
+    value: str
+
+
 class WholeLetter(msgspec.Struct, frozen=True, kw_only=True):
     """A dead letter with all that was kept of it.
 
@@ -58,7 +65,7 @@ class WholeLetter(msgspec.Struct, frozen=True, kw_only=True):
     letter: LetterView
     method: str
     path: str
-    headers: list[tuple[str, str]]
+    headers: list[Header]
     body: str
     text: str | None
 

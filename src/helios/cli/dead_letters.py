@@ -127,8 +127,8 @@ def show(where: session.Where, output: outputs.Format, letter: str, client_id: s
         return
     for name, value in outputs.plain(found.letter).items():
         click.echo(f"{name}: {outputs.text(value)}")
-    for name, value in found.headers:
-        click.echo(f"header {outputs.text(name)}: {outputs.text(value)}")
+    for header in found.headers:
+        click.echo(f"header {outputs.text(header.name)}: {outputs.text(header.value)}")
     click.echo("")
     if found.text is None:
         click.echo(f"base64: {found.body}")

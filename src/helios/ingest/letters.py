@@ -6,7 +6,8 @@ makes one letter and not one per try.
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ import msgspec
 from helios.eventlog import envelope
 from helios.ingest import dead_letters, incoming, receiving
 from helios.kernel import clock as clocks
+from helios.kernel import limits
 from helios.providers import ports as providers
 
 DETAIL_CHARS_MAX = 500
@@ -64,6 +66,7 @@ _FAMILIES = (
 )
 _SECRET = ("auth", "cookie", "hmac", "key", "password", "secret", "sig", "token")
 _NAMED = "header:"
+_IDENTITY = re.compile(r"(^|-)(id|uuid|delivery|key)$")
 
 
 def kept_headers(
@@ -106,10 +109,18 @@ def _named(options: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
 
 
 def letter_id(
-    arrival: receiving.Arrival, *, index: int | None = None, event_id: str | None = None
+    arrival: receiving.Arrival,
+    headers: Sequence[tuple[str, str]],
+    *,
+    index: int | None = None,
+    event_id: str | None = None,
 ) -> str:
-    """The id of the dead letter of a delivery, or of one event of it."""
-    parts = (arrival.client_id, arrival.source, arrival.digest, index, event_id)
+    """The id of the dead letter of a delivery, or of one event of it.
+
+    The body alone does not make it: two events may say the same and be two.
+    """
+    named = sorted(h for h in headers if event_id is None and _IDENTITY.search(h[0].lower()))
+    parts = (arrival.client_id, arrival.source, arrival.digest, index, event_id, named)
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:32]
 
 
@@ -139,6 +150,8 @@ def record(
     if arrival.delivery is None and received is not None:
         whole, read = received.payload, _read(received, event)
     body = whole[: dead_letters.BODY_BYTES_MAX]
+    headers = kept_headers(delivery.headers, options or {})
+    event_id = None if event is None else event.id
     told = dead_letters.Recorded(
         source=arrival.source,
         via=arrival.via,
@@ -146,8 +159,8 @@ def record(
         detail=detail[:DETAIL_CHARS_MAX],
         origin=arrival.origin,
         event_type=None if event is None else event.type[:DETAIL_CHARS_MAX],
-        event_id=None if event is None else event.id[:DETAIL_CHARS_MAX],
-        headers=kept_headers(delivery.headers, options or {}),
+        event_id=event_id if event_id is None else event_id[: limits.ID_CHARS_MAX],
+        headers=headers,
         method=delivery.method,
         path=_path(delivery.path),
         body=base64.b64encode(body).decode(),
@@ -157,12 +170,11 @@ def record(
         index=index if read is None else None,
         event=read,
     )
-    conflicting = event.id if event is not None and reason == CONFLICT else None
     return control(
         dead_letters.RECORDED,
         told,
         client_id=arrival.client_id,
-        letter=letter_id(arrival, index=index, event_id=conflicting),
+        letter=letter_id(arrival, headers, index=index, event_id=event_id),
         event_id=None,
         actor=f"provider:{arrival.provider}",
         now=arrival.now,

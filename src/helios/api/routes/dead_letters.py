@@ -161,7 +161,7 @@ class _Reader:
                 letter=shown.letter(row),
                 method=letter.recorded.method,
                 path=letter.recorded.path,
-                headers=list(letter.recorded.headers),
+                headers=[shown.Header(*pair) for pair in letter.recorded.headers],
                 body=base64.b64encode(letter.body).decode(),
                 text=_text(letter.body),
             )
