@@ -1,6 +1,7 @@
 """`helios demo-clouds`, and AWS as its unmodified SDK sees it."""
 
 import asyncio
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -109,6 +110,17 @@ def test_a_port_in_use_is_named(serving: ModuleType, tmp_path: Path) -> None:
             ended = await asyncio.to_thread(serving.command, *arguments, cwd=tmp_path)
             assert ended.returncode == 2
             assert str(port) in ended.stderr
+
+    asyncio.run(main())
+
+
+def test_it_is_told_when_the_process_behind_it_ends() -> None:
+    async def main() -> None:
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        async with aws.serve(ended=ended) as server:
+            os.kill(server.pid, signal.SIGKILL)
+            async with asyncio.timeout(START_S):
+                await ended
 
     asyncio.run(main())
 

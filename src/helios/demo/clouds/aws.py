@@ -32,9 +32,10 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):
-    """A running server: `url` is the endpoint of every service."""
+    """A running server: `url` is the endpoint of every service, `pid` its process."""
 
     url: str
+    pid: int
     topics: tuple[Topic, ...]
 
     @property

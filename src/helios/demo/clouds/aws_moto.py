@@ -12,6 +12,7 @@ import collections
 import copy
 import importlib
 import logging
+import os
 import signal
 import sys
 import threading
@@ -22,7 +23,7 @@ import msgspec
 from moto.moto_server import werkzeug_app
 from werkzeug import serving
 
-from helios.demo.clouds import drops
+from helios.demo.clouds import drops, http_server
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
@@ -51,13 +52,13 @@ class Rules:
         """Take moto's place."""
         rules = self
 
-        def send_to_targets(rule: Any, event: Any, transform_input: bool = True) -> None:  # noqa: FBT001, FBT002 - moto calls it so
-            rules.send(rule, event, transform_input)
+        def send_to_targets(rule: Any, event: Any, *, transform_input: bool = True) -> None:
+            rules.send(rule, event, is_transformed=transform_input)
 
         _MODELS.Rule.send_to_targets = send_to_targets
         _MODELS.Replay.replay_events = _replay
 
-    def send(self, rule: Any, event: dict[str, Any], is_transformed: bool) -> None:  # noqa: FBT001 - as above
+    def send(self, rule: Any, event: dict[str, Any], *, is_transformed: bool) -> None:
         """Bring an event to the targets of a rule; a dropped one only to archives."""
         is_dropped = "replay-name" not in event and self._drops(rule.event_bus_name, event)
         whole = {name: value for name, value in event.items() if name != "ingestion-time"}
@@ -168,8 +169,12 @@ def main() -> None:
         request_handler=werkzeug_app.MotoRequestHandler,
     )
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://{given.host}:{server.server_port}"
-    told = {"url": url, "topics": [create(url, topic) for topic in given.topics]}
+    url = f"http://{http_server.address(given.host, server.server_port)}"
+    told = {
+        "url": url,
+        "pid": os.getpid(),
+        "topics": [create(url, topic) for topic in given.topics],
+    }
     sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
     sys.stdout.flush()
     sys.stdin.read()

@@ -12,6 +12,11 @@ from helios.api import server as servers
 DRAIN_S = 1
 
 
+def address(host: str, port: int) -> str:
+    """Host and port as they stand in a URL."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 @contextlib.asynccontextmanager
 async def serving(application: Any, *, host: str, port: int) -> AsyncIterator[str]:
     """Serve an ASGI application; yields its address, such as `http://127.0.0.1:4711`.
@@ -32,9 +37,8 @@ async def serving(application: Any, *, host: str, port: int) -> AsyncIterator[st
     )
     server = servers.Server(config)
     running = asyncio.ensure_future(server.serve(sockets=[listener]))
-    shown = f"[{host}]" if ":" in host else host
     try:
-        yield f"http://{shown}:{listener.getsockname()[1]}"
+        yield f"http://{address(host, listener.getsockname()[1])}"
     finally:
         server.should_exit = True
         await running

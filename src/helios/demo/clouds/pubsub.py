@@ -124,14 +124,14 @@ async def _grpc(state: states.State, *, host: str, port: int) -> AsyncIterator[s
     streaming = pubsub_stream.Streaming(state).handle
     server.add_generic_rpc_handlers(pubsub_rpc.handlers(state, streaming))
     try:
-        bound = server.add_insecure_port(f"{host}:{port}")
+        bound = server.add_insecure_port(http_server.address(host, port))
     except RuntimeError as error:
         raise errors.StorageError(
             f"{host}:{port}: cannot listen there: choose another --port-base"
         ) from error
     await server.start()
     try:
-        yield f"{host}:{bound}"
+        yield http_server.address(host, bound)
     finally:
         await server.stop(STOP_S)
 
