@@ -47,14 +47,14 @@ FETCHERS = (
         module="helios.drivers.aws.fetcher",
     ),
     kinds.Fetcher(
-        name="gcp-pubsub",
-        title="Google Cloud Pub/Sub",
+        name="gcp-pubsub-pull",
+        title="Google Cloud Pub/Sub, by subscription",
         extra="gcp",
         module="helios.drivers.gcp.fetcher",
     ),
     kinds.Fetcher(
-        name="azure-eventgrid",
-        title="Azure Event Grid namespaces",
+        name="azure-eventgrid-pull",
+        title="Azure Event Grid, by namespace",
         extra="azure",
         module="helios.drivers.azure.fetcher",
     ),
@@ -65,7 +65,10 @@ FETCHERS = (
         module="helios.drivers.kafka.fetcher",
     ),
 )
-"""What fetches and needs an SDK of its own; see `kinds.Fetcher` for what a module has."""
+"""What fetches and needs an SDK of its own; see `kinds.Fetcher` for what a module has.
+
+Pub/Sub and Event Grid also deliver by webhook: those are adapters, under the names without `pull`.
+"""
 
 _RETRY_S = 1.0
 _log = structlog.get_logger("helios.app")

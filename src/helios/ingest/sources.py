@@ -53,7 +53,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name, client_id: it is found by both; `name` is the events' `source` in the log.
         provider: name of the adapter (`shopify`, `standard-webhooks`), or of a runner
-            (`aws-sqs`, `gcp-pubsub`, `azure-eventgrid`, `kafka`).
+            (`aws-sqs`, `gcp-pubsub-pull`, `azure-eventgrid-pull`, `kafka`).
         secrets: references, newest first; each active one may verify.
         credentials: references by name, for the provider's API or the cloud.
         options: settings of the adapter or runner, as declared.
