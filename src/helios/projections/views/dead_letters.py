@@ -241,14 +241,14 @@ async def count(store: ports.ViewStore, where: Where) -> int:
 
 
 async def groups(store: ports.ViewStore, where: Where) -> list[Group]:
-    """How many there are of each cause, the most frequent first."""
+    """How many there are of each cause, the most frequent first, then the newest."""
     clause, params = _clause(where)
     async with store.reading(NAME) as snapshot:
         rows = await snapshot.query(
             "SELECT tenant, source, reason, event_type, count(*) AS n, min(recorded_at), "
             f"max(recorded_at), max(position) FROM {{t}}letters WHERE {clause} "
             "GROUP BY tenant, source, reason, event_type "
-            f"ORDER BY n DESC, tenant, source, reason LIMIT {GROUPS_MAX}",
+            f"ORDER BY n DESC, max(position) DESC LIMIT {GROUPS_MAX}",
             params,
         )
         if not rows:
