@@ -170,4 +170,4 @@ def _source(
         "metadata": {"name": f"{cloud}-{topic}"},
         "spec": spec,
     }
-    return f"echo {shlex.quote(_text(document))} | helios sources apply -f -"
+    return f"echo {shlex.quote(_text(document))} | helios sources apply -"
