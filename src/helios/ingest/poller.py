@@ -191,7 +191,7 @@ class Poller:
             counts = await self._hand_in(chosen.take)
             found.stored += counts.stored
             if expected and not found.is_first:
-                found.gaps += counts.new
+                found.gaps += [each for each in counts.new if each.id in chosen.untold]
         self._young = found.young
         return found
 

@@ -33,6 +33,9 @@ and, with the ids of a poll, are in the log at most once more."""
 EMPTY_MAX = 10
 """From so many believed contents on, a listing of nothing is not believed."""
 
+FETCHED = "fetched"
+"""In the metadata of a polled event: no webhook brings such a one, so it is never a gap."""
+
 LISTINGS = 2
 """Listings that must agree before a content is gone."""
 
@@ -105,7 +108,15 @@ class Heard:
 
     def knows(self, told: Sequence[State]) -> bool:
         """Whether all of these were told, in these versions or later ones."""
-        return bool(told) and all(self._versions.get(of, "") >= version for of, version in told)
+        return bool(told) and all(map(self._is_told, told))
+
+    def knows_any(self, told: Sequence[State]) -> bool:
+        """Whether one of these was: a webhook told that something changed, and not all of it."""
+        return any(map(self._is_told, told))
+
+    def _is_told(self, state: State) -> bool:
+        of, version = state
+        return self._versions.get(of, "") >= version
 
 
 class Sorted(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,11 +124,13 @@ class Sorted(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         take: to be handed in.
+        untold: those of them of which no webhook told, not even that something changed.
         known: so many were told already.
         young: left for the next poll; the time of the oldest, or None.
     """
 
     take: list[providers.Received]
+    untold: frozenset[str | None] = frozenset()
     known: int = 0
     young: clocks.Timestamp | None = None
 
@@ -137,17 +150,21 @@ def sort(
         now: the time.
         webhooks: webhooks are expected, so what is young may still come by one.
     """
-    take, known = [], 0
+    take, untold, known = [], set(), 0
     young: clocks.Timestamp | None = None
     for received, told in brought:
         at = received.occurred_at
         if heard.knows(told):
             known += 1
-        elif webhooks and at is not None and at > now - GRACE_US:
+            continue
+        is_untold = not received.metadata.get(FETCHED) and not heard.knows_any(told)
+        if webhooks and is_untold and at is not None and at > now - GRACE_US:
             young = at if young is None else min(young, at)
-        else:
-            take.append(received)
-    return Sorted(take=take, known=known, young=young)
+            continue
+        take.append(received)
+        if is_untold:
+            untold.add(received.id)
+    return Sorted(take=take, untold=frozenset(untold), known=known, young=young)
 
 
 def since(high_water: clocks.Timestamp | None, overlap: int) -> clocks.Timestamp:

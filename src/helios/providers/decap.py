@@ -9,42 +9,33 @@ that branch goes, be it merged or thrown away. Where a push does not list all fi
 
 import hashlib
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import msgspec
 
 from helios.kernel import clock as clocks
 from helios.kernel import jsonio, limits
-from helios.providers import base, git_pushes, github, gitlab, ports, reading, signatures
+from helios.providers import (
+    base,
+    decap_api,
+    git_files,
+    git_pushes,
+    github,
+    gitlab,
+    ports,
+    reading,
+    signatures,
+)
 
 _WORKFLOW = "cms/"
 _PUSHES = ("push", "Push Hook")
 _REVIEWS = ("pull_request", "Merge Request Hook")
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Settings.
-
-    Attributes:
-        host: who sends; `auto`: told from the headers.
-        folders: where content is, such as `content/posts`; none: everywhere.
-        branch: the published one; None: the repository's default.
-        mode: how GitLab signs, as `gitlab` has it.
-        tolerance_s: how far the time of signing may be from ours, both ways; GitLab only.
-        repository: full name of the repository; deliveries of others are refused if given.
-        api: address of the host's API; None: that of its public service.
-    """
-
-    host: Literal["auto", "github", "gitlab"] = "auto"
-    folders: tuple[str, ...] = ()
-    branch: str | None = None
-    mode: Literal["auto", "token", "signed"] = "auto"
-    tolerance_s: float = 300.0
-    repository: str | None = None
-    api: str | None = None
+Options = decap_api.ApiOptions
 
 
-class Decap(base.Adapter):
+class Decap(decap_api.DecapApi, base.Adapter):
     """A site whose content is in a repository."""
 
     name: ClassVar[str] = "decap"
@@ -104,21 +95,19 @@ def _events(push: git_pushes.Push, options: Options) -> Iterator[ports.Received]
     if push.after is None:
         # Nothing is published by taking the branch away, and a draft is over.
         if drafts:
-            yield _event(push, "content.draft_removed", push.branch, None)
+            yield _event(push, options, "content.draft_removed", push.branch, None)
         return
     for path, change in push.files.items():
-        if _is_content(path, options.folders):
-            yield _event(push, "content.drafted" if drafts else f"content.{change}", path, change)
+        if git_files.is_below(path, options.folders):
+            kind = "content.drafted" if drafts else f"content.{change}"
+            yield _event(push, options, kind, path, change)
     if not push.complete:
-        yield _event(push, "content.unlisted", "", None)
+        yield _event(push, options, "content.unlisted", "", None)
 
 
-def _is_content(path: str, folders: tuple[str, ...]) -> bool:
-    below = [folder.strip("/") + "/" for folder in folders]
-    return not below or any(path.startswith(folder) for folder in below)
-
-
-def _event(push: git_pushes.Push, kind: str, path: str, change: str | None) -> ports.Received:
+def _event(
+    push: git_pushes.Push, options: Options, kind: str, path: str, change: str | None
+) -> ports.Received:
     identity = f"{push.before or ''}..{push.after or ''}:{push.branch}:{path}@{push.at or ''}"
     if len(identity) > limits.ID_CHARS_MAX:
         identity = f"sha256:{hashlib.sha256(identity.encode()).hexdigest()}"
@@ -127,7 +116,9 @@ def _event(push: git_pushes.Push, kind: str, path: str, change: str | None) -> p
         "url": push.url,
         "branch": push.branch,
         "path": path or None,
+        "collection": git_files.collection(path, options.folders) if path and change else None,
         "change": change,
+        "time": push.time,
         "before": push.before,
         "after": push.after,
         "complete": push.complete,

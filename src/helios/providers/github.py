@@ -7,9 +7,11 @@ nothing signs. A hook that sends forms signs the form, and its JSON stands in th
 import urllib.parse
 from typing import ClassVar
 
+import msgspec
+
 from helios.kernel import clock as clocks
 from helios.kernel import cloudevents_wire as wire
-from helios.providers import base, ports, reading, signatures
+from helios.providers import base, git_api, git_hosts, ports, reading, signatures
 
 SIGNATURE = "X-Hub-Signature-256"
 EVENT = "X-GitHub-Event"
@@ -18,7 +20,19 @@ HEADERS = (SIGNATURE, EVENT, DELIVERY, "Content-Type")
 _FORM = "application/x-www-form-urlencoded"
 
 
-class GitHub(base.Adapter):
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings.
+
+    Attributes:
+        repository: full name of the repository whose webhooks are mended, such as `acme/site`.
+        api: address of the API; None: that of github.com.
+    """
+
+    repository: str | None = None
+    api: str | None = None
+
+
+class GitHub(git_api.GitHooks, base.Adapter):
     """A repository or an organisation."""
 
     name: ClassVar[str] = "github"
@@ -26,6 +40,12 @@ class GitHub(base.Adapter):
     schemes: ClassVar[tuple[str, ...]] = ("github",)
     headers: ClassVar[tuple[str, ...]] = HEADERS
     trust: ClassVar[ports.Trust] = ports.Trust.HEADER_ID
+    Options: ClassVar[type[msgspec.Struct]] = Options
+
+    def host(self, api: ports.Api) -> git_hosts.Host:
+        """See `git_api.GitHooks`."""
+        options = base.options(api.source, Options)
+        return git_hosts.at(api, "github", options.repository, options.api)
 
     def verify(
         self,

@@ -9,7 +9,15 @@ from typing import ClassVar, Literal
 import msgspec
 
 from helios.kernel import clock as clocks
-from helios.providers import base, ports, reading, signatures, standard_webhooks
+from helios.providers import (
+    base,
+    git_api,
+    git_hosts,
+    ports,
+    reading,
+    signatures,
+    standard_webhooks,
+)
 
 TOKEN = "X-Gitlab-Token"  # noqa: S105 - the name of a header
 EVENT = "X-Gitlab-Event"
@@ -26,15 +34,17 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         mode: `signed`, `token`, or `auto`: signed when a secret is written `whsec_…`, or when the
             delivery brings a signature.
         tolerance_s: how far the time of signing may be from ours, both ways.
+        repository: full name of the project whose webhooks are mended, such as `acme/site`.
         api: address of the API, for an installation of one's own.
     """
 
     mode: Literal["auto", "token", "signed"] = "auto"
     tolerance_s: float = 300.0
+    repository: str | None = None
     api: str = "https://gitlab.com/api/v4"
 
 
-class GitLab(base.Adapter):
+class GitLab(git_api.GitHooks, base.Adapter):
     """A project or a group."""
 
     name: ClassVar[str] = "gitlab"
@@ -44,6 +54,11 @@ class GitLab(base.Adapter):
     trust: ClassVar[ports.Trust] = ports.Trust.HEADER_ID
     answers: ClassVar[ports.AnswerPolicy] = ANSWERS
     Options: ClassVar[type[msgspec.Struct]] = Options
+
+    def host(self, api: ports.Api) -> git_hosts.Host:
+        """See `git_api.GitHooks`."""
+        options = base.options(api.source, Options)
+        return git_hosts.at(api, "gitlab", options.repository, options.api)
 
     def verify(
         self,

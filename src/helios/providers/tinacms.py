@@ -7,17 +7,17 @@ from typing import ClassVar
 
 import msgspec
 
-from helios.providers import authentication, base, ports, reading
+from helios.providers import authentication, base, ports, reading, tinacms_api
 
 
-class TinaCms(authentication.Generic):
+class TinaCms(tinacms_api.TinaApi, authentication.Generic):
     """A project in TinaCloud."""
 
     name: ClassVar[str] = "tinacms"
     title: ClassVar[str] = "TinaCMS"
     schemes: ClassVar[tuple[str, ...]] = authentication.SCHEMES
     trust: ClassVar[ports.Trust] = ports.Trust.SIGNED_ID
-    Options: ClassVar[type[msgspec.Struct]] = authentication.Options
+    Options: ClassVar[type[msgspec.Struct]] = tinacms_api.ApiOptions
 
     def parse(
         self,

@@ -251,7 +251,8 @@ def polled_product(product: Mapping[str, Any]) -> ports.Received:
     # Whole seconds do not tell two sales within one apart.
     name = f"product.updated:{product['id']}:{time}:{stock}"
     return msgspec.structs.replace(
-        _event(name, "product.updated", time, {"product": product}), metadata={"polled": True}
+        _event(name, "product.updated", time, {"product": product}),
+        metadata={"polled": True, "fetched": True},
     )
 
 
