@@ -86,7 +86,7 @@ def gcp(address: str, url: str, topics: Sequence[str]) -> Cloud:
             "subscription": subscription(topic),
             "endpoint": address,
         }
-        sources[topic] = _source("gcp", topic, "gcp-pubsub", options, {})
+        sources[topic] = _source("gcp", topic, "gcp-pubsub-pull", options, {})
     return _cloud("gcp", (address, url), environment, publish, sources)
 
 
@@ -115,7 +115,7 @@ def azure(url: str, key: str, topics: Sequence[str]) -> Cloud:
             "dead_letters_url": f"{url}/deadletters",
         }
         credentials = {"access_key": "env:EVENTGRID_KEY"}
-        sources[topic] = _source("azure", topic, "azure-eventgrid", options, credentials)
+        sources[topic] = _source("azure", topic, "azure-eventgrid-pull", options, credentials)
     return _cloud("azure", (url, url), environment, publish, sources)
 
 
