@@ -9,6 +9,8 @@ from types import ModuleType
 
 import pytest
 
+from helios.ingest import declaring
+
 Refuse = Callable[[list[str], str], None]
 
 
@@ -46,6 +48,15 @@ def _accepted_fields(tree: ast.Module) -> set[str]:
         for node in constants
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
+
+
+def test_every_field_of_a_source_is_in_the_reference(
+    refuse: Refuse, root: Path, parsed: Callable[[Path], ast.Module]
+) -> None:
+    tree = parsed(root / "src/helios/ingest/declaring.py")
+    fields = _accepted_fields(tree) | set(declaring.FIELDS)
+    told = set(re.findall(r"\w+", (root / "docs/reference/source.md").read_text()))
+    refuse(sorted(fields - told), "docs/reference/source.md does not name these fields")
 
 
 def test_every_field_of_a_contract_is_in_the_reference(

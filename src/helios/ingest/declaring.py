@@ -26,7 +26,7 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _CREDENTIAL = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _UNKNOWN = re.compile(r"unknown field `([^`]*)`")
 _RESERVED = ("helios", "content-changed")
-_SPEC = (
+FIELDS = (
     "provider",
     "secrets",
     "credentials",
@@ -40,6 +40,8 @@ _SPEC = (
     "origin",
     "paused",
 )
+"""Of `spec`."""
+
 _SECRET_LIKE = re.compile(
     r"(?i)(.*[_-])?(secret|secrets|password|passwd|passphrase|token|api[_-]?key|private[_-]?key|"
     r"access[_-]?key|credential|credentials|authorization)"
@@ -189,7 +191,7 @@ def _one(root: yamldoc.Node, text: str) -> Declaration:
     top["apiVersion"].choice((sources.API_VERSION,))
     top["kind"].choice((sources.KIND,))
     meta = top["metadata"].fields(("name", "client_id", "description"), ("name",))
-    spec = top["spec"].fields(_SPEC, ("provider",))
+    spec = top["spec"].fields(FIELDS, ("provider",))
     paused = spec["paused"].boolean() if "paused" in spec else None
     declared = sources.Declared(
         name=_name(meta["name"]),
