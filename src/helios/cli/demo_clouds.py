@@ -133,6 +133,8 @@ def _show(clouds: Sequence[offers.Cloud], output: outputs.Format) -> None:
             for topic, line in lines.items():
                 click.echo(f"  # {what} {topic}:\n  {line}")
         click.echo(f"  # alive, and what was dropped: {cloud.dropped}\n")
+    click.echo("A server calls addresses of this machine only if it is told so:")
+    click.echo("  HELIOS_OUTBOUND_ALLOW=127.0.0.0/8 helios serve\n")
     click.echo("Ctrl-C stops them.")
 
 
