@@ -216,7 +216,7 @@ def _documents(config: Mapping[str, Any], file: str) -> Iterator[tuple[str, port
 
 
 def _document(answer: Any) -> ports.Document:
-    if type(answer) is not dict:
+    if type(answer) is not dict or answer.keys().isdisjoint(("status", "json", "body")):
         body = answer.encode() if type(answer) is str else jsonio.encode(answer)
         return ports.Document(body=body)
     status = answer.get("status", 200)

@@ -19,11 +19,12 @@ Value: TypeAlias = str | int | bool
 Kind: TypeAlias = Literal["none", "json", "binary"]
 
 SPECVERSION = "1.0"
-
-_INT_MAX = 2**31 - 1
-_CORE = frozenset(
+CORE = frozenset(
     ("specversion", "id", "source", "type", "time", "subject", "dataschema", "datacontenttype")
 )
+"""The attributes that the specification names; all others are extensions."""
+
+_INT_MAX = 2**31 - 1
 _NAME = re.compile(r"[a-z0-9]+")
 _URI_REFERENCE = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+")
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:.+")
@@ -75,7 +76,7 @@ def _check_attribute(name: str, value: Any) -> None:
             raise bad(name, "holds a control character or what is not a character")
     elif type(value) is not bool:
         raise bad(name, f"an attribute is a string, an integer or a boolean, not {_kind(value)}")
-    if name in _CORE:
+    if name in CORE:
         _check_core(name, value)
 
 

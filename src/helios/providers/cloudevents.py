@@ -21,7 +21,7 @@ _ORIGIN = "WebHook-Request-Origin"
 _CALLBACK = "WebHook-Request-Callback"
 _RATE = "WebHook-Request-Rate"
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
-_CORE = frozenset(("specversion", "id", "source", "type", "time"))
+_NAMED = frozenset(("specversion", "id", "source", "type", "time"))
 
 
 class Options(authentication.Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -166,9 +166,13 @@ def received(event: events.CloudEvent) -> ports.Received:
         payload=_payload(event),
         metadata={
             "event_source": source,
-            **{name: value for name, value in given.items() if name not in _CORE},
+            **{name: value for name, value in given.items() if name not in _NAMED},
         },
-        attributes={**given, **_data(event)},
+        attributes={
+            **given,
+            "extensions": {n: v for n, v in given.items() if n not in events.CORE},
+            **_data(event),
+        },
     )
 
 

@@ -196,7 +196,7 @@ known = st.fixed_dictionaries(
 unknown = st.dictionaries(
     st.from_regex(r"\A[a-z0-9]{1,20}\Z").filter(
         lambda n: (
-            n not in rules._CORE | {"data", "sequence"}
+            n not in rules.CORE | {"data", "sequence"}
             and not n.startswith("helios")
             and n not in ("clientid", "eventversion", "actor")
         )
