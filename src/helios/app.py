@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
-from helios import app_builds, app_ingest
+from helios import app_builds, app_fanout, app_ingest
 from helios.api import metrics as meters
 from helios.api import routes, server, services, web
 from helios.drivers.sqlite import lock as locks
@@ -25,6 +25,8 @@ from helios.drivers.sqlite import log_storage as sqlite_log
 from helios.drivers.sqlite import view_store as sqlite_views
 from helios.eventlog import log as logs
 from helios.eventlog import ports as log_ports
+from helios.fanout import dispatcher
+from helios.fanout import view as subscribers_view
 from helios.ingest import normalising, runners
 from helios.kernel import clock as clocks
 from helios.kernel import errors, ids
@@ -67,6 +69,7 @@ class Parts(msgspec.Struct, kw_only=True):
     verdicts: verdict_view.VerdictView
     ingestion: app_ingest.Ingestion
     leases: runners.Leases
+    fanout: dispatcher.Dispatcher
     failure: "asyncio.Future[errors.StorageFailedError]"
 
 
@@ -102,6 +105,7 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
                 verdicts,
                 repairs.VIEW,
                 builds_view.VIEW,
+                subscribers_view.VIEW,
             ],
             log,
             store,
@@ -123,6 +127,7 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
                 id_source=id_source,
                 metrics=metrics,
                 leases=leases,
+                store=store,
             )
         )
         yield Parts(
@@ -137,6 +142,16 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
             verdicts=verdicts,
             ingestion=ingestion,
             leases=leases,
+            fanout=app_fanout.made(
+                log,
+                store,
+                views,
+                clock=clock,
+                id_source=id_source,
+                vault=ingestion.vault,
+                client=ingestion.outbound,
+                leases=leases,
+            ),
             failure=failure,
         )
 
@@ -239,6 +254,7 @@ def application(parts: Parts) -> web.Application:
         table=ingestion.table,
         ready_needs_sources=parts.settings.ready_needs_sources,
         address=lambda host: _address(parts.settings, host),
+        deliveries=parts.fanout.state,
         build_logs=app_builds.kept_logs(parts.settings),
         content_ttl_s=parts.settings.content_ttl_s,
     )
@@ -291,9 +307,12 @@ async def _run(
     http = server.make(app, drain_s=parts.settings.drain_s)
     keeping: asyncio.Future[None] = asyncio.ensure_future(parts.views.run())
     clocked = ticker.Ticker(parts.log, parts.verdicts, clock=parts.clock, id_source=parts.ids)
-    ticking: asyncio.Future[None] = asyncio.ensure_future(clocked.run())
-    repairing: asyncio.Future[None] = asyncio.ensure_future(_repairer(parts).run())
-    building: asyncio.Future[None] = asyncio.ensure_future(_builder(parts, listener).run())
+    beside: list[asyncio.Future[None]] = [
+        asyncio.ensure_future(clocked.run()),
+        asyncio.ensure_future(_repairer(parts).run()),
+        asyncio.ensure_future(_builder(parts, listener).run()),
+        asyncio.ensure_future(parts.fanout.run()),
+    ]
     serving: asyncio.Future[None] = asyncio.ensure_future(server.serve(http, listener))
     await _begun(parts, keeping)
     parts.ingestion.runners.open()
@@ -302,15 +321,15 @@ async def _run(
         with _address_told(parts.settings, url):
             announce(url)
             _log.info("started", url=url, log_id=parts.log.log_id)
-            failed = await _ended(
-                stopping, parts.failure, keeping, ticking, repairing, building, following, serving
-            )
+            failed = await _ended(stopping, parts.failure, keeping, following, serving, *beside)
             _log.info("draining", seconds_max=parts.settings.drain_s)
             await server.stop(http, app)
             await asyncio.wait([serving], timeout=parts.settings.drain_s + _DRAIN_SLACK_S)
-    for task in (building, repairing, ticking, keeping):
-        task.cancel()
-    await asyncio.wait([building, repairing, ticking, keeping], timeout=_VIEWS_STOP_S)
+    # What writes to the log stops before the views do.
+    for tasks in (beside, [keeping]):
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=_VIEWS_STOP_S)
     return failed
 
 

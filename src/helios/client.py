@@ -24,6 +24,7 @@ from helios.api.routes import verdicts as verdict_routes
 from helios.api.routes import views as view_routes
 from helios.calls import letters as letter_calls
 from helios.calls import sites as site_calls
+from helios.calls import subscribers as subscriber_calls
 from helios.ingest import gateway
 from helios.kernel import errors
 from helios.projections.views import content_read
@@ -49,7 +50,7 @@ class UnexpectedAnswerError(errors.HeliosError):
     code = "unexpected_answer"
 
 
-class Client(site_calls.SiteCalls, letter_calls.LetterCalls):
+class Client(site_calls.SiteCalls, subscriber_calls.SubscriberCalls, letter_calls.LetterCalls):
     """Talks to one server.
 
     Args:

@@ -109,6 +109,8 @@ class Services(msgspec.Struct, kw_only=True):
     ready_needs_sources: bool
     address: Callable[[str | None], str]
     """Our own address as others see it; given the Host header of the request at hand."""
+    deliveries: Callable[[str, str], tuple[str, str]]
+    """State and detail of the deliveries to a client's subscriber, in this process."""
     build_logs: build_ports.Logs
     content_ttl_s: float = 86_400.0
     """Age from which cached content counts as stale."""

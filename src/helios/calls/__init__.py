@@ -1,1 +1,1 @@
-"""Parts of the typed client, one for each group of operations; `helios.client` puts them together."""
+"""Parts of the typed client, one for each group of operations; see `helios.client`."""

@@ -35,6 +35,7 @@ COMMANDS = {
     "serve": "helios.cli.serve:serve",
     "sites": "helios.cli.sites:sites",
     "sources": "helios.cli.sources:sources",
+    "subscribers": "helios.cli.subscribers:subscribers",
     "verdicts": "helios.cli.verdicts:verdicts",
     "views": "helios.cli.views:views",
     "webhooks": "helios.cli.webhooks:webhooks",

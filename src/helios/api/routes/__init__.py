@@ -11,6 +11,7 @@ from helios.api.routes import (
     sites,
     source_actions,
     sources,
+    subscribers,
     system,
     verdicts,
     views,
@@ -32,6 +33,7 @@ def table(parts: services.Services) -> list[web.Route]:
         *sources.routes(parts),
         *source_actions.routes(parts),
         *sites.routes(parts),
+        *subscribers.routes(parts),
         *views.routes(parts),
         *system.routes(parts),
     ]

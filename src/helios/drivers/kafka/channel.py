@@ -1,0 +1,54 @@
+"""Delivers events to a Kafka topic, as CloudEvents in binary mode, keyed by their aggregate.
+
+The key keeps the events of one aggregate in order in one partition, as the Kafka protocol binding
+of CloudEvents has it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from helios.drivers.kafka import options as kafka_options
+from helios.drivers.kafka import sink
+from helios.eventlog import cloudevents
+from helios.fanout import channels, subscriber
+from helios.kernel import cloudevents_wire, errors, secret
+
+
+class KafkaChannel:
+    """`channels.Channel` for `subscriber.Kafka`.
+
+    Raises:
+        InvalidInputError: settings of the connection that are not understood.
+    """
+
+    def __init__(self, declared: subscriber.Kafka, secrets: Mapping[str, secret.Secret]) -> None:
+        try:
+            connection = msgspec.convert(declared.connection, kafka_options.Connection)
+        except msgspec.ValidationError as error:
+            raise errors.InvalidInputError(str(error), field="spec.deliver.connection") from None
+        self._topic = declared.topic
+        self._sink = sink.KafkaSink(connection, credentials=secrets, delivery_s=channels.TIMEOUT_S)
+
+    async def deliver(self, message: channels.Message) -> None:
+        event = message.event
+        headers, body = cloudevents_wire.to_binary(cloudevents.from_event(event))
+        try:
+            await self._sink.send(
+                self._topic,
+                key=f"{event.aggregate_type}/{event.aggregate_id}".encode(),
+                value=body,
+                headers=[_header(name, value) for name, value in headers],
+            )
+        except errors.HeliosError as error:
+            raise channels.DeliveryError(str(error)) from error
+
+    async def close(self) -> None:
+        await self._sink.close()
+
+
+def _header(name: bytes, value: bytes) -> tuple[str, Any]:
+    """HTTP's `ce-…` is Kafka's `ce_…`; the content type keeps its name."""
+    text = name.decode()
+    return (f"ce_{text[3:]}" if text.startswith("ce-") else text, value)
