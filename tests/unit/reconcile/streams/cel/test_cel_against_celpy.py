@@ -7,7 +7,9 @@ Compared is what both understand. Left out, because cel-python is wrong or older
 - a number as an operand of `&&` (it gives the number back);
 - `map` with three arguments (it does not know it);
 - `contains` of a concatenated string (it finds no such method);
-- errors beside an empty list literal (its report of the error fails with an IndexError).
+- errors beside an empty list literal (its report of the error fails with an IndexError);
+- errors inside `map`, `filter` and `exists_one` beside what absorbs an error, as `&& false` does
+  (it gives up at once; inside `all` and `exists` it does not).
 
 Left out because Helios departs on purpose: int and double do not mix there, so an expression has
 either integers or binary fractions, which are exact in both; there is no overflow here.
@@ -27,6 +29,7 @@ from helios.reconcile.streams.cel import interpret, values
 
 ENVIRONMENT = celpy.Environment()
 INTEGERS = ("0", "1", "2", "7", "-3")
+EAGER = (".map(", ".filter(", ".exists_one(")
 FRACTIONS = ("0.0", "1.0", "0.5", "-2.25", "1e1")
 
 
@@ -186,6 +189,8 @@ def test_the_reference_and_cel_python_agree(case: tuple[str, bool, dict[str, Any
         )
     except values.EvalError:
         actual = None
+    if expected is None and actual is not None and any(macro in text for macro in EAGER):
+        reject()
     assert actual is expected
     try:
         assert compiled.evaluate(*objects.values()) is expected
