@@ -36,6 +36,7 @@ from helios.kernel import errors, ids
 from helios.kernel import settings as config
 from helios.projections import catalog
 from helios.projections import ports as view_ports
+from helios.projections.views import content_believed
 from helios.projections.views import sources as views
 from helios.providers import registry
 
@@ -120,6 +121,7 @@ async def opened(
     id_source: ids.Ids,
     metrics: meters.Metrics,
     leases: runners.Leases,
+    store: view_ports.ViewStore,
 ) -> AsyncIterator[Ingestion]:
     """Put it together; nothing runs yet.
 
@@ -142,7 +144,7 @@ async def opened(
             leases=leases,
             clock=clock,
             random=rng.random,
-            poller=poller.factory(log),
+            poller=poller.factory(log, content_believed.Believed(store)),
         )
         finder = known.Table(table)
         webhooks = doors.Doors(finder, settling, client, clock=clock, meter=metrics)

@@ -60,7 +60,7 @@ class Metrics:
         self._alerts: dict[tuple[str, str], int] = {}
         self._ratios: list[tuple[tuple[str, str], float, float | None]] = []
         self._source_events: dict[tuple[str, str], int] = {}
-        self._sources: list[tuple[str, str, float | None]] = []
+        self._sources: list[tuple[str, str, str, float | None]] = []
         self._append = Histogram(_APPEND_S)
         self._views: Callable[[], Iterator[tuple[str, int, float]]] = lambda: iter(())
         self._gauges: list[tuple[str, str, Callable[[], float]]] = []
@@ -135,8 +135,8 @@ class Metrics:
         """What became of a source's events since the start."""
         return {result: n for (name, result), n in self._source_events.items() if name == source}
 
-    def sources(self, states: Sequence[tuple[str, str, float | None]]) -> None:
-        """Name, state and lag in messages of each source, as they are now."""
+    def sources(self, states: Sequence[tuple[str, str, str, float | None]]) -> None:
+        """Client, name, state and lag in messages of each source, as they are now."""
         self._sources = list(states[:LABELS_MAX])
 
     def watch_views(self, lags: Callable[[], Iterator[tuple[str, int, float]]]) -> None:
@@ -187,15 +187,19 @@ class Metrics:
 
     def _of_sources(self) -> Iterator[core.Metric]:
         state = core.GaugeMetricFamily(
-            "helios_source_state", "1 for the state a source is in.", labels=("source", "state")
+            "helios_source_state",
+            "1 for the state a source is in.",
+            labels=("client_id", "source", "state"),
         )
         lag = core.GaugeMetricFamily(
-            "helios_source_lag", "Messages a source has not fetched yet.", labels=("source",)
+            "helios_source_lag",
+            "Messages a source has not fetched yet.",
+            labels=("client_id", "source"),
         )
-        for name, now, behind in self._sources:
-            state.add_metric((name, now), 1)
+        for client, name, now, behind in self._sources:
+            state.add_metric((client, name, now), 1)
             if behind is not None:
-                lag.add_metric((name,), behind)
+                lag.add_metric((client, name), behind)
         events = core.CounterMetricFamily(
             "helios_source_events",
             "Events of a source by what became of them.",

@@ -215,11 +215,12 @@ def test_sources_survive_a_restart(run: Any) -> None:
 def test_readiness_names_each_source_and_is_not_lost_over_one(run: Any) -> None:
     async def scenario(helios: Any) -> None:
         await declare(helios)
+        await declare(helios, SOURCE.replace("acme", "other"))
         ready = await helios.get("/ready")
         (check,) = [c for c in ready.json()["checks"] if c["name"] == "source:acme/shop"]
         assert (ready.status_code, check["ok"]) == (200, True)
         assert check["detail"].startswith("unreadable: source shop: secret:shop: it is not there")
         shown = (await helios.get("/metrics")).text
-        assert 'helios_source_state{source="shop",state="unreadable"} 1.0' in shown
+        assert 'helios_source_state{client_id="acme",source="shop",state="unreadable"} 1.0' in shown
 
     run(scenario)

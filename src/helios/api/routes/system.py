@@ -141,9 +141,9 @@ class _Desk:
             )
         return web.Response(body=self._parts.metrics.render(), content_type=metrics.CONTENT_TYPE)
 
-    async def _source_states(self) -> list[tuple[str, str, float | None]]:
+    async def _source_states(self) -> list[tuple[str, str, str, float | None]]:
         return [
-            (entry.name, now.state, now.status.lag)
+            (entry.client_id, entry.name, now.state, now.status.lag)
             for entry, now in await self._parts.runners.all()
         ]
 
