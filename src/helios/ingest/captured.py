@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from helios.ingest import captured_options
+from helios.ingest import captured_options, sources
 from helios.kernel import clock as clocks
 from helios.kernel import errors, jsonio
 from helios.kernel import secret as secrets
@@ -31,7 +31,17 @@ _CREDENTIALS = ("api_key", "access_token", "username", "password")
 _RECORD = "kafka"
 _SECONDS_END = 10**11
 _OURS = frozenset(
-    (*_SECRETS, *_CREDENTIALS, "now", "certificates", "callback_answers", "documents", "tenant")
+    (
+        *_SECRETS,
+        *_CREDENTIALS,
+        "now",
+        "certificates",
+        "callback_answers",
+        "documents",
+        "tenant",
+        "body_bytes_max",
+        "content_encoding",
+    )
 )
 
 
@@ -71,6 +81,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
         provider, source: as the gate would have found them.
         delivery: the request.
         documents: what lookups are answered with.
+        body_bytes_max, content_encoding: what is taken, as a declaration has it.
         now: the time the file names, or None.
         notes: what the file says that nobody understands.
     """
@@ -79,6 +90,8 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     source: ports.Source
     delivery: ports.Delivery
     documents: Mapping[str, ports.Document]
+    body_bytes_max: int
+    content_encoding: bool
     now: clocks.Timestamp | None
     notes: tuple[str, ...]
 
@@ -130,6 +143,8 @@ def setting(captured: Captured, *, file: str) -> Setting:
         source=source,
         delivery=_delivery(captured, file),
         documents=dict(_documents(config, file)),
+        body_bytes_max=_bytes_max(config),
+        content_encoding=config.get("content_encoding") is True,
         now=_now(config, file),
         notes=tuple(f"config.{n}: not understood" for n in unknown),
     )
@@ -137,14 +152,17 @@ def setting(captured: Captured, *, file: str) -> Setting:
 
 def _provider(captured: Captured, file: str) -> ports.Provider:
     """The adapter that knows the scheme; the one named if it does."""
-    scheme = captured.scheme
+    scheme = captured.scheme and captured.scheme.replace("-", "_")
     if captured.provider in registry.names():
         named = registry.get(captured.provider)
         if scheme is None or scheme in _schemes(named):
             return named
-    for name in registry.BUILT_IN if scheme is not None else ():
-        if scheme in _schemes(registry.get(name))[:1]:
-            return registry.get(name)
+    able = [registry.get(name) for name in registry.BUILT_IN]
+    able = [each for each in able if scheme in _schemes(each)]
+    # Several know the general schemes, but each scheme is the usual one of few.
+    usual = [each for each in able if _schemes(each)[0] == scheme]
+    if usual or able:
+        return (usual or able)[0]
     try:
         return registry.get(captured.provider)
     except errors.NotFoundError as error:
@@ -255,6 +273,11 @@ def moment(value: Any) -> clocks.Timestamp:
         return clocks.parse_rfc3339(value)
     msg = "expected seconds since 1970, or a time such as 2026-01-02T03:04:05Z"
     raise ValueError(msg)
+
+
+def _bytes_max(config: Mapping[str, Any]) -> int:
+    value = config.get("body_bytes_max")
+    return value if type(value) is int else sources.BODY_BYTES_MAX
 
 
 def _text(value: Any) -> str | None:

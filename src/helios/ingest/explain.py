@@ -10,10 +10,10 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from helios.ingest import bodies, receiving
 from helios.ingest import captured as capturing
-from helios.ingest import receiving
 from helios.kernel import clock as clocks
-from helios.kernel import jsonio
+from helios.kernel import errors, jsonio
 from helios.providers import ports
 
 Outcome: TypeAlias = Literal["accept", "reject", "handshake"]
@@ -88,9 +88,10 @@ def explain(
 
 
 def _judge(setting: capturing.Setting, now: clocks.Timestamp) -> Explained:
-    provider, source, delivery = setting.provider, setting.source, setting.delivery
+    provider, source = setting.provider, setting.source
     scheme: str | None = None
     try:
+        delivery = _plain(setting)
         wanted = provider.lookups(delivery, source)
         missing = [lookup.url for lookup in wanted if lookup.url not in setting.documents]
         if missing:
@@ -102,6 +103,8 @@ def _judge(setting: capturing.Setting, now: clocks.Timestamp) -> Explained:
         verified = provider.verify(delivery, source, documents, now)
         scheme = verified.scheme
         parsed = provider.parse(delivery, source, documents)
+    except errors.InvalidInputError as error:
+        return _unread(provider, error)
     except ports.RefusedError as error:
         return _refused(provider, error)
     except ports.UnprocessableError as error:
@@ -143,6 +146,40 @@ def _judge(setting: capturing.Setting, now: clocks.Timestamp) -> Explained:
         verified_by=verified.secret,
         events=[_shown(one, each) for one, each in zip(parsed, made, strict=True)],
         response=_stored(provider),
+    )
+
+
+def _plain(setting: capturing.Setting) -> ports.Delivery:
+    """The delivery as the gate hands it on: of a size, and not compressed.
+
+    Raises:
+        InvalidInputError: it is neither.
+    """
+    delivery, most = setting.delivery, setting.body_bytes_max
+    if len(delivery.body) > most:
+        raise errors.TooLargeError(f"{len(delivery.body)} bytes, at most {most} are taken")
+    encoding = (delivery.header("Content-Encoding") or "identity").lower()
+    if encoding == "identity":
+        return delivery
+    if not setting.content_encoding:
+        msg = "compressed deliveries are not taken unless the source says so"
+        raise errors.InvalidInputError(msg, field="Content-Encoding")
+    return msgspec.structs.replace(
+        delivery, body=bodies.inflate(delivery.body, encoding, bytes_max=most)
+    )
+
+
+def _unread(provider: ports.Provider, error: errors.InvalidInputError) -> Explained:
+    """What becomes of a body that is not even looked at."""
+    large = isinstance(error, errors.TooLargeError)
+    return Explained(
+        id="",
+        outcome="reject",
+        reason="too_large" if large else "content_encoding",
+        detail=str(error),
+        provider=provider.name,
+        scheme=None,
+        response=Response(status=provider.answers.too_large if large else 400),
     )
 
 

@@ -1,6 +1,7 @@
 """`helios webhooks explain`: a file in, the answer out, nothing else touched."""
 
 import base64
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,23 @@ def test_a_file_that_is_not_there_or_no_json_is_bad_input(tmp_path: Path) -> Non
         with pytest.raises(SystemExit) as exit_:
             cli.main(["webhooks", "explain", str(tmp_path / name)])
         assert exit_.value.code == 2
+
+
+def test_a_body_is_as_large_and_as_plain_as_the_source_takes_it(tmp_path: Path) -> None:
+    config = {"secret": SECRET, "now": senders.NOW}
+    packed = base64.b64encode(gzip.compress(BODY.encode())).decode()
+    headers = [*senders.standard_webhooks(SECRET, BODY.encode()), ("Content-Encoding", "gzip")]
+    request = {"headers": headers, "body_b64": packed}
+    changes: list[tuple[dict[str, Any], str | None]] = [
+        ({"content_encoding": True}, None),
+        ({}, "content_encoding"),
+        ({"content_encoding": True, "body_bytes_max": 10}, "too_large"),
+    ]
+    for change, reason in changes:
+        path = _file(tmp_path, request=request, config={**config, **change})
+        assert _json(str(path))["reason"] == reason
+    small = _file(tmp_path, config={**config, "body_bytes_max": 10})
+    assert _json(str(small))["response"] == {"status": 413}
 
 
 def test_a_handshake_says_what_it_would_call(tmp_path: Path) -> None:

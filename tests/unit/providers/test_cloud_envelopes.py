@@ -88,7 +88,7 @@ def test_an_envelope_that_lacks_a_member_is_a_dead_letter(missing: str) -> None:
 
 
 def test_a_transformed_event_is_read_by_what_the_options_say() -> None:
-    config = {"extract": {"event_type": "json:kind", "event_id": "json:n"}}
+    config: dict[str, Any] = {"extract": {"event_type": "json:kind", "event_id": "json:n"}}
     event = _bridge({"kind": "a", "n": "1"}, "raw", **config).events[0]
     assert (event["type"], event["id"]) == ("a", "1")
 
@@ -100,7 +100,7 @@ def test_numbers_of_a_detail_stay_as_they_were_written() -> None:
 
 
 def test_an_api_destination_shows_its_key() -> None:
-    config = {"mode": "raw", "secret": "k"}
+    config: dict[str, Any] = {"mode": "raw", "secret": "k"}
     for headers, reason in [
         ([("x-api-key", "k")], None),
         ([("x-api-key", "j")], "bad_token"),
@@ -170,7 +170,7 @@ def test_the_secret_stands_in_the_address_once(path: str, reason: str | None) ->
 
 
 def test_the_secret_may_stand_in_a_header() -> None:
-    config = {"header": "X-Secret", "query_key": None}
+    config: dict[str, Any] = {"header": "X-Secret", "query_key": None}
     assert _grid([EVENT], headers=[("X-Secret", "dev")], **config).reason is None
     assert _grid([EVENT], headers=[("X-Secret", "no")], **config).reason == "bad_token"
 
@@ -272,7 +272,7 @@ def test_whoever_asks_by_options_must_be_event_grid(headers: Pairs, reason: str 
         ([1], "invalid_body"),
         ([{**EVENT, "id": ""}], "invalid_body"),
         ([{**EVENT, "eventTime": 1}], "invalid_body"),
-        ([EVENT] * 5001, "too_many_events"),
+        ([{}] * 5001, "too_many_events"),
     ],
 )
 def test_what_is_no_batch_of_event_grid_is_a_dead_letter(body: object, reason: str) -> None:
@@ -409,7 +409,7 @@ def test_records_of_kafka_have_headers_of_their_own_spelling() -> None:
 
 def test_cloudevents_may_come_with_any_authentication() -> None:
     signed = senders.standard_webhooks("whsec_" + "QUJD" * 8, json.dumps(CE).encode())
-    config = {"secret": "whsec_" + "QUJD" * 8}
+    config: dict[str, Any] = {"secret": "whsec_" + "QUJD" * 8}
     assert _ce([*STRUCTURED, *signed], CE, **config).outcome == "accept"
     assert _ce(STRUCTURED, CE, **config).reason == "missing_signature"
     assert _ce([*STRUCTURED, ("Authorization", "Bearer t")], CE, secret="t").outcome == "accept"

@@ -2,6 +2,8 @@
 
 import base64
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -162,7 +164,7 @@ def test_type_and_id_are_extracted_from_where_the_options_say() -> None:
         "subject": "json:meta.n",
     }
     body = b'{"meta":{"ids":["a","b"],"at":"2024-01-01T00:00:00+01:00","n":7}}'
-    config = {"header": "X-Token", "secret": "t", "extract": extract}
+    config: dict[str, Any] = {"header": "X-Token", "secret": "t", "extract": extract}
     headers = [("X-Token", "t"), ("X-Kind", "made")]
     event = senders.explained("static-token", headers, body, config).events[0]
     assert (event["type"], event["id"], event["subject"]) == ("made", "b", "7")
@@ -177,13 +179,13 @@ def test_a_generic_signature_has_any_hash_encoding_and_prefix(
     algorithm: str, encoding: str
 ) -> None:
     hexa = senders.hexadecimal("sec", BODY, algorithm)
-    encoders = {
+    encoders: dict[str, Callable[[bytes], str]] = {
         "hex": lambda raw: raw.hex(),
         "base64": lambda raw: base64.b64encode(raw).decode(),
         "base64url": lambda raw: base64.urlsafe_b64encode(raw).decode().rstrip("="),
     }
     value = "sig=" + encoders[encoding](bytes.fromhex(hexa))
-    config = {
+    config: dict[str, Any] = {
         "header": "X-Sig", "hash": algorithm.upper(), "encoding": encoding, "prefix": "sig=",
         "secret": "sec",
     }  # fmt: skip
@@ -193,7 +195,7 @@ def test_a_generic_signature_has_any_hash_encoding_and_prefix(
 
 
 def test_a_generic_signature_may_cover_the_time() -> None:
-    config = {
+    config: dict[str, Any] = {
         "header": "X-Sig",
         "timestamp_header": "X-At",
         "signed": "v0:{timestamp}:{body}",
@@ -214,7 +216,7 @@ def test_a_generic_signature_may_cover_the_time() -> None:
 def test_tinacms_has_its_id_and_type_in_the_body() -> None:
     body = b'{"clientId":"c","branch":"main","paths":["a.md"],"type":"content.added","eventId":"e"}'
     headers = [("X-Tina", "t")]
-    config = {"header": "X-Tina", "secret": "t"}
+    config: dict[str, Any] = {"header": "X-Tina", "secret": "t"}
     event = senders.explained("tinacms", headers, body, config).events[0]
     assert (event["id"], event["type"]) == ("e", "content.added")
     assert _reason("tinacms", [("X-Tina", "u")], body, **config) == "bad_token"
@@ -222,7 +224,7 @@ def test_tinacms_has_its_id_and_type_in_the_body() -> None:
 
 def test_basic_authentication_is_compared_whole() -> None:
     value = "Basic " + base64.b64encode(b"user:pass").decode()
-    config = {"authentication": "basic", "secret": "user:pass"}
+    config: dict[str, Any] = {"authentication": "basic", "secret": "user:pass"}
     assert _reason("static-token", [("Authorization", value)], **config) is None
     assert _reason("static-token", [("Authorization", value + "=")], **config) == "bad_token"
 

@@ -140,8 +140,7 @@ def test_a_damaged_token_is_refused() -> None:
 
 def test_a_source_that_does_not_say_whose_tokens_it_takes_takes_none() -> None:
     token = senders.token(_key(), CLAIMS)
-    for name in ("audience", "service_account"):
-        found = _push(token, **{name: ""})
+    for found in (_push(token, audience=""), _push(token, service_account="")):
         assert (found.reason, found.response.status) == ("not_configured", 503)
 
 

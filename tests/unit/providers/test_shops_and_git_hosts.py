@@ -2,6 +2,7 @@
 
 import base64
 import urllib.parse
+from typing import Any
 
 import pytest
 
@@ -69,7 +70,7 @@ def test_numbers_beyond_a_float_are_kept_to_the_digit() -> None:
 
 
 def test_a_delivery_of_another_shop_of_the_same_app_is_refused() -> None:
-    config = {"secret": "sec", "shop": "acme.myshopify.com"}
+    config: dict[str, Any] = {"secret": "sec", "shop": "acme.myshopify.com"}
     for domain, reason in [
         ("acme.myshopify.com", None),
         ("ACME.myshopify.com", None),
