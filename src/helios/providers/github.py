@@ -40,6 +40,8 @@ class GitHub(git_api.GitHooks, base.Adapter):
     schemes: ClassVar[tuple[str, ...]] = ("github",)
     headers: ClassVar[tuple[str, ...]] = HEADERS
     trust: ClassVar[ports.Trust] = ports.Trust.HEADER_ID
+    # It never tries again by itself.
+    answers: ClassVar[ports.AnswerPolicy] = ports.AnswerPolicy(limited=0)
     Options: ClassVar[type[msgspec.Struct]] = Options
 
     def host(self, api: ports.Api) -> git_hosts.Host:
