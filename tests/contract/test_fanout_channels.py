@@ -122,31 +122,30 @@ def test_a_topic_that_is_not_there_is_a_failed_delivery(moto_url: str) -> None:
 
 
 @pytest.mark.kafka
-def test_an_event_is_a_cloudevent_in_a_topic_of_kafka(kafka: str) -> None:
+def test_an_event_is_a_cloudevent_in_a_topic_of_kafka(kafka_server: str) -> None:
     import confluent_kafka  # noqa: PLC0415 - an extra
     from confluent_kafka import admin  # noqa: PLC0415
 
     from helios.drivers.kafka import channel as kafka_channel  # noqa: PLC0415
 
     topic = f"out-{uuid.uuid4().hex}"
-    admin.AdminClient({"bootstrap.servers": kafka}).create_topics(
-        [admin.NewTopic(topic, num_partitions=1)]
-    )[topic].result(30)
+    administration = admin.AdminClient({"bootstrap.servers": kafka_server})
+    administration.create_topics([admin.NewTopic(topic, num_partitions=1)])[topic].result(30)
 
     async def run() -> None:
         channel = kafka_channel.KafkaChannel(
-            subscriber.Kafka(topic=topic, connection={"bootstrap": kafka}), {}
+            subscriber.Kafka(topic=topic, connection={"bootstrap": kafka_server}), {}
         )
         await channel.deliver(message())
         with pytest.raises(errors.InvalidInputError):
             kafka_channel.KafkaChannel(
-                subscriber.Kafka(topic=topic, connection={"bootstrab": kafka}), {}
+                subscriber.Kafka(topic=topic, connection={"bootstrab": kafka_server}), {}
             )
         await channel.close()
 
     asyncio.run(run())
     consumer = confluent_kafka.Consumer(
-        {"bootstrap.servers": kafka, "group.id": topic, "auto.offset.reset": "earliest"}
+        {"bootstrap.servers": kafka_server, "group.id": topic, "auto.offset.reset": "earliest"}
     )
     consumer.subscribe([topic])
     record = consumer.poll(30)

@@ -254,3 +254,25 @@ def test_a_subscriber_on_a_private_address_is_refused_unless_it_is_allowed(world
 
     assert "outbound_allow" in seen["detail"]
     assert world.endpoint.arrived == []
+
+
+def test_a_stream_of_lines_goes_on_where_it_ended(world: World) -> None:
+    def lines(http: httpx.Client, count: int, **query: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        headers = {"accept": "application/x-ndjson"}
+        path = "/api/v1/events/stream"
+        with http.stream("GET", path, params=query, headers=headers) as stream:
+            assert stream.headers["content-type"] == "application/x-ndjson"
+            for line in stream.iter_lines():
+                said = json.loads(line)
+                found += [said] if "event" in said else []
+                if len(found) == count:
+                    return found
+        return found
+
+    with world.open() as (_, http):
+        place(http, *range(10))
+        first = lines(http, 4, **{"from": "beginning"})
+        rest = lines(http, 6, cursor=first[-1]["cursor"])
+
+    assert [s["event"]["payload"]["n"] for s in first + rest] == list(range(10))

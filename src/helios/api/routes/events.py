@@ -9,6 +9,7 @@ from helios.eventlog import cursor as cursors
 from helios.eventlog import envelope
 from helios.kernel import errors, limits
 
+NDJSON = "application/x-ndjson"
 HEARTBEAT_S = 15.0
 """A silent stream says so this often, so that proxies keep it and dead clients are noticed."""
 
@@ -33,10 +34,17 @@ def routes(parts: services.Services) -> list[web.Route]:
             method="GET",
             path="/api/v1/events/stream",
             handler=reader.stream,
-            summary="Events as they come (server-sent events), resumed by Last-Event-ID",
+            summary="Events as they come (server-sent events or NDJSON), resumed where it ended",
             tag="events",
             replies={200: web.Reply("A stream without end.", None, "text/event-stream")},
             parameters=(
+                web.Parameter(
+                    "Accept",
+                    "`application/x-ndjson`: a line for each event, with the cursor to go on from; "
+                    "a line with a cursor alone says that nothing came.",
+                    str,
+                    "header",
+                ),
                 *wire.FILTERS,
                 wire.CURSOR,
                 web.Parameter("from", "`now` (default) or `beginning`, without a cursor."),
@@ -115,39 +123,35 @@ class _Reader:
             raise errors.OverloadError(
                 f"{limits.STREAMS_MAX} streams are open already", retry_after_s=5
             )
+        lines = NDJSON in (request.header(b"accept") or "")
+        form = _Lines(self._log.log_id) if lines else _Blocks(self._log.log_id)
         return web.Response(
-            content_type=b"text/event-stream",
+            content_type=form.content_type,
             headers=((b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")),
-            stream=self._feed(after, where),
+            stream=self._feed(after, where, form),
         )
 
-    async def _feed(self, after: envelope.Position, where: envelope.Filter) -> AsyncIterator[bytes]:
+    async def _feed(
+        self, after: envelope.Position, where: envelope.Filter, form: "_Blocks | _Lines"
+    ) -> AsyncIterator[bytes]:
         self._streams += 1
         try:
-            yield b"retry: 1000\n" + self._mark(after)
+            yield form.start(after)
             told = self._clock.monotonic()
             while True:
                 page = await self._log.read(after, limit=_STREAM_PAGE, where=where)
                 after = page.next_after
                 if page.events:
-                    yield b"".join(self._block(event) for event in page.events)
+                    yield b"".join(form.event(event) for event in page.events)
                     told = self._clock.monotonic()
                 silent_s = self._clock.monotonic() - told
                 if silent_s >= HEARTBEAT_S:
-                    yield b": still here\n" + self._mark(after)
+                    yield form.heartbeat(after)
                     told, silent_s = self._clock.monotonic(), 0.0
                 if after >= page.head:
                     await self._log.wait(after, timeout_s=HEARTBEAT_S - silent_s)
         finally:
             self._streams -= 1
-
-    def _mark(self, at: envelope.Position) -> bytes:
-        """An id without data: the client resumes from it, though no event was for it."""
-        return b"id: %s\n\n" % cursors.encode(self._log.log_id, at).encode()
-
-    def _block(self, event: envelope.Event) -> bytes:
-        at = cursors.encode(self._log.log_id, event.position).encode()
-        return b"id: %s\nevent: event\ndata: %s\n\n" % (at, _one_line(event))
 
     async def _visible(self, request: web.Request) -> None:
         after = wire.after_header(request)
@@ -160,6 +164,48 @@ class _Reader:
                 f"position {after} is not in the log, which ends at {head}; it may belong to "
                 "another log"
             )
+
+
+class _Blocks:
+    """Server-sent events."""
+
+    content_type = b"text/event-stream"
+
+    def __init__(self, log_id: str) -> None:
+        self._log_id = log_id
+
+    def start(self, at: envelope.Position) -> bytes:
+        return b"retry: 1000\n" + self._mark(at)
+
+    def event(self, event: envelope.Event) -> bytes:
+        at = cursors.encode(self._log_id, event.position).encode()
+        return b"id: %s\nevent: event\ndata: %s\n\n" % (at, _one_line(event))
+
+    def heartbeat(self, at: envelope.Position) -> bytes:
+        return b": still here\n" + self._mark(at)
+
+    def _mark(self, at: envelope.Position) -> bytes:
+        """An id without data: the client resumes from it, though no event was for it."""
+        return b"id: %s\n\n" % cursors.encode(self._log_id, at).encode()
+
+
+class _Lines:
+    """NDJSON."""
+
+    content_type = NDJSON.encode()
+
+    def __init__(self, log_id: str) -> None:
+        self._log_id = log_id
+
+    def start(self, at: envelope.Position) -> bytes:
+        return self.heartbeat(at)
+
+    def event(self, event: envelope.Event) -> bytes:
+        at = cursors.encode(self._log_id, event.position).encode()
+        return b'{"cursor":"%s","event":%s}\n' % (at, _one_line(event))
+
+    def heartbeat(self, at: envelope.Position) -> bytes:
+        return b'{"cursor":"%s"}\n' % cursors.encode(self._log_id, at).encode()
 
 
 def _one_line(event: envelope.Event) -> bytes:
