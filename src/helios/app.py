@@ -211,6 +211,13 @@ async def _following(parts: Parts) -> "AsyncIterator[asyncio.Future[None]]":
         await parts.ingestion.runners.close()
 
 
+async def _known(parts: Parts, following: "asyncio.Future[None]") -> None:
+    """Return when the declared sources are known, or that takes long: then webhooks get 503."""
+    reading = asyncio.ensure_future(app_ingest.settled(following, parts.ingestion))
+    await asyncio.wait([reading], timeout=_VIEWS_START_S)
+    reading.cancel()
+
+
 async def _begun(parts: Parts, keeping: "asyncio.Future[None]") -> None:
     """Return when every view has a copy to read, or some take long to be built."""
     deadline = parts.clock.monotonic() + _VIEWS_START_S
@@ -318,6 +325,7 @@ async def _run(
     parts.ingestion.runners.open()
     url = _url(listener)
     async with _following(parts) as following:
+        await _known(parts, following)
         with _address_told(parts.settings, url):
             announce(url)
             _log.info("started", url=url, log_id=parts.log.log_id)

@@ -99,6 +99,7 @@ class Place:
 
 @asynccontextmanager
 async def place() -> AsyncIterator[Place]:
+    """An open place."""
     clock = Clock()
     a_log = log.Log(memory_log.MemoryLogStorage(), clock)
     await a_log.open()
@@ -131,6 +132,7 @@ SHOP = sources.Declared(name="shop", provider="sample")
 
 
 def received(event_id: str | None, payload: bytes = b"{}", **given: Any) -> ports.Received:
+    """An event as an adapter gives it."""
     return ports.Received(id=event_id, payload=payload, **{"type": "order.paid", **given})
 
 
@@ -142,6 +144,7 @@ def arrived(
     now: clocks.Timestamp = NOW,
     dead: ports.UnprocessableError | None = None,
 ) -> gate.Arrived:
+    """A delivery that was found authentic."""
     arrival = receiving.Arrival(
         client_id=source.client_id,
         source=source.name,
