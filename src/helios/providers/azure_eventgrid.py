@@ -24,7 +24,7 @@ _ADDRESS = re.compile(
 )
 _VALIDATION = "Microsoft.EventGrid.SubscriptionValidationEvent"
 _OWN_TOPIC = re.compile(r"/subscriptions/.*/providers/microsoft\.eventgrid/\w+/.*", re.IGNORECASE)
-_REQUIRED = ("id", "eventType", "eventTime", "subject")
+_REQUIRED = ("id", "eventType", "eventTime")
 
 
 class Options(authentication.Options, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -7,6 +7,7 @@ key behind `whpk_`. The header may hold several signatures; one has to fit.
 
 import base64
 import binascii
+import contextlib
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -93,7 +94,7 @@ def verify(
         active: secrets; a public key is one too.
         now: the time.
         tolerance_s: both ways.
-        text_keys: a secret that is no base64 is a key as it is.
+        text_keys: a secret may also be the key as it is written.
 
     Raises:
         RefusedError: as `Provider.verify`.
@@ -109,20 +110,25 @@ def verify(
     return ports.Verified(scheme="standard_webhooks", secret=found.fingerprint, signed_at=signed_at)
 
 
-def key(value: bytes, *, text_keys: bool = False) -> bytes:
+def key(value: bytes) -> bytes:
     """The key that a secret stands for.
 
     Raises:
         RefusedError: `bad_secret`: it is not base64.
     """
-    bare = value.removeprefix(SECRET)
-    try:
-        made = base64.b64decode(bare + b"=" * (-len(bare) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        made = value if text_keys else b""
+    made = _decoded(value)
     if not made:
         raise ports.RefusedError("bad_secret", "a secret of the source is not base64")
     return made
+
+
+def _decoded(value: bytes) -> bytes:
+    """What a secret encodes; empty when it is not base64."""
+    bare = value.removeprefix(SECRET)
+    try:
+        return base64.b64decode(bare + b"=" * (-len(bare) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
 
 
 def _fitting(
@@ -136,12 +142,22 @@ def _fitting(
         if public_keys.ed25519_fits(bare, asymmetric, message):
             return each
     symmetric = [text.removeprefix("v1,") for text in given if text.startswith("v1,")]
+    if text_keys:
+        with contextlib.suppress(ports.RefusedError):
+            return _by_text(shared, symmetric, message)
+        shared = [each for each in shared if _decoded(each.reveal())]
     return signatures.fitting(
         shared,
         symmetric,
-        lambda value: signatures.digest(
-            key(value, text_keys=text_keys), message, encoding="base64"
-        ),
+        lambda value: signatures.digest(key(value), message, encoding="base64"),
+    )
+
+
+def _by_text(
+    shared: Sequence[secrets.Secret], given: Sequence[str], message: bytes
+) -> secrets.Secret:
+    return signatures.fitting(
+        shared, given, lambda value: signatures.digest(value, message, encoding="base64")
     )
 
 

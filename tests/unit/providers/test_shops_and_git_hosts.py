@@ -204,3 +204,16 @@ def test_gitlab_with_a_signing_token_takes_nothing_unsigned() -> None:
         scheme="standard_webhooks",
     )
     assert (found.events[0]["id"], found.provider) == ("i-1", "gitlab")
+
+
+@pytest.mark.parametrize("secret", ["plain words", WHSEC])
+def test_gitlab_may_sign_with_the_token_as_it_is_written(secret: str) -> None:
+    message = f"i.{NOW}.".encode() + BODY
+    headers = [
+        ("webhook-id", "i"),
+        ("webhook-timestamp", str(NOW)),
+        ("webhook-signature", f"v1,{senders.base64_text(secret.encode(), message)}"),
+    ]
+    assert _reason("gitlab", headers, secret=secret) is None
+    assert _reason("gitlab", headers, BODY + b" ", secret=secret) == "bad_signature"
+    assert _reason("standard-webhooks", headers, secret=WHSEC) == "bad_signature"
