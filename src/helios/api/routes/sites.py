@@ -1,6 +1,7 @@
 """Declaring sites, building them, and reading what became of builds."""
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import msgspec
 
@@ -117,77 +118,18 @@ class BuildList(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
+_Row: TypeAlias = tuple[str, str, web.Handler, str, dict[int, web.Reply], Sequence[web.Parameter]]
+"""Method, path, handler, summary, replies, parameters."""
+
+_CLIENT = web.Parameter("client_id", "Whose site; `default` without it.")
+_ASKED = (_CLIENT, wire.IDEMPOTENCY_KEY)
+_ACCEPTED = {202: web.Reply("In the log.", Accepted)}
+_DOCUMENT = {"application/yaml": str, "application/json": dict[str, msgspec.Raw]}
+
+
 def routes(parts: services.Services) -> list[web.Route]:
     """The operations on sites and builds."""
-    desk, builds = _Sites(parts), _Builds(parts)
-    client = web.Parameter("client_id", "Whose site; `default` without it.")
-    accepted = {202: web.Reply("In the log.", Accepted)}
-    document = {"application/yaml": str, "application/json": dict[str, msgspec.Raw]}
-    declared = {
-        200: web.Reply("Checked (`dry_run`), or declared as it is already.", DeclaredSite),
-        201: web.Reply("Declared; it is built at once.", DeclaredSite),
-    }
-    write = (
-        web.Parameter("dry_run", "`true`: check it and declare nothing."),
-        web.Parameter("If-Match", "ETag of the version to replace.", str, "header"),
-        wire.IDEMPOTENCY_KEY,
-    )
-    asked = (client, wire.IDEMPOTENCY_KEY)
-    table: list[tuple[str, str, web.Handler, str, dict[int, web.Reply], Sequence[web.Parameter]]]
-    one = "/api/v1/sites/{name}"
-    table = [
-        ("POST", "/api/v1/sites", desk.declare, "Declare a site", declared, write),
-        ("PUT", "/api/v1/sites", desk.declare, "Declare a site anew", declared, write),
-        (
-            "GET",
-            "/api/v1/sites",
-            desk.listing,
-            "The declared sites",
-            {200: web.Reply("All of them.", SiteList)},
-            (web.Parameter("client_id", "Of this client only."), wire.AFTER),
-        ),
-        (
-            "GET",
-            one,
-            desk.one,
-            "One site and how it stands",
-            {200: web.Reply("The site, with an ETag.", SiteView)},
-            (client, wire.AFTER),
-        ),
-        ("DELETE", one, desk.remove, "Remove a site; its builds stay to be read", accepted, asked),
-        ("POST", f"{one}/build", desk.build, "Build a site now", accepted, asked),
-        (
-            "GET",
-            "/api/v1/builds",
-            builds.listing,
-            "Builds, newest first",
-            {200: web.Reply("One page.", BuildList)},
-            (
-                client,
-                web.Parameter("site", "Of this site only."),
-                wire.CURSOR,
-                wire.LIMIT,
-                wire.AFTER,
-            ),
-        ),
-        (
-            "GET",
-            "/api/v1/builds/{id}",
-            builds.one,
-            "One build",
-            {200: web.Reply("The build.", BuildView)},
-            (client, wire.AFTER),
-        ),
-        (
-            "GET",
-            "/api/v1/builds/{id}/log",
-            builds.log,
-            "What a build printed, secrets masked",
-            {200: web.Reply("The log.", None, "text/plain")},
-            (client,),
-        ),
-        ("POST", "/api/v1/builds/{id}/cancel", builds.cancel, "End a build", accepted, asked),
-    ]
+    desk = _Sites(parts)
     return [
         web.Route(
             method=method,
@@ -197,9 +139,53 @@ def routes(parts: services.Services) -> list[web.Route]:
             tag="sites",
             replies=replies,
             parameters=parameters,
-            body=document if handler == desk.declare else {},
+            body=_DOCUMENT if handler == desk.declare else {},
         )
-        for method, path, handler, summary, replies, parameters in table
+        for method, path, handler, summary, replies, parameters in (
+            *_of_sites(desk),
+            *_of_builds(_Builds(parts)),
+        )
+    ]
+
+
+def _of_sites(desk: "_Sites") -> list[_Row]:
+    every, one = "/api/v1/sites", "/api/v1/sites/{name}"
+    declared = {
+        200: web.Reply("Checked (`dry_run`), or declared as it is already.", DeclaredSite),
+        201: web.Reply("Declared; it is built at once.", DeclaredSite),
+    }
+    write = (
+        web.Parameter("dry_run", "`true`: check it and declare nothing."),
+        web.Parameter("If-Match", "ETag of the version to replace.", str, "header"),
+        wire.IDEMPOTENCY_KEY,
+    )
+    of_client = web.Parameter("client_id", "Of this client only.")
+    listed = {200: web.Reply("All of them.", SiteList)}
+    found = {200: web.Reply("The site, with an ETag.", SiteView)}
+    gone = "Remove a site; its builds stay to be read"
+    return [
+        ("POST", every, desk.declare, "Declare a site", declared, write),
+        ("PUT", every, desk.declare, "Declare a site anew", declared, write),
+        ("GET", every, desk.listing, "The declared sites", listed, (of_client, wire.AFTER)),
+        ("GET", one, desk.one, "One site and how it stands", found, (_CLIENT, wire.AFTER)),
+        ("DELETE", one, desk.remove, gone, _ACCEPTED, _ASKED),
+        ("POST", f"{one}/build", desk.build, "Build a site now", _ACCEPTED, _ASKED),
+    ]
+
+
+def _of_builds(desk: "_Builds") -> list[_Row]:
+    every, one = "/api/v1/builds", "/api/v1/builds/{id}"
+    of_site = web.Parameter("site", "Of this site only.")
+    paged = (_CLIENT, of_site, wire.CURSOR, wire.LIMIT, wire.AFTER)
+    listed = {200: web.Reply("One page.", BuildList)}
+    found = {200: web.Reply("The build.", BuildView)}
+    printed = {200: web.Reply("The log.", None, "text/plain")}
+    log = "What a build printed, secrets masked"
+    return [
+        ("GET", every, desk.listing, "Builds, newest first", listed, paged),
+        ("GET", one, desk.one, "One build", found, (_CLIENT, wire.AFTER)),
+        ("GET", f"{one}/log", desk.log, log, printed, (_CLIENT,)),
+        ("POST", f"{one}/cancel", desk.cancel, "End a build", _ACCEPTED, _ASKED),
     ]
 
 

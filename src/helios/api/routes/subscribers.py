@@ -1,6 +1,7 @@
 """Declaring subscribers, and reading how their deliveries go."""
 
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
@@ -103,100 +104,67 @@ class Redeliver(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     positions: list[int]
 
 
+_Row: TypeAlias = tuple[
+    str, str, web.Handler, str, dict[int, web.Reply], Sequence[web.Parameter], Mapping[str, Any]
+]
+"""Method, path, handler, summary, replies, parameters, body."""
+
+
 def routes(parts: services.Services) -> list[web.Route]:
     """The operations on subscribers."""
-    desk = _Desk(parts)
-    client = web.Parameter("client_id", "Whose subscriber; `default` without it.")
-    asked = (client, wire.IDEMPOTENCY_KEY)
-    noted = {202: web.Reply("In the log.", Noted)}
-    declared = {
-        200: web.Reply("Checked (`dry_run`), or declared as it is already.", DeclaredSubscriber),
-        201: web.Reply("Declared.", DeclaredSubscriber),
-    }
-    document = {"application/yaml": str, "application/json": dict[str, msgspec.Raw]}
-    write = (
-        web.Parameter("dry_run", "`true`: check it and declare nothing."),
-        wire.IDEMPOTENCY_KEY,
-    )
-
-    def route(
-        method: str,
-        path: str,
-        handler: web.Handler,
-        summary: str,
-        replies: dict[int, web.Reply],
-        **more: object,
-    ) -> web.Route:
-        return web.Route(
+    return [
+        web.Route(
             method=method,
             path=path,
             handler=handler,
             summary=summary,
             tag="subscribers",
             replies=replies,
-            **more,  # type: ignore[arg-type]
+            parameters=parameters,
+            body=body,
         )
+        for method, path, handler, summary, replies, parameters, body in _table(_Desk(parts))
+    ]
 
+
+def _table(desk: "_Desk") -> list[_Row]:
     one = f"{_PATH}/{{name}}"
+    client = web.Parameter("client_id", "Whose subscriber; `default` without it.")
+    of_client = web.Parameter("client_id", "Of this client only.")
+    asked = (client, wire.IDEMPOTENCY_KEY)
+    dry_run = web.Parameter("dry_run", "`true`: check it and declare nothing.")
+    write = (dry_run, wire.IDEMPOTENCY_KEY)
+    document = {"application/yaml": str, "application/json": dict[str, msgspec.Raw]}
+    noted = {202: web.Reply("In the log.", Noted)}
+    declared = {
+        200: web.Reply("Checked (`dry_run`), or declared as it is already.", DeclaredSubscriber),
+        201: web.Reply("Declared.", DeclaredSubscriber),
+    }
+    listed = {200: web.Reply("All of them.", SubscriberList)}
+    found = {200: web.Reply("The subscriber.", SubscriberView)}
+    aside = {200: web.Reply("Oldest first.", DeliveryList)}
+    enable, again = {"application/json": Enable}, {"application/json": Redeliver}
+    shown = "One subscriber and how its deliveries go"
+    waiting = "Events that were set aside: to be tried again, or given up"
+    retried = "Try events that were set aside at once"
     return [
-        *(
-            route(
-                method,
-                _PATH,
-                desk.declare,
-                "Declare a subscriber",
-                declared,
-                body=document,
-                parameters=write,
-            )
-            for method in ("POST", "PUT")
-        ),
-        route(
-            "GET",
-            _PATH,
-            desk.listing,
-            "The declared subscribers",
-            {200: web.Reply("All of them.", SubscriberList)},
-            parameters=(web.Parameter("client_id", "Of this client only."), wire.AFTER),
-        ),
-        route(
-            "GET",
-            one,
-            desk.one,
-            "One subscriber and how its deliveries go",
-            {200: web.Reply("The subscriber.", SubscriberView)},
-            parameters=(client, wire.AFTER),
-        ),
-        route("DELETE", one, desk.remove, "Remove a subscriber", noted, parameters=asked),
-        route(
-            "POST", f"{one}/disable", desk.disable, "Deliver nothing more", noted, parameters=asked
-        ),
-        route(
-            "POST",
-            f"{one}/enable",
-            desk.enable,
-            "Go on delivering",
-            noted,
-            parameters=asked,
-            body={"application/json": Enable},
-        ),
-        route(
+        ("POST", _PATH, desk.declare, "Declare a subscriber", declared, write, document),
+        ("PUT", _PATH, desk.declare, "Declare a subscriber anew", declared, write, document),
+        ("GET", _PATH, desk.listing, "The subscribers", listed, (of_client, wire.AFTER), {}),
+        ("GET", one, desk.one, shown, found, (client, wire.AFTER), {}),
+        ("DELETE", one, desk.remove, "Remove a subscriber", noted, asked, {}),
+        ("POST", f"{one}/disable", desk.disable, "Deliver nothing more", noted, asked, {}),
+        ("POST", f"{one}/enable", desk.enable, "Go on delivering", noted, asked, enable),
+        (
             "GET",
             f"{one}/deliveries",
             desk.deliveries,
-            "Events that were set aside: to be tried again, or given up",
-            {200: web.Reply("Oldest first.", DeliveryList)},
-            parameters=(client, wire.LIMIT, wire.AFTER),
+            waiting,
+            aside,
+            (client, wire.LIMIT, wire.AFTER),
+            {},
         ),
-        route(
-            "POST",
-            f"{one}/redeliver",
-            desk.redeliver,
-            "Try events that were set aside at once",
-            noted,
-            parameters=asked,
-            body={"application/json": Redeliver},
-        ),
+        ("POST", f"{one}/redeliver", desk.redeliver, retried, noted, asked, again),
     ]
 
 
