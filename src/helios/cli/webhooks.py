@@ -24,7 +24,14 @@ def webhooks() -> None:
     help="The time of arrival, in seconds since 1970 or as RFC 3339; without it the one that the "
     "file names, or the time it is.",
 )
-@outputs.option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["json", "yaml", "table"]),
+    default="json",
+    show_default=True,
+    help="How to print; `table` is a summary.",
+)
 def explain(output: outputs.Format, file: str, now: str | None) -> None:
     """Say what becomes of a captured delivery, and why; appends nothing, asks nobody.
 
@@ -35,7 +42,7 @@ def explain(output: outputs.Format, file: str, now: str | None) -> None:
     \b
     Examples:
       helios webhooks explain delivery.json
-      helios webhooks explain -o json --now 2026-01-02T03:04:05Z - < delivery.json
+      helios webhooks explain -o table --now 2026-01-02T03:04:05Z - < delivery.json
     """  # noqa: D301 - click reads \b as the character
     captured = capturing.read(session.whole_input(file), file=file)
     at = clocks.SystemClock().now() if now is None else _moment(now)

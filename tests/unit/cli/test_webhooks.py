@@ -37,7 +37,7 @@ def _run(*args: str, text: str | None = None) -> Result:
 
 
 def _json(*args: str, text: str | None = None) -> dict[str, Any]:
-    result = _run(*args, "-o", "json", text=text)
+    result = _run(*args, text=text)
     assert result.exit_code == 0
     value: dict[str, Any] = json.loads(result.stdout)
     return value
@@ -52,7 +52,7 @@ def test_an_accepted_delivery_is_shown_with_its_events(tmp_path: Path) -> None:
 
 def test_a_refused_delivery_is_an_answer_and_no_failure(tmp_path: Path) -> None:
     path = _file(tmp_path, config={"secret": SECRET, "now": senders.NOW + 999})
-    result = _run(str(path))
+    result = _run(str(path), "-o", "table")
     assert result.exit_code == 0
     assert "reject: stale_timestamp" in result.stdout
     assert "401" in result.stdout
@@ -150,4 +150,4 @@ def test_a_handshake_says_what_it_would_call(tmp_path: Path) -> None:
         request=request,
         config={"query_key": "code", "secret": "s"},
     )
-    assert f"then GET {address}" in _run(str(path)).stdout
+    assert f"then GET {address}" in _run(str(path), "-o", "table").stdout
