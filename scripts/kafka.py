@@ -267,23 +267,28 @@ def _create(jars: Path, folder: Path) -> None:
 def _launch(jars: Path, folder: Path, port: int) -> bool:
     settings = _write_settings(folder, port=port, controller_port=_free_port())
     command = [*_java(jars), f"-Xmx{HEAP}", "kafka.Kafka", settings]
-    with (folder / "server.log").open("ab") as log:
-        broker = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=folder,
-            start_new_session=True,
-        )
-    _write_mark(folder, pid=broker.pid, port=port)
+    # Not a `Popen`: it would complain that the broker outlives it.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    pid = os.posix_spawnp(
+        "java",
+        [str(word) for word in command],
+        os.environ,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(folder / "server.log"), flags, 0o644),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
+    _write_mark(folder, pid=pid, port=port)
     deadline = time.monotonic() + _START_S
-    while broker.poll() is None and time.monotonic() < deadline:
+    while _is_running(pid, folder) and time.monotonic() < deadline:
         if _answers(port):
             return True
         time.sleep(0.05)
-    broker.kill()
-    broker.wait()
+    if _is_running(pid, folder):
+        os.kill(pid, signal.SIGKILL)
+    _await_end(pid, folder, _STOP_S)
     return False
 
 
@@ -344,10 +349,10 @@ def _is_running(pid: int, folder: Path) -> bool:
 def _await_end(pid: int, folder: Path, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while _is_running(pid, folder) and time.monotonic() < deadline:
-        # Who started it in this process is its parent, and must take leave of it.
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
         time.sleep(0.05)
+    # Where this process started it, this takes leave of it.
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
 
 
 def _read_mark(folder: Path) -> dict[str, int] | None:

@@ -153,6 +153,8 @@ def connection_settings(
         "client.id": "helios",
         "security.protocol": _PROTOCOLS[options.security],
         "socket.connection.setup.timeout.ms": int(options.connect_s * 1000),
+        # Each failed connection would be a line, several in a second; `status` tells what is wrong.
+        "log_level": 2,
         "reconnect.backoff.ms": 100,
         "reconnect.backoff.max.ms": 10_000,
     }

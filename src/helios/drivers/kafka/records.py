@@ -14,10 +14,10 @@ import msgspec
 
 from helios.drivers.kafka import binding
 from helios.drivers.kafka import options as kafka_options
-from helios.eventlog import cloudevents
 from helios.ingest import sources
 from helios.kernel import clock as clocks
-from helios.kernel import errors, jsonio, limits, rfc3339
+from helios.kernel import cloudevents, errors, jsonio, limits, rfc3339
+from helios.providers import cloudevents as reading
 from helios.providers import ports as providers
 
 Partition: TypeAlias = tuple[str, int]
@@ -166,30 +166,16 @@ def _reason(record: Record, options: kafka_options.Options) -> str:
 
 
 def _of_cloudevent(record: Record, event: cloudevents.CloudEvent) -> providers.Received:
-    given = event.attributes
-    made = cloudevents.to_new_event(event, clocks.Timestamp(0))
-    known = "time" in given
-    about = (made.aggregate_type, made.aggregate_id)
-    named = "aggregatetype" in given or "aggregateid" in given
-    extra = {
-        name: value
-        for name, value in given.items()
-        if name not in ("specversion", "id", "type", "time", "heliosmetadata")
-    }
-    kept = jsonio.parse(made.metadata)
-    kept.pop(cloudevents.KEPT, None)
-    aggregate = about if named else _aggregate(record, None)
-    return providers.Received(
-        id=made.id,
-        scope=made.source,
-        type=made.type,
-        occurred_at=made.occurred_at if known else _arrival(record),
-        time=str(given["time"]) if known else None,
+    one = reading.received(event)
+    aggregate = _aggregate(record, None)
+    if one.aggregate_type is not None and one.aggregate_id is not None:
+        aggregate = (one.aggregate_type, one.aggregate_id)
+    return msgspec.structs.replace(
+        one,
+        occurred_at=_arrival(record) if one.occurred_at is None else one.occurred_at,
         aggregate_type=aggregate[0] if aggregate else None,
         aggregate_id=aggregate[1] if aggregate else None,
-        payload=made.payload,
-        metadata={**kept, "cloudevent": extra, "kafka": _place(record)},
-        attributes={"source": made.source, **{n: v for n, v in extra.items() if n == "subject"}},
+        metadata={**one.metadata, "kafka": _place(record)},
     )
 
 

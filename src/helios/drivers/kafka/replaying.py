@@ -179,7 +179,10 @@ class _Reader:
         found = [self._wanted(message) for message in (first, *more)]
         finished = before - self.open_places.keys()
         if finished:
-            self._consumer.pause([confluent_kafka.TopicPartition(*place) for place in finished])
+            # Not paused: that would outlive the next assignment.
+            self._consumer.incremental_unassign(
+                [confluent_kafka.TopicPartition(*place) for place in finished]
+            )
         return [record for record in found if record is not None]
 
     def close(self) -> None:

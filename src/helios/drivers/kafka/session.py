@@ -29,7 +29,6 @@ _log = logging.getLogger(__name__)
 
 LAG_S = 3.0
 """How long the brokers may take to tell where a partition ends."""
-COMMIT_S = 10.0
 
 _Error = confluent_kafka.KafkaError
 _NEEDS_A_PERSON = frozenset(
@@ -152,7 +151,7 @@ class Session:
             StorageError: the consumer is broken for good; make a new one.
         """
         self._settle(done)
-        self._commit(wait=False)
+        self._commit()
         self._stop(stopped=stopped)
         return self._poll(seconds, count)
 
@@ -222,14 +221,15 @@ class Session:
                 self._durable[item.place] = after
                 self._dirty.add(item.place)
 
-    def _commit(self, *, wait: bool) -> None:
-        offsets = self._offsets(self._dirty)
-        if not offsets:
-            return
-        self._dirty.clear()
-        if wait:
-            self._consumer.commit(offsets=offsets, asynchronous=False)
-        else:
+    def _commit(self) -> None:
+        """Send what is durable to the group's coordinator, without waiting.
+
+        Not even when partitions go away: the wait would have no end while the broker is away, and
+        what is sent first arrives first. An answer that is lost means that a little is read twice.
+        """
+        if self._dirty:
+            offsets = self._offsets(self._dirty)
+            self._dirty.clear()
             self._consumer.commit(offsets=offsets, asynchronous=True)
 
     def _offsets(self, places: "set[records.Partition]") -> list[confluent_kafka.TopicPartition]:
@@ -263,12 +263,11 @@ class Session:
         self, _: confluent_kafka.Consumer, taken: list[confluent_kafka.TopicPartition]
     ) -> None:
         places = {(one.topic, one.partition) for one in taken}
-        # Those sent without waiting may not have arrived: all are told again.
-        self._dirty = places & self._durable.keys()
+        # What was sent before may have been lost: all are told again.
+        self._dirty |= places & self._durable.keys()
         try:
-            self._commit(wait=True)
+            self._commit()
         except confluent_kafka.KafkaException as error:
-            # Whoever has them next reads a little twice.
             _log.warning("Offsets of revoked partitions were not committed: %s", error)
         self._forget(places)
 

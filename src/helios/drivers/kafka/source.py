@@ -7,6 +7,9 @@ and the membership is kept up, so that the group does not take us for dead and t
 round. What is taken from us meanwhile is dropped from the batch: its new owner reads it again.
 """
 
+import asyncio
+import contextlib
+import threading
 from collections.abc import Sequence
 from functools import partial
 
@@ -20,6 +23,8 @@ from helios.kernel import errors, offload
 
 POLL_S = 0.2
 """How long one turn waits for a record: what a pause, a question for the lag, or the end waits."""
+LEAVE_S = 5.0
+"""How long to wait for the brokers to take notice that we leave. It goes on behind our back."""
 BACKOFF_S = 0.2
 BACKOFF_S_MAX = 30.0
 
@@ -74,7 +79,8 @@ class KafkaSource:
                 await self._tools.clock.sleep(self._pause_s(attempt))
         finally:
             self._state, self._thread = "stopped", None
-            thread.close()
+            # Nobody waits for it: it may still be taking leave of brokers that are away.
+            threading.Thread(target=thread.close, daemon=True).start()
 
     def pause(self) -> None:
         """Fetch nothing from the next turn on. Partitions are kept."""
@@ -143,7 +149,9 @@ class KafkaSource:
                 done = await self._hand_in(thread, opened, items) if items else ()
         finally:
             self._session = None
-            await thread.run("kafka.close", partial(opened.close, done))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LEAVE_S):
+                    await thread.run("kafka.close", partial(opened.close, done))
 
     async def _look_for_topics(self, thread: offload.Offload, opened: session.Session) -> None:
         now = self._tools.clock.monotonic()
