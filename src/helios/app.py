@@ -17,12 +17,9 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
-from helios import app_builds, app_fanout, app_ingest
+from helios import app_builds, app_fanout, app_ingest, app_storage
 from helios.api import metrics as meters
 from helios.api import routes, server, services, web
-from helios.drivers.sqlite import lock as locks
-from helios.drivers.sqlite import log_storage as sqlite_log
-from helios.drivers.sqlite import view_store as sqlite_views
 from helios.eventlog import log as logs
 from helios.eventlog import ports as log_ports
 from helios.fanout import dispatcher
@@ -39,11 +36,11 @@ from helios.reconcile.builds import view as builds_view
 from helios.reconcile.streams import asking, rejudge, repairer, repairs, standing, ticker
 from helios.reconcile.streams import view as verdict_view
 
-LOG_FILE = "log.sqlite"
+LOG_FILE = app_storage.LOG_FILE
+reading = app_storage.reading
 ADDRESS_FILE = "server.url"
 """Where the server of a folder says its address, so that commands find it."""
 
-VIEWS_FILE = "views.sqlite"
 EXIT_STORAGE_FAILED = 3
 
 _DRAIN_SLACK_S = 2.0
@@ -89,7 +86,7 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
     """
     clock = clocks.SystemClock()
     async with contextlib.AsyncExitStack() as stack:
-        storage, store = _storages(settings, clock, stack, briefly=briefly)
+        storage, store = app_storage.opened(settings, clock, stack, briefly=briefly)
         failure: asyncio.Future[errors.StorageFailedError]
         failure = asyncio.get_running_loop().create_future()
         log = logs.Log(storage, clock, on_fatal=_once(failure))
@@ -98,20 +95,8 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
         await store.open()
         stack.push_async_callback(store.close)
         verdicts = verdict_view.VerdictView()
-        views = catalog.Catalog(
-            [
-                *catalog.SHIPPED,
-                content.ContentView(normalising.changes),
-                verdicts,
-                repairs.VIEW,
-                builds_view.VIEW,
-                subscribers_view.VIEW,
-            ],
-            log,
-            store,
-            clock=clock,
-            alone=settings.database_url is None,
-        )
+        alone = settings.database_url is None
+        views = catalog.Catalog(_views(verdicts), log, store, clock=clock, alone=alone)
         metrics = meters.Metrics()
         metrics.watch_views(lambda: ((h.view, h.lag_events, h.lag_s) for h in views.health()))
         metrics.gauge(
@@ -156,27 +141,15 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
         )
 
 
-@contextlib.asynccontextmanager
-async def reading(settings: config.Settings) -> AsyncIterator[log_ports.LogStorage]:
-    """Open the log alone, beside a server that may be running.
-
-    Raises:
-        NotFoundError: the data folder holds no log.
-        StorageError: it cannot be opened.
-    """
-    clock = clocks.SystemClock()
-    if settings.database_url is not None:
-        storage, _ = _postgres(settings.database_url, clock)
-    elif (settings.data_dir / LOG_FILE).exists():
-        path = str(settings.data_dir / LOG_FILE)
-        storage = sqlite_log.SqliteLogStorage(path, clock, prewarm_pages=0)
-    else:
-        raise errors.NotFoundError(f"{settings.data_dir} holds no log; give --data-dir")
-    await storage.open()
-    try:
-        yield storage
-    finally:
-        await storage.close()
+def _views(verdicts: verdict_view.VerdictView) -> list[view_ports.View]:
+    return [
+        *catalog.SHIPPED,
+        content.ContentView(normalising.changes),
+        verdicts,
+        repairs.VIEW,
+        builds_view.VIEW,
+        subscribers_view.VIEW,
+    ]
 
 
 @contextlib.asynccontextmanager
@@ -410,53 +383,6 @@ def _fault(task: "asyncio.Future[Any]") -> BaseException | None:
         return error
     result = task.result()
     return result if isinstance(result, BaseException) else None
-
-
-def _storages(
-    settings: config.Settings,
-    clock: clocks.Clock,
-    stack: contextlib.AsyncExitStack,
-    *,
-    briefly: bool,
-) -> tuple[log_ports.LogStorage, view_ports.ViewStore]:
-    if settings.database_url is not None:
-        return _postgres(settings.database_url, clock)
-    folder = _folder(settings.data_dir)
-    stack.enter_context(locks.FolderLock(folder))
-    pages = 0 if briefly else sqlite_log.PREWARM_PAGES
-    return (
-        sqlite_log.SqliteLogStorage(str(folder / LOG_FILE), clock, prewarm_pages=pages),
-        sqlite_views.SqliteViewStore(str(folder / VIEWS_FILE)),
-    )
-
-
-def _postgres(url: str, clock: clocks.Clock) -> tuple[log_ports.LogStorage, view_ports.ViewStore]:
-    if not url.startswith(("postgresql://", "postgres://")):
-        raise errors.InvalidInputError(
-            "expected postgresql://user:password@host/database", field="database_url"
-        )
-    try:
-        # asyncpg is an extra: the embedded setting does without it.
-        from helios.drivers.postgres import log_storage, view_store  # noqa: PLC0415
-    except ImportError as error:
-        raise errors.StorageError(
-            "PostgreSQL needs one more package: pip install 'helios[postgres]'"
-        ) from error
-    return (
-        log_storage.PostgresLogStorage(url, clock=clock, fresh=ids.Uuid7Ids(clock)),
-        view_store.PostgresViewStore(url, clock=clock),
-    )
-
-
-def _folder(path: Path) -> Path:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise errors.StorageError(
-            f"{path}: the data folder cannot be made ({error.strerror}); choose another one with "
-            "--data-dir"
-        ) from error
-    return path
 
 
 def _once(

@@ -118,73 +118,85 @@ class ProviderList(msgspec.Struct, frozen=True, kw_only=True):
 def routes(parts: services.Services) -> list[web.Route]:
     """The operations on sources that are declared, and the list of providers."""
     desk = _Desk(parts)
-    lines = {
-        200: web.Reply(
-            "A line per step; the last has the result.", operations.Progress, operations.NDJSON
-        )
-    }
-    client = routes_of_sources.CLIENT
-    change = (client, routes_of_sources.DRY_RUN, wire.IDEMPOTENCY_KEY)
+    return [*_fetching(desk), *_hooks(desk), *_listing(desk)]
 
-    def route(method: str, path: str, handler: web.Handler, summary: str, **more: Any) -> web.Route:
-        more.setdefault("tag", "sources")
-        return web.Route(method=method, path=path, handler=handler, summary=summary, **more)
 
+def _route(method: str, path: str, handler: web.Handler, summary: str, **more: Any) -> web.Route:
+    more.setdefault("tag", "sources")
+    return web.Route(method=method, path=path, handler=handler, summary=summary, **more)
+
+
+def _fetching(desk: "_Desk") -> list[web.Route]:
+    progress = "A line per step; the last has the result."
+    lines = {200: web.Reply(progress, operations.Progress, operations.NDJSON)}
+    parameters = (routes_of_sources.CLIENT, wire.IDEMPOTENCY_KEY)
     return [
-        route(
+        _route(
             "POST",
             f"{_PATH}/replay",
             desk.replay,
             "Fetch again; what is in the log already stays as it is",
             body={"application/json": ReplayRequest},
             replies=lines,
-            parameters=(client, wire.IDEMPOTENCY_KEY),
+            parameters=parameters,
         ),
-        route(
+        _route(
             "POST",
             f"{_PATH}/poll",
             desk.poll,
             "Ask the provider now what changed",
             replies=lines,
-            parameters=(client, wire.IDEMPOTENCY_KEY),
+            parameters=parameters,
         ),
-        route(
+        _route(
             "GET",
             f"{_PATH}/health",
             desk.health,
             "How the provider of a source is doing",
             replies={200: web.Reply("As far as it can be told.", SourceHealth)},
-            parameters=(client,),
+            parameters=(routes_of_sources.CLIENT,),
         ),
-        route(
+    ]
+
+
+def _hooks(desk: "_Desk") -> list[web.Route]:
+    change = (routes_of_sources.CLIENT, routes_of_sources.DRY_RUN, wire.IDEMPOTENCY_KEY)
+    changed = {200: web.Reply("What was done, or would be.", HookChange)}
+    return [
+        _route(
             "GET",
             f"{_PATH}/hooks",
             desk.hooks,
             "The webhooks that are registered at the provider",
             replies={200: web.Reply("All of them.", HookList)},
-            parameters=(client,),
+            parameters=(routes_of_sources.CLIENT,),
         ),
         *(
-            route(
+            _route(
                 method,
                 f"{_PATH}/hooks",
                 desk.mend_hook,
                 "Register the webhook of a source at the provider, or mend it",
                 body={"application/json": HookRequest},
-                replies={200: web.Reply("What was done, or would be.", HookChange)},
+                replies=changed,
                 parameters=change,
             )
             for method in ("POST", "PUT")
         ),
-        route(
+        _route(
             "DELETE",
             f"{_PATH}/hooks",
             desk.delete_hook,
             "Take a webhook off at the provider",
-            replies={200: web.Reply("What was done, or would be.", HookChange)},
+            replies=changed,
             parameters=(web.Parameter("hook_id", "The provider's id of it."), *change),
         ),
-        route(
+    ]
+
+
+def _listing(desk: "_Desk") -> list[web.Route]:
+    return [
+        _route(
             "GET",
             "/api/v1/providers",
             desk.all_providers,
@@ -192,7 +204,7 @@ def routes(parts: services.Services) -> list[web.Route]:
             tag="providers",
             replies={200: web.Reply("All, by name.", ProviderList)},
         ),
-        route(
+        _route(
             "GET",
             "/api/v1/providers/{name}",
             desk.provider,
