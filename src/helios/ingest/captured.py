@@ -73,6 +73,9 @@ class Captured(msgspec.Struct, frozen=True, kw_only=True):
     scheme: str | None = None
     config: dict[str, Any] = {}
 
+    def __repr__(self) -> str:
+        return f"Captured({self.id!r}, {self.provider!r})"
+
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
     """What a captured delivery is judged by.

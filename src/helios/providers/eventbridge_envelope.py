@@ -55,15 +55,15 @@ def received(
 
 
 def messages(body: bytes) -> Iterator[Mapping[str, Any]]:
-    """The SQS messages in a body: a Lambda event, an answer of ReceiveMessage, or a single one.
+    """The SQS messages in a body: a Lambda event, an answer of ReceiveMessage, a list, or one.
 
     Raises:
         UnprocessableError: `invalid_json`, or `invalid_body` when it is none of these.
     """
-    value = reading.read_object(body).value
-    listed = value.get("Records", value.get("Messages"))
-    if listed is None:
-        listed = [value]
+    value = reading.strict(body)
+    listed = value
+    if type(value) is dict:
+        listed = value.get("Records", value.get("Messages", [value]))
     if type(listed) is not list or not all(type(each) is dict for each in listed):
         raise ports.UnprocessableError("invalid_body", "neither SQS messages nor a list of them")
     yield from listed

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from helios import cli
+from helios.ingest import captured
 from helios.testing import senders
 
 SECRET = "whsec_" + base64.b64encode(b"k" * 24).decode()
@@ -134,6 +135,12 @@ def test_a_body_is_as_large_and_as_plain_as_the_source_takes_it(tmp_path: Path) 
         assert _json(str(path))["reason"] == reason
     small = _file(tmp_path, config={**config, "body_bytes_max": 10})
     assert _json(str(small))["response"] == {"status": 413}
+
+
+def test_what_was_read_does_not_show_its_secret(tmp_path: Path) -> None:
+    read = captured.read(_file(tmp_path).read_bytes(), file="x")
+    setting = captured.setting(read, file="x")
+    assert SECRET not in repr(read) + repr(setting)
 
 
 def test_a_handshake_says_what_it_would_call(tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ def test_messages_of_a_queue_are_read_in_either_spelling(
 ) -> None:
     for mode in ("sqs", "auto"):
         event = _bridge(record if wrap is None else {wrap: [record]}, mode).events[0]
+        assert _bridge([record]).events == [event]
         assert (event["id"], event["message_id"]) == ("8bf73129", "s-1")
 
 
