@@ -10,37 +10,13 @@ from google.cloud import pubsub_v1
 from starlette import applications, requests, responses, routing
 
 from helios.demo.clouds import http_server
-from helios.kernel import clock as clocks
+from helios.testing import steps
 
 PROJECT = "demo"
 WAIT_S = 20.0
 
 
-class Steps:
-    """The machine's clock, put forward by hand: what is due then is due now."""
-
-    def __init__(self) -> None:
-        self._system = clocks.SystemClock()
-        self._ahead_us = 0
-        self._moved: asyncio.Event = asyncio.Event()
-
-    def now(self) -> clocks.Timestamp:
-        return clocks.Timestamp(self._system.now() + self._ahead_us)
-
-    def monotonic(self) -> float:
-        return self._system.monotonic() + self._ahead_us / clocks.SECOND_US
-
-    async def sleep(self, seconds: float, /) -> None:
-        until = self.monotonic() + seconds
-        while (left := until - self.monotonic()) > 0:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(left):
-                    await self._moved.wait()
-
-    def forward(self, seconds: float) -> None:
-        self._ahead_us += round(seconds * clocks.SECOND_US)
-        self._moved.set()
-        self._moved = asyncio.Event()
+Steps = steps.Steps
 
 
 class Google:

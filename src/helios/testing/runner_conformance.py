@@ -59,7 +59,7 @@ class Place(Protocol):
     @property
     def can_replay(self) -> bool: ...
 
-    async def publish(self, numbers: range) -> None:
+    async def publish(self, numbers: range) -> object:
         """Publish events whose payload is `{"number": n}`."""
         ...
 

@@ -171,7 +171,13 @@ class Subscriber:
         return self._state.describe_subscription(request)
 
     async def get_subscription(self, request: Any, _context: Any) -> Any:
-        return self._state.subscriptions[self._found(request.subscription)]
+        found = types.Subscription.pb()()
+        found.CopyFrom(self._state.subscriptions[self._found(request.subscription)])
+        topic = self._state.topics.get(found.topic)
+        if topic is not None and topic.HasField("message_retention_duration"):
+            kept = topic.message_retention_duration
+            found.topic_message_retention_duration.CopyFrom(kept)
+        return found
 
     async def update_subscription(self, request: Any, _context: Any) -> Any:
         wanted = request.subscription

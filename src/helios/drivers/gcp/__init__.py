@@ -1,0 +1,1 @@
+"""Google Cloud: subscriptions of Pub/Sub as a source of events."""
