@@ -109,7 +109,8 @@ class Poller:
             except (providers.ProviderApiError, errors.OverloadError) as error:
                 attempt += 1
                 pause_s = self._failed(error, attempt, error.retry_after_s)
-            except (outbound.OutboundError, errors.StorageError) as error:
+            except (outbound.OutboundError, errors.StorageError, errors.NotFoundError) as error:
+                # Not found is a view that is being built.
                 attempt += 1
                 pause_s = self._failed(error, attempt, None)
             else:
