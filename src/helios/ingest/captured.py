@@ -184,7 +184,11 @@ def _secrets(config: Mapping[str, Any]) -> Iterator[str]:
         value = config.get(name)
         for each in value if type(value) is list else [value]:
             if type(each) is str:
-                yield each
+                yield _public(each) if name == "public_key" else each
+
+
+def _public(key: str) -> str:
+    return key if key.startswith("whpk_") else f"whpk_{key}"
 
 
 def _delivery(captured: Captured, file: str) -> ports.Delivery:

@@ -130,6 +130,8 @@ def test_a_public_key_verifies_and_no_other_does() -> None:
     assert _reason("standard-webhooks", headers, secret=senders.whpk(mine)) is None
     assert _reason("standard-webhooks", headers, secret=senders.whpk(other)) == "bad_signature"
     assert _reason("standard-webhooks", headers, secret=WHSEC) == "bad_signature"
+    bare = senders.whpk(mine).removeprefix("whpk_")
+    assert _reason("standard-webhooks", headers, public_key=bare) is None
     both = [senders.whpk(other), WHSEC, senders.whpk(mine)]
     assert _reason("standard-webhooks", headers, secrets=both) is None
 
