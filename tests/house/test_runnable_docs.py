@@ -4,7 +4,7 @@ In a page `<!-- run -->` stands before a console block that is run here, `<!-- r
 before one whose last command ends so, and `<!-- file: NAME -->` before a block that is the content
 of a file. All blocks of a page share a folder, which begins as a copy of examples/tutorial. The
 lines under a command are what it prints; `...` stands for anything. On a page that says
-`<!-- served -->` a server runs in that folder.
+`<!-- served -->` a server runs in that folder; `<!-- served: --option value -->` gives it options.
 """
 
 import contextlib
@@ -26,6 +26,7 @@ BLOCK = re.compile(
     r"```\w*\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
+SERVED = re.compile(r"<!-- served(?:: (?P<options>[^>]*?))? -->")
 TIMEOUT_S = 60
 PROGRAMS = Path(sys.executable).parent
 
@@ -65,12 +66,12 @@ def _line(line: str) -> str:
 
 
 @contextlib.contextmanager
-def _served(folder: Path) -> Iterator[str]:
+def _served(folder: Path, options: str) -> Iterator[str]:
     """A server on a free port, ready; its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [PROGRAMS / "helios", "serve", "--port", str(port)]
+    command = [PROGRAMS / "helios", "serve", "--port", str(port), *options.split()]
     server = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     try:
@@ -113,10 +114,12 @@ def test_the_commands_of_a_page_do_what_it_says(page: Path, tmp_path: Path) -> N
     folder = tmp_path / "tutorial"
     shutil.copytree(ROOT / "examples/tutorial", folder)
     text = page.read_text(encoding="utf-8")
-    is_served = "<!-- served -->" in text
-    with _served(folder) if is_served else contextlib.nullcontext("http://127.0.0.1:9") as url:
+    served = SERVED.search(text)
+    nowhere = contextlib.nullcontext("http://127.0.0.1:9")
+    with nowhere if served is None else _served(folder, served["options"] or "") as url:
         for block in BLOCK.finditer(text):
             if block["file"]:
+                (folder / block["file"]).parent.mkdir(parents=True, exist_ok=True)
                 (folder / block["file"]).write_text(block["text"], encoding="utf-8")
                 continue
             for step in _steps(block["text"], int(block["exit"] or 0)):
