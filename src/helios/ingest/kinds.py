@@ -117,7 +117,7 @@ class Kinds:
             InvalidInputError: the package that brings it is broken.
         """
         if name in self._adapters.names():
-            each = self._adapters.get(name)
+            each = self._adapter(name)
             return Kind(name=name, title=each.title, options=each.Options, adapter=each)
         fetcher = self._fetchers.get(name)
         if fetcher is None:
@@ -125,6 +125,18 @@ class Kinds:
             hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(self.names)}"
             raise errors.NotFoundError(f"no provider is called {name[:80]!r}; {hint}")
         return self._loaded(fetcher)
+
+    def _adapter(self, name: str) -> providers.Provider:
+        try:
+            return self._adapters.get(name)
+        except errors.HeliosError:
+            raise
+        except Exception as error:
+            # Anyone's package can bring an adapter; it must not take the other sources along.
+            raise errors.InvalidInputError(
+                f"the provider {name!r} cannot be loaded ({type(error).__name__}: {error}); mend "
+                "or remove the package that brings it"
+            ) from error
 
     def _loaded(self, fetcher: Fetcher) -> Kind:
         try:

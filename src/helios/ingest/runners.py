@@ -10,7 +10,7 @@ each event once.
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 import structlog
@@ -250,6 +250,9 @@ class Manager:
         except errors.StorageError:
             # Its keeper will say what is missing.
             return True
+        except errors.HeliosError:
+            # There is no such kind any more, so nothing can run; `status` says so.
+            return False
 
     def _resting(self, tenant: str, name: str) -> tuple[str, str]:
         try:
@@ -282,6 +285,7 @@ class _Keeper:
         self._state: sources.State = "starting"
         self._detail = ""
         self._going = asyncio.Event()
+        self._broken = asyncio.Event()
         self._paused = declared.paused
         if not self._paused:
             self._going.set()
@@ -304,8 +308,13 @@ class _Keeper:
             self._going.clear()
         else:
             self._going.set()
-        if self.runner is not None:
+        if self.runner is None:
+            return
+        try:
             (self.runner.pause if paused else self.runner.resume)()
+        except Exception:  # noqa: BLE001 - a runner's code may raise anything
+            _log.exception("source_would_not_pause", **self._names(), paused=paused)
+            self._broken.set()
 
     async def stop(self) -> None:
         """Stop, within a bound; a runner that does not listen is left behind."""
@@ -408,16 +417,20 @@ class _Keeper:
     async def _until_ended(
         self, runner: sources.Runner, lease: Lease, source: providers.Source
     ) -> str | None:
+        self._broken.clear()
         running = asyncio.ensure_future(runner.run())
+        broken = asyncio.ensure_future(self._broken.wait())
         lost = asyncio.ensure_future(lease.lost())
         changed = asyncio.ensure_future(self._changed(source))
-        tasks = (running, lost, changed)
+        tasks: tuple[asyncio.Future[Any], ...] = (running, lost, changed, broken)
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if running.done() and not running.cancelled():
                 running.result()
             if running.done():
                 return "it ended by itself"
+            if broken.done():
+                return "it could not be paused or resumed"
             return "another process took it over" if lost.done() else None
         finally:
             for task in tasks:

@@ -35,9 +35,11 @@ class Adapter:
 
 class Registry:
     def names(self) -> Sequence[str]:
-        return ["shop"]
+        return ["shop", "broken"]
 
-    def get(self, _: str, /) -> Any:
+    def get(self, name: str, /) -> Any:
+        if name == "broken":
+            raise SyntaxError("what a package")
         return Adapter()
 
 
@@ -113,6 +115,8 @@ class Runner:
             self.running = False
 
     def pause(self) -> None:
+        if self.bench.stubborn:
+            raise RuntimeError("not now")
         self.paused = True
 
     def resume(self) -> None:
@@ -141,6 +145,7 @@ class Bench:
         self.vault = Vault()
         self.made: list[Runner] = []
         self.refuse: Exception | None = None
+        self.stubborn = False
         self.leases = leases or Leases()
         fetcher = kinds.Fetcher(name="queue", title="Queue", extra="queue", module="queue")
         module = type("Module", (), {"Options": NoOptions, "make": staticmethod(self.make)})
@@ -384,6 +389,37 @@ def test_who_loses_the_lease_stops_at_once(play: Any) -> None:
         bench.leases.away = False
         await bench.clock.sleep(60)
         assert len(bench.running) == 1
+
+    play(scenario)
+
+
+def test_a_runner_that_cannot_be_paused_is_stopped_and_others_are_not_held_up(play: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        bench.declare(queue())
+        await bench.clock.sleep(0.1)
+        bench.stubborn = True
+        bench.declare(queue(paused=True), queue("other"))
+        await bench.clock.sleep(2)
+        assert [r.tools.declared.name for r in bench.running] == ["other"]
+        assert (await bench.state())[0] == "paused"
+        bench.declare(queue(), queue("other"))
+        await bench.clock.sleep(2)
+        assert len(bench.running) == 2
+
+    play(scenario)
+
+
+def test_a_source_whose_provider_is_gone_or_broken_does_not_hold_up_the_others(play: Any) -> None:
+    async def scenario(bench: Bench) -> None:
+        gone = sources.Declared(name="gone", provider="uninstalled")
+        broken = sources.Declared(name="broken", provider="broken", poll=sources.Polling())
+        bench.declare(gone, broken, queue())
+        await bench.clock.sleep(0.1)
+        assert await bench.state() == ("running", "")
+        for name, says in (("gone", "no provider is called"), ("broken", "what a package")):
+            state, detail = await bench.state(name)
+            assert (state, says in detail) == ("unreadable", True)
+        assert len(await bench.manager.all()) == 3
 
     play(scenario)
 
