@@ -189,6 +189,18 @@ class Sources:
             StorageError: as `find`.
         """
         try:
+            return self._resolve(source)
+        except errors.HeliosError:
+            raise
+        except Exception as error:
+            # An adapter may be anyone's code.
+            raise errors.StorageError(
+                f"source {source.name}: its adapter failed ({type(error).__name__}: {error}); mend "
+                "the package that brings it"
+            ) from error
+
+    def _resolve(self, source: sources.Declared) -> Found:
+        try:
             kind = self.kinds.get(source.provider)
             options = kind.read_options(source.options)
         except (errors.NotFoundError, errors.InvalidInputError) as error:

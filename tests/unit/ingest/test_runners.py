@@ -33,14 +33,21 @@ class Adapter:
     Options: ClassVar[type[msgspec.Struct]] = NoOptions
 
 
+class Careless(Adapter):
+    """Its own check fails."""
+
+    def check(self, source: providers.Source) -> None:
+        raise KeyError(source.name)
+
+
 class Registry:
     def names(self) -> Sequence[str]:
-        return ["shop", "broken"]
+        return ["shop", "broken", "careless"]
 
     def get(self, name: str, /) -> Any:
         if name == "broken":
             raise SyntaxError("what a package")
-        return Adapter()
+        return Careless() if name == "careless" else Adapter()
 
 
 class Vault:
@@ -413,13 +420,18 @@ def test_a_source_whose_provider_is_gone_or_broken_does_not_hold_up_the_others(p
     async def scenario(bench: Bench) -> None:
         gone = sources.Declared(name="gone", provider="uninstalled")
         broken = sources.Declared(name="broken", provider="broken", poll=sources.Polling())
-        bench.declare(gone, broken, queue())
+        careless = sources.Declared(name="careless", provider="careless")
+        bench.declare(gone, broken, careless, queue())
         await bench.clock.sleep(0.1)
         assert await bench.state() == ("running", "")
-        for name, says in (("gone", "no provider is called"), ("broken", "what a package")):
+        for name, says in (
+            ("gone", "no provider is called"),
+            ("broken", "what a package"),
+            ("careless", "its adapter failed"),
+        ):
             state, detail = await bench.state(name)
             assert (state, says in detail) == ("unreadable", True)
-        assert len(await bench.manager.all()) == 3
+        assert len(await bench.manager.all()) == 4
 
     play(scenario)
 
