@@ -28,6 +28,7 @@ def fresh(name: str) -> str:
 
 
 def make_topic(server: str, *, partitions: int = 1, name: str | None = None) -> str:
+    """Make a topic and return its name."""
     topic = name or fresh("orders")
     client = admin.AdminClient({"bootstrap.servers": server})
     (done,) = client.create_topics([cimpl.NewTopic(topic, partitions, 1)]).values()
@@ -45,6 +46,7 @@ def committed(server: str, group: str, topic: str) -> dict[int, int]:
 
 
 def groups(server: str) -> set[str]:
+    """The consumer groups that the broker knows."""
     client = admin.AdminClient({"bootstrap.servers": server})
     return {one.group_id for one in client.list_consumer_groups().result(WAIT_S).valid}
 
@@ -130,6 +132,7 @@ def _event(source: sources.Declared, received: providers.Received) -> envelope.N
 
 @contextlib.asynccontextmanager
 async def open_log(folder: Path) -> AsyncIterator[log.Log]:
+    """A log in a file of the folder."""
     system = clock.SystemClock()
     storage = log_storage.SqliteLogStorage(str(folder / "log.db"), system, prewarm_pages=0)
     a_log = log.Log(storage, system)
@@ -142,11 +145,13 @@ async def open_log(folder: Path) -> AsyncIterator[log.Log]:
 
 @contextlib.asynccontextmanager
 async def open_gate(folder: Path) -> AsyncIterator[LogGate]:
+    """A gate on a log in the folder."""
     async with open_log(folder) as a_log:
         yield LogGate(a_log)
 
 
 async def events_of(a_log: log.Log) -> list[envelope.Event]:
+    """All events of a log, in order."""
     found: list[envelope.Event] = []
     while True:
         page = await a_log.read(found[-1].position if found else envelope.Position(0))
@@ -163,6 +168,7 @@ def make_source(
     paused: bool = False,
     **given: Any,
 ) -> source.KafkaSource:
+    """A source of these options that does not run yet."""
     settings = {"bootstrap": server, "session_s": 6.0, "group": group or fresh("group"), **given}
     declared = sources.Declared(name="kafka", provider="kafka", options=settings, paused=paused)
     tools = sources.Tools(
@@ -179,6 +185,7 @@ def make_source(
 
 @contextlib.asynccontextmanager
 async def running(a_source: sources.Runner) -> AsyncIterator[None]:
+    """A source that runs until the end of the block."""
     task = asyncio.create_task(a_source.run())
     try:
         yield
@@ -202,8 +209,10 @@ async def until(condition: Callable[[], Any], what: str) -> None:
 
 
 def overloaded() -> None:
+    """Refuse as a gate does that is full: for `LogGate.refuse`."""
     raise errors.OverloadError("full", retry_after_s=0.1)
 
 
 def a_sink(server: str, **given: Any) -> sink.KafkaSink:
+    """A sink that is not closed by itself."""
     return sink.KafkaSink(options.parse_connection({"bootstrap": server}), **given)

@@ -190,6 +190,8 @@ def consumer_settings(
         # What waits in memory is bounded; the default would be 64 MB and 100,000 records.
         "queued.max.messages.kbytes": _QUEUE_KIB,
         "queued.min.messages": 10_000,
+        # Once that is full, a whole second would pass before it fetches again.
+        "fetch.queue.backoff.ms": 20,
     }
 
 
