@@ -1,0 +1,181 @@
+"""Cached content, sites and subscribers over the API."""
+
+import json
+from typing import Any
+
+SITE = {
+    "apiVersion": "helios.io/v1",
+    "kind": "Site",
+    "metadata": {"name": "blog"},
+    "spec": {"build": {"type": "webhook", "url": "https://host.example/hook"}},
+}
+SUBSCRIBER = {
+    "apiVersion": "helios.io/v1",
+    "kind": "Subscriber",
+    "metadata": {"name": "search"},
+    "spec": {"deliver": {"type": "webhook", "url": "https://s.example/", "secret": "env:X"}},
+}
+
+
+async def published(helios: Any, name: str, second: int, title: str = "t") -> int:
+    """Append what the webhook of a Strapi would have made; returns its position."""
+    at = f"2026-01-01T00:00:{second:02}Z"
+    entry = {"documentId": name, "title": title, "updatedAt": at, "publishedAt": at}
+    event = {
+        "source": "strapi",
+        "eventType": "entry.publish",
+        "payload": {"event": "entry.publish", "createdAt": at, "model": "article", "entry": entry},
+        "metadata": {"provider": "strapi"},
+    }
+    answer = await helios.ingest(event)
+    position: int = answer.json()["position"]
+    return position
+
+
+def test_a_page_of_content_is_not_sent_again_while_it_stands(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        at = await published(helios, "a", 1)
+        first = await helios.get("/api/v1/content", headers={"helios-after": str(at)})
+        tag = first.headers["etag"]
+        for given in (tag, f'"x", {tag}', f"W/{tag}", "*"):
+            again = await helios.http.get("/api/v1/content", headers={"if-none-match": given})
+            assert (again.status_code, again.content) == (304, b""), given
+            assert again.headers["etag"] == tag
+        at = await published(helios, "a", 2, "changed")
+        headers = {"if-none-match": tag, "helios-after": str(at)}
+        changed = await helios.get("/api/v1/content", headers=headers)
+        assert changed.status_code == 200
+        assert [item["title"] for item in changed.json()["items"]] == ["changed"]
+        assert changed.headers["etag"] != tag
+        assert changed.headers["helios-position"] == str(at)
+
+    run(scenario)
+
+
+def test_pages_of_different_questions_have_different_tags(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        at = await published(helios, "a", 1)
+        await helios.get("/api/v1/content", headers={"helios-after": str(at)})
+        questions = ["", "?limit=5", "?type=article", "?stage=draft", "?source=strapi,shop"]
+        tags = {(await helios.get(f"/api/v1/content{q}")).headers["etag"] for q in questions}
+        assert len(tags) == len(questions)
+        swapped = await helios.get("/api/v1/content?source=shop,strapi")
+        assert swapped.headers["etag"] in tags
+
+    run(scenario)
+
+
+def test_one_content_is_found_by_its_place_and_a_stranger_is_not(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        at = await published(helios, "a/b", 1)
+        path = "/api/v1/content/strapi/article/a%2Fb"
+        found = await helios.get(path, headers={"helios-after": str(at)})
+        (item,) = found.json()["items"]
+        assert (item["id"], item["raw"]["title"], item["stale"]) == ("a/b", "t", False)
+        same = await helios.http.get(path, headers={"if-none-match": found.headers["etag"]})
+        assert same.status_code == 304
+        assert (await helios.get("/api/v1/content/strapi/article/none")).status_code == 404
+        assert (await helios.get(f"{path}?client_id=other")).status_code == 404
+
+    run(scenario)
+
+
+def test_invalidated_content_says_that_it_is_stale(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        await published(helios, "a", 1)
+        await published(helios, "b", 1)
+        asked = {"source": "strapi", "type": "article", "id": "a"}
+        done = await helios.post("/api/v1/content/invalidate", asked)
+        assert done.status_code == 202
+        at = str(done.json()["position"])
+        page = (await helios.get("/api/v1/content", headers={"helios-after": at})).json()
+        assert {item["id"]: item["stale"] for item in page["items"]} == {"a": True, "b": False}
+        for wrong in ({"source": "strapi", "id": "a"}, {}, {"source": "s", "kind": "x"}):
+            assert (await helios.post("/api/v1/content/invalidate", wrong)).status_code == 400
+
+    run(scenario)
+
+
+def test_bad_questions_about_content_are_named(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        for query in ("stage=gone", "limit=0", "limit=x", "colour=red", "cursor=%21"):
+            answer = await helios.get(f"/api/v1/content?{query}")
+            assert answer.status_code == 400, query
+
+    run(scenario)
+
+
+def test_a_site_is_declared_once_and_versions_are_compared(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        dry = await helios.call("PUT", "/api/v1/sites?dry_run=true", json=SITE)
+        assert (dry.status_code, dry.json()["position"]) == (200, 0)
+        assert (await helios.get("/api/v1/sites")).json() == {"sites": []}
+        made = await helios.call("PUT", "/api/v1/sites", json=SITE)
+        assert (made.status_code, made.json()["version"]) == (201, 1)
+        same = await helios.call("PUT", "/api/v1/sites", json=SITE)
+        assert (same.status_code, same.json()["unchanged"]) == (200, True)
+        other = json.loads(json.dumps(SITE).replace("/hook", "/other"))
+        refused = await helios.call("PUT", "/api/v1/sites", json=other, headers={"if-match": '"7"'})
+        assert refused.status_code == 409
+        taken = await helios.call("PUT", "/api/v1/sites", json=other, headers={"if-match": '"1"'})
+        assert taken.json()["version"] == 2
+        shown = (await helios.get("/api/v1/sites/blog")).json()
+        assert (shown["executor"], shown["builds"], shown["waiting"]) == ("webhook", 0, 0)
+        asked = await helios.post("/api/v1/sites/blog/build")
+        assert asked.status_code == 202
+        gone = await helios.call("DELETE", "/api/v1/sites/blog")
+        after = {"helios-after": str(gone.json()["position"])}
+        assert (await helios.get("/api/v1/sites/blog", headers=after)).status_code == 404
+        assert (await helios.post("/api/v1/sites/blog/build")).status_code == 404
+
+    run(scenario)
+
+
+def test_builds_that_are_not_there_are_not_found(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        assert (await helios.get("/api/v1/builds")).json() == {"builds": [], "next_cursor": None}
+        for path in ("/api/v1/builds/x", "/api/v1/builds/..%2F..%2Fetc/log"):
+            assert (await helios.get(path)).status_code == 404
+        assert (await helios.post("/api/v1/builds/x/cancel")).status_code == 404
+        assert (await helios.get("/api/v1/builds?cursor=x")).status_code == 400
+
+    run(scenario)
+
+
+def test_a_subscriber_is_declared_disabled_and_enabled(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        made = await helios.call("PUT", "/api/v1/subscribers", json=SUBSCRIBER)
+        assert (made.status_code, made.json()["version"]) == (201, 1)
+        same = await helios.call("PUT", "/api/v1/subscribers", json=SUBSCRIBER)
+        assert same.json()["unchanged"] is True
+        off = await helios.post("/api/v1/subscribers/search/disable")
+        after = {"helios-after": str(off.json()["position"])}
+        shown = (await helios.get("/api/v1/subscribers/search", headers=after)).json()
+        assert (shown["state"], shown["detail"]) == ("disabled", "disabled by a person")
+        on = await helios.post("/api/v1/subscribers/search/enable", {"skip": True})
+        after = {"helios-after": str(on.json()["position"])}
+        shown = (await helios.get("/api/v1/subscribers/search", headers=after)).json()
+        assert (shown["state"], shown["cursor"]) == ("standby", on.json()["position"])
+        wrong = await helios.post("/api/v1/subscribers/search/redeliver", {"positions": [1]})
+        assert wrong.status_code == 400
+        listed = await helios.get("/api/v1/subscribers/search/deliveries")
+        assert listed.json() == {"deliveries": []}
+        assert (await helios.call("DELETE", "/api/v1/subscribers/none")).status_code == 404
+
+    run(scenario)
+
+
+def test_declarations_are_not_taken_as_plain_text(run: Any) -> None:
+    """A page of another origin may post plain text without asking; these run things."""
+
+    async def scenario(helios: Any) -> None:
+        for path, document in (("sites", SITE), ("subscribers", SUBSCRIBER)):
+            answer = await helios.call(
+                "POST",
+                f"/api/v1/{path}",
+                content=json.dumps(document),
+                headers={"content-type": "text/plain"},
+            )
+            assert answer.status_code == 415
+
+    run(scenario)
