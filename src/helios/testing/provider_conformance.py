@@ -42,6 +42,10 @@ class Nobody:
         """Refuse."""
         raise outbound.OutboundError(f"{call.method}: nobody is there", reason="unreachable")
 
+    async def permit(self, url: str) -> None:
+        """Refuse."""
+        raise outbound.OutboundError(f"{url}: nobody is there", reason="unreachable")
+
 
 class ProviderConformance:
     """The contract of `providers.ports`, test by test.
