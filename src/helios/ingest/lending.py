@@ -69,6 +69,9 @@ class Queue(Protocol):
     lease_s: float
     """How long a loan lasts."""
 
+    is_proven: bool
+    """That it is connected says that it works; otherwise only what it brings says that."""
+
     async def receive(self) -> Sequence[Message]:
         """Wait for messages, for a while; may come back without any."""
         ...
@@ -169,7 +172,8 @@ class Lending:
     async def _work(self, queue: Queue) -> None:
         """Have receivers at work until something breaks."""
         self._queue, self._asked_at = queue, float("-inf")
-        self._running()
+        if queue.is_proven:
+            self._running()
         tasks = [
             asyncio.ensure_future(self._receive(queue, number)) for number in range(self._receivers)
         ]
@@ -193,6 +197,8 @@ class Lending:
                 await self._going.wait()
             messages = await queue.receive()
             self._attempt = 0
+            if self._state != "running" and not self._held:
+                self._running()
             if len(messages) >= queue.batch_max:
                 self._crowded.set()
             elif not messages:

@@ -150,6 +150,7 @@ class SqsQueue:
     """A `lending.Queue`."""
 
     batch_max = BATCH_MAX
+    is_proven = True
 
     def __init__(self, client: Any, url: str, options: aws_options.Options) -> None:
         self._client = client

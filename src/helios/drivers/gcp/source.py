@@ -100,6 +100,7 @@ class Subscription:
     """A `lending.Queue`."""
 
     batch_max = BATCH_MAX
+    is_proven = True
 
     def __init__(
         self, client: SubscriberAsyncClient, options: gcp_options.Options, clock: clocks.Clock

@@ -1,0 +1,1 @@
+"""Azure: topics of Event Grid namespaces as a source of events."""
