@@ -127,7 +127,8 @@ class Subscription:
         return grid_messages.read(answers[-1], self._options)
 
     async def acknowledge(self, messages: Sequence[lending.Message]) -> None:
-        dead, done = [], []
+        dead: list[str] = []
+        done: list[str] = []
         for message in messages:
             is_dead = isinstance(message.fetched.received, ports.UnprocessableError)
             (dead if is_dead else done).append(message.handle)
