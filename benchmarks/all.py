@@ -29,6 +29,7 @@ SCRIPTS = (
     ("log/growth.py", "sqlite"),
     ("log/growth.py", "postgres"),
     ("live/run.py",),
+    ("webhooks.py",),
     ("start.py",),
 )
 VIEWS_QUICK = ("--events", "20000", "--appends", "50")
