@@ -32,6 +32,9 @@ def changes(event: envelope.Event) -> Sequence[ports.ContentChange]:
     except errors.NotFoundError:
         # A queue or a topic, or an adapter that is not installed any more.
         return ()
+    # Asked first because it is cheap: this is done for each event there is.
+    if ports.Capability.NORMALISE not in adapter.capabilities:
+        return ()
     if not isinstance(adapter, ports.Normaliser):
         return ()
     source = ports.Source(name=event.source, tenant=event.tenant, provider=provider)
