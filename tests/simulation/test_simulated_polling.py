@@ -3,15 +3,15 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import msgspec
 import pytest
 
 from helios.eventlog import envelope, log
+from helios.ingest import comparing, gateway, marks, poller, polling, sources
 from helios.ingest import gate as gates
-from helios.ingest import gateway, marks, poller, polling, sources
 from helios.kernel import clock as clocks
 from helios.kernel import ids, outbound, secret
 from helios.providers import ports, strapi, strapi_api
@@ -109,13 +109,19 @@ class World:
                         found[key] = (change.version, title, event.recorded_at)
         return found
 
-    async def believed(
-        self, tenant: str, source: str
-    ) -> AsyncIterator[tuple[polling.Content, clocks.Timestamp]]:
+    async def believed(self, tenant: str, source: str) -> AsyncIterator[comparing.Known]:
         assert (tenant, source) == ("default", "cms")
-        for key, (_, title, at) in (await self.cached()).items():
+        for key, (version, title, at) in (await self.cached()).items():
             if title is not None:
-                yield key, clocks.Timestamp(at)
+                yield key, version, clocks.Timestamp(at), clocks.Timestamp(at)
+
+    async def invalid(self, tenant: str, source: str, limit: int) -> list[polling.Content]:
+        return []
+
+    def confirmation(
+        self, tenant: str, source: str, types: Sequence[str], as_of: clocks.Timestamp
+    ) -> envelope.NewEvent:
+        raise AssertionError("nothing grows stale here")
 
     async def titles(self, stage: str) -> dict[str, str]:
         cached = await self.cached()
@@ -288,7 +294,7 @@ def test_a_deletion_that_nobody_told_is_found_by_two_listings() -> None:
         assert "entry.delete" not in await world.types(), "one listing is no proof"
         assert "gone" in (await world.poller.status()).detail
         async with running(world):
-            await world.clock.sleep(2 * poller.CONFIRM_S)
+            await world.clock.sleep(2 * comparing.CONFIRM_S)
             await world.assert_equal_content()
             before = await world.log.head()
             await world.clock.sleep(3 * 3600)

@@ -294,9 +294,9 @@ def _body_bytes_max(node: yamldoc.Node | None) -> int:
 def _poll(node: yamldoc.Node | None) -> sources.Polling | None:
     if node is None or node.is_null:
         return None
-    fields = node.fields(("every", "overlap", "compare_every"))
+    fields = node.fields(("every", "overlap", "compare_every", "grace"))
     given = {name: each.positive_duration() for name, each in fields.items()}
-    for name in ("every", "compare_every"):
+    for name in ("every", "compare_every", "grace"):
         if given.get(name, clocks.SECOND_US) < clocks.SECOND_US:
-            raise fields[name].error("expected at least 1s: providers limit how often they answer")
+            raise fields[name].error("expected at least 1s: providers take time to answer")
     return sources.Polling(**given)

@@ -7,14 +7,13 @@ there. What is decided stands in `polling`; here is what is done: calls, the log
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 import msgspec
 import structlog
 
 from helios.eventlog import envelope, ports
-from helios.ingest import marks, polling, sources
+from helios.ingest import comparing, marks, polling, sources
 from helios.kernel import clock as clocks
 from helios.kernel import errors, outbound
 from helios.providers import ports as providers
@@ -23,31 +22,8 @@ from helios.providers import registry
 MARK_EVERY_US = 300 * clocks.SECOND_US
 """How often progress is written when nothing new came by polling."""
 
-CONFIRM_S = 30.0
-"""Pause before a listing that is to confirm what another one found missing."""
-
-COMPARE_PAUSE_S = 60.0
-"""Comparisons that are asked for come no closer than this."""
-
-BELIEVED_MAX = 500_000
-"""Contents of one source that can be compared. Above: no comparison, and the status says so."""
-
 _DETAIL_CHARS = 500
 _log = structlog.get_logger("helios.ingest")
-
-
-class Believed(Protocol):
-    """Knows which content events have told of."""
-
-    def believed(
-        self, tenant: str, source: str
-    ) -> AsyncIterator[tuple[polling.Content, clocks.Timestamp]]:
-        """What is there as far as events tell, each with the time of its last event's append.
-
-        Raises:
-            StorageError: it cannot be read now.
-        """
-        ...
 
 
 class Poller:
@@ -58,6 +34,7 @@ class Poller:
         provider: the adapter.
         log: what was told is read there, and marks are kept there.
         believed: for comparisons; None: there are none.
+        ttl: how long content may go unheard of, in microseconds; None: for ever.
     """
 
     def __init__(
@@ -65,7 +42,8 @@ class Poller:
         tools: sources.Tools,
         provider: providers.Provider,
         log: ports.EventLog,
-        believed: Believed | None = None,
+        believed: comparing.Believed | None = None,
+        ttl: int | None = None,
     ) -> None:
         if not isinstance(provider, providers.ChangeLister):
             raise errors.InvalidInputError(
@@ -78,15 +56,16 @@ class Poller:
         self._declared = tools.declared
         self._poll = tools.declared.poll or sources.Polling()
         self._log = log
-        self._believed = believed
+        self._comparer: comparing.Comparer | None = None
+        if believed is not None and isinstance(provider, providers.IdLister):
+            self._comparer = comparing.Comparer(
+                tools, provider, log, believed=believed, hand_in=self._stored, ttl=ttl
+            )
         self._clock = tools.clock
         self._heard: polling.Heard | None = None
         self._mark: marks.Mark | None = None
         self._anchors: list[tuple[clocks.Timestamp, envelope.Position]] = []
         self._marked_at = clocks.Timestamp(0)
-        self._doubt: polling.Doubt | None = None
-        self._compare_at: float | None = None
-        self._compared_at: float | None = None
         self._polled_at: clocks.Timestamp | None = None
         self._young: clocks.Timestamp | None = None
         self._going = asyncio.Event()
@@ -126,9 +105,8 @@ class Poller:
 
     def poll_now(self) -> None:
         """Poll and compare as soon as may be, because somebody says that something changed."""
-        soonest = (self._compared_at or float("-inf")) + COMPARE_PAUSE_S
-        if self._compare_at is not None:
-            self._compare_at = min(self._compare_at, max(soonest, self._clock.monotonic()))
+        if self._comparer is not None:
+            self._comparer.soon()
         self._wake.set()
 
     async def status(self) -> sources.Status:
@@ -172,12 +150,16 @@ class Poller:
         await self._keep(found, began)
         self._polled_at = began
         self._set(state="running", detail="")
-        await self._compare_if_due()
+        if self._comparer is not None:
+            await self._comparer.read_invalid()
+            detail = await self._comparer.compare_if_due(webhooks=self._expects(heard))
+            if detail:
+                self._set(detail=detail)
 
     async def _changes(self, heard: polling.Heard) -> "_Found":
         """Ask what changed, and hand it in page by page."""
         found = _Found(is_first=self._mark is None and self._polled_at is None)
-        expected = heard.webhooks or bool(self._tools.source.secrets)
+        expected = self._expects(heard)
         high_water = None if self._mark is None else self._mark.high_water
         begin = polling.since(high_water, self._poll.overlap)
         async for page in self._lister.list_changes(self._tools.api, begin):
@@ -187,6 +169,7 @@ class Poller:
                 heard,
                 self._clock.now(),
                 webhooks=expected and not found.is_first,
+                grace=self._poll.grace,
             )
             found.left(chosen.young)
             counts = await self._hand_in(chosen.take)
@@ -195,6 +178,13 @@ class Poller:
                 found.gaps += [each for each in counts.new if each.id in chosen.untold]
         self._young = found.young
         return found
+
+    def _expects(self, heard: polling.Heard) -> bool:
+        """Whether webhooks are expected."""
+        return heard.webhooks or bool(self._tools.source.secrets)
+
+    async def _stored(self, received: list[providers.Received]) -> int:
+        return (await self._hand_in(received)).stored
 
     async def _hand_in(self, received: list[providers.Received]) -> "_Counts":
         counts = _Counts()
@@ -242,7 +232,7 @@ class Poller:
 
     def _anchor(self, high_water: clocks.Timestamp) -> int:
         """A place in the log before which nothing was heard that a poll from there may bring."""
-        begin = polling.since(high_water, self._poll.overlap) - polling.GRACE_US
+        begin = polling.since(high_water, self._poll.overlap) - self._poll.grace
         fitting = [each for each in self._anchors if each[0] <= begin]
         if fitting:
             self._anchors = self._anchors[len(fitting) - 1 :]
@@ -296,47 +286,6 @@ class Poller:
             _log.warning("state_not_read", **self._names(), type=event_type, error=str(error))
             return []
 
-    async def _compare_if_due(self) -> None:
-        lister = self._provider
-        if self._believed is None or not isinstance(lister, providers.IdLister):
-            return
-        now = self._clock.monotonic()
-        if self._compare_at is not None and now < self._compare_at:
-            return
-        pause_s = self._poll.compare_every / clocks.SECOND_US
-        try:
-            compared = await self._compare(lister, self._believed)
-            pause_s = CONFIRM_S if compared.doubt is not None else pause_s
-        finally:
-            self._compared_at = self._clock.monotonic()
-            self._compare_at = self._compared_at + pause_s
-        self._doubt = compared.doubt
-        if compared.detail:
-            self._set(detail=compared.detail)
-
-    async def _compare(self, lister: providers.IdLister, believed: Believed) -> polling.Compared:
-        """List what is there, and tell what is gone."""
-        began = self._clock.now()
-        types = set(lister.listed_types(self._tools.source))
-        there: set[polling.Content] = set()
-        async for page in lister.list_ids(self._tools.api):
-            there.update(map(polling.content, page))
-        settled = began - polling.GRACE_US
-        known: set[polling.Content] = set()
-        tenant, name = self._declared.client_id, self._declared.name
-        async for content, changed_at in believed.believed(tenant, name):
-            if changed_at < settled:
-                known.add(content)
-            if len(known) > BELIEVED_MAX:
-                detail = f"more than {BELIEVED_MAX} contents: deletions are not looked for"
-                return polling.Compared(detail=detail)
-        compared = polling.compare(known, there, types, self._doubt)
-        if compared.gone:
-            gone = [lister.deletion(polling.listed(each), began) for each in sorted(compared.gone)]
-            counts = await self._hand_in(gone)
-            _log.info("deletions_found", **self._names(), events=counts.stored)
-        return compared
-
     def _failed(
         self, error: errors.HeliosError, attempt: int, retry_after_s: float | None
     ) -> float:
@@ -354,10 +303,11 @@ class Poller:
         """Until the next poll: sooner when something was left, or a comparison is due."""
         pause_s = self._poll.every / clocks.SECOND_US * (0.95 + self._tools.random() / 10)
         if self._young is not None:
-            left = self._young + polling.GRACE_US - self._clock.now()
+            left = self._young + self._poll.grace - self._clock.now()
             pause_s = min(pause_s, max(1.0, left / clocks.SECOND_US))
-        if self._compare_at is not None and self._doubt is not None:
-            pause_s = min(pause_s, max(1.0, self._compare_at - self._clock.monotonic()))
+        hurry_s = None if self._comparer is None else self._comparer.hurry_s
+        if hurry_s is not None:
+            pause_s = min(pause_s, max(1.0, hurry_s))
         return pause_s
 
     async def _rest(self, seconds: float) -> None:
@@ -427,15 +377,18 @@ class _Found:
         return max(known, default=None)
 
 
-def factory(log: ports.EventLog, believed: Believed | None = None) -> sources.Factory:
+def factory(
+    log: ports.EventLog, believed: comparing.Believed | None = None, ttl: int | None = None
+) -> sources.Factory:
     """What makes pollers, for the manager of runners.
 
     Args:
         log: see `Poller`.
         believed: likewise.
+        ttl: likewise.
     """
 
     async def make(tools: sources.Tools) -> sources.Runner:
-        return Poller(tools, registry.get(tools.declared.provider), log, believed)
+        return Poller(tools, registry.get(tools.declared.provider), log, believed, ttl)
 
     return make

@@ -9,11 +9,13 @@ and where webhooks are expected it is a gap.
 
 Deletions that nobody told of are found by comparing what is believed to be there with a listing.
 A listing can be wrong (a filter, a permission, an outage behind a cache), and a wrong deletion
-takes pages off a site; so only what several listings agree on is gone.
+takes pages off a site; so only what several listings agree on is gone. Where a listing tells the
+versions of what is there, whatever else is not as it is known is found likewise: an edit that was
+taken back, content of a restored backup, what no time of change gives away.
 """
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -24,7 +26,7 @@ from helios.kernel import jsonio
 from helios.providers import ports as providers
 
 GRACE_US = 60 * clocks.SECOND_US
-"""How long a webhook may take before its absence is a gap."""
+"""How long a webhook may take before its absence is a gap, unless a declaration says another."""
 
 HEARD_MAX = 100_000
 """States that are remembered. Beyond, the oldest are forgotten: their events are handed in again
@@ -35,6 +37,10 @@ EMPTY_MAX = 10
 
 FETCHED = "fetched"
 """In the metadata of a polled event: no webhook brings such a one, so it is never a gap."""
+
+REPLACES = "replaces_before"
+"""In the metadata of an event of content that was read again: what was told of it before this
+time, in microseconds, counts no more, whatever its version."""
 
 LISTINGS = 2
 """Listings that must agree before a content is gone."""
@@ -141,6 +147,7 @@ def sort(
     now: clocks.Timestamp,
     *,
     webhooks: bool,
+    grace: int = GRACE_US,
 ) -> Sorted:
     """Decide what of a page is handed in.
 
@@ -149,6 +156,7 @@ def sort(
         heard: what was told before.
         now: the time.
         webhooks: webhooks are expected, so what is young may still come by one.
+        grace: so long, in microseconds, something is young.
     """
     take, untold, known = [], set(), 0
     young: clocks.Timestamp | None = None
@@ -158,7 +166,7 @@ def sort(
             known += 1
             continue
         is_untold = not received.metadata.get(FETCHED) and not heard.knows_any(told)
-        if webhooks and is_untold and at is not None and at > now - GRACE_US:
+        if webhooks and is_untold and at is not None and at > now - grace:
             young = at if young is None else min(young, at)
             continue
         take.append(received)
@@ -187,9 +195,15 @@ def back_off(attempt: int, every: int, retry_after_s: float | None, jitter: floa
 
 
 class Doubt(msgspec.Struct, frozen=True, kw_only=True):
-    """Contents that were missing in a number of listings in a row."""
+    """What a number of listings in a row said.
 
-    missing: frozenset[Content]
+    Attributes:
+        missing: contents that were not listed.
+        changed: contents that were listed in another version than is known, with that version.
+    """
+
+    missing: frozenset[Content] = frozenset()
+    changed: frozenset[tuple[Content, str]] = frozenset()
     listings: int
 
 
@@ -198,11 +212,13 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         gone: to be told as deleted.
+        changed: to be read again.
         doubt: to be looked at again soon, or None.
         detail: for people, when there is something to say.
     """
 
     gone: frozenset[Content] = frozenset()
+    changed: frozenset[Content] = frozenset()
     doubt: Doubt | None = None
     detail: str = ""
 
@@ -211,38 +227,62 @@ def content(listed: providers.Listed) -> Content:
     return listed.type, listed.id, listed.locale or "", listed.stage
 
 
-def listed(found: Content) -> providers.Listed:
+def listed(found: Content, version: str = "") -> providers.Listed:
     kind, name, locale, stage = found
-    return providers.Listed(type=kind, id=name, locale=locale or None, stage=stage)
+    return providers.Listed(type=kind, id=name, locale=locale or None, stage=stage, version=version)
 
 
 def compare(
-    believed: Collection[Content],
-    there: Collection[Content],
+    believed: Mapping[Content, str],
+    there: Mapping[Content, str],
     types: Collection[str],
     before: Doubt | None,
+    *,
+    young: Collection[Content] = (),
 ) -> Compared:
-    """Find what is gone.
+    """Find what is gone, and what is there otherwise than it is known.
 
     Args:
-        believed: what events say is there, without what changed while the listing was made.
-        there: what the listing holds, complete.
+        believed: what events say is there, in which version, without what changed lately.
+        there: what the listing holds, complete; an empty version says nothing.
         types: those that the listing lists; others are left alone.
-        before: what the listing before found missing.
+        before: what the listing before said.
+        young: what changed lately: left alone.
     """
     of_types = {each for each in believed if each[0] in types}
     missing = frozenset(of_types.difference(there))
-    if not missing:
-        return Compared()
     if not there and len(of_types) > EMPTY_MAX:
         detail = f"the provider lists nothing, though {len(of_types)} contents were there: left"
         return Compared(detail=detail)
-    agreed = missing if before is None else missing & before.missing
-    count = 1 if before is None else before.listings + 1
-    wanted = LISTINGS_DOUBTFUL if 2 * len(missing) > len(of_types) else LISTINGS
+    differing = frozenset(
+        (each, version)
+        for each, version in there.items()
+        if version and each not in young and believed.get(each) != version
+    )
+    last = before or Doubt(listings=0)
+    changed = frozenset(each for each, _ in differing & last.changed)
+    gone, doubted, count = _gone(missing, len(of_types), last)
+    if not doubted and not differing:
+        return Compared(gone=gone, changed=changed)
+    left = frozenset(pair for pair in differing if pair[0] not in changed)
+    detail = _doubts(len(doubted), len(left))
+    doubt = Doubt(missing=doubted, changed=left, listings=count) if detail else None
+    return Compared(gone=gone, changed=changed, doubt=doubt, detail=detail)
+
+
+def _gone(
+    missing: frozenset[Content], known: int, last: Doubt
+) -> tuple[frozenset[Content], frozenset[Content], int]:
+    """What is gone, else what is doubted, and how many listings agree on that."""
+    agreed = missing & last.missing if last.missing else missing
+    count = last.listings + 1 if last.missing else 1
+    wanted = LISTINGS_DOUBTFUL if 2 * len(missing) > known else LISTINGS
     if agreed and count >= wanted:
-        return Compared(gone=agreed)
-    if not agreed:
-        agreed, count = missing, 1
-    detail = f"{len(agreed)} contents seem to be gone; listing again to be sure"
-    return Compared(doubt=Doubt(missing=agreed, listings=count), detail=detail)
+        return agreed, frozenset(), 0
+    return (frozenset(), agreed, count) if agreed else (frozenset(), missing, 1)
+
+
+def _doubts(missing: int, changed: int) -> str:
+    said = [f"{missing} contents seem to be gone"] * (missing > 0)
+    said += [f"{changed} seem to be otherwise than known"] * (changed > 0)
+    return f"{' and '.join(said)}; listing again to be sure" if said else ""

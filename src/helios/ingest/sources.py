@@ -39,12 +39,15 @@ class Polling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     Attributes:
         every: pause between polls.
         overlap: how far before the last change seen each poll begins.
-        compare_every: pause between comparisons of id sets, which find deletions.
+        compare_every: pause between comparisons of what is there with what is known, which find
+            deletions and whatever else nobody told.
+        grace: how long a webhook may take before its absence is a gap.
     """
 
     every: int = 300 * clocks.SECOND_US
     overlap: int = 600 * clocks.SECOND_US
     compare_every: int = 24 * 3600 * clocks.SECOND_US
+    grace: int = 60 * clocks.SECOND_US
 
 
 class Declared(msgspec.Struct, frozen=True, kw_only=True):

@@ -97,8 +97,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
     def all(self, name: str) -> list[str]:
         """Every value of a header, by any case of its name."""
-        wanted = name.lower()
-        return [value for key, value in self.headers if key.lower() == wanted]
+        wanted, size = name.lower(), len(name)
+        return [v for key, v in self.headers if len(key) == size and key.lower() == wanted]
 
     def header(self, name: str) -> str | None:
         """The one value of a header, or None. Use it for what need not be safe.
@@ -408,12 +408,15 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         stage: `draft` or `published`; a content may be there in both.
+        version: of what is there, as `ContentChange.version` has it; empty: the listing does not
+            tell. Of a deletion: of what was believed to be there.
     """
 
     type: str
     id: str
     locale: str | None = None
     stage: str = "published"
+    version: str = ""
 
 
 @runtime_checkable
@@ -430,6 +433,19 @@ class IdLister(Protocol):
 
     def deletion(self, listed: Listed, seen_at: clocks.Timestamp) -> Received:
         """The event that says that this content is gone."""
+        ...
+
+
+@runtime_checkable
+class ContentReader(Protocol):
+    """May come with `list_ids`: reads contents again that are not known as they should be."""
+
+    def read_contents(
+        self, api: Api, wanted: Sequence[Listed]
+    ) -> AsyncIterator[Sequence[Received]]:
+        """These contents as they are now, as events of `list_changes`; without those that are
+        gone. Raises as `list_changes`.
+        """
         ...
 
 

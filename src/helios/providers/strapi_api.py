@@ -4,9 +4,10 @@ A document has a stable `documentId` and up to two rows at once: the draft and t
 each with an `id` of its own that changes at every publication. Both are the same content in two
 stages, told apart by `status`. A published row that went while the draft is there was unpublished.
 
-The state of a row is told by `updatedAt` and `publishedAt` (a release publishes a draft that was
-edited long before); a row that went has no time of its own, so the time of the webhook stands for
-it. Both come from one clock in milliseconds: they order what arrives in any order.
+Rows tell what is later: each publication makes a new published row, an edit that is discarded a new
+draft, and their ids only grow; within a row `updatedAt` and `publishedAt` tell. Times alone do not
+do: a discarded edit takes the draft's `updatedAt` back, and a webhook's `createdAt` is the time at
+which it is sent, which may lie after the next change. What went is told by the row that went.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -20,9 +21,14 @@ from helios.kernel import jsonio, outbound
 from helios.providers import authentication, calling, ports
 
 PAGE_ROWS = 100
+READ_AT_ONCE = 50
+"""Documents asked for by their ids in one call: the ids stand in its address."""
+
 DRAFT = "draft"
 PUBLISHED = "published"
 
+_LISTED_FIELDS = ("documentId", "updatedAt", "publishedAt")
+_ROW_DIGITS = 12
 _CHANGES: Mapping[str, ports.Change] = {
     "entry.create": "created",
     "entry.update": "updated",
@@ -32,6 +38,8 @@ _CHANGES: Mapping[str, ports.Change] = {
     "entry.delete": "deleted",
 }
 _GONE = frozenset(("entry.unpublish", "entry.delete"))
+_HELD = "heldVersion"
+"""In the body of a deletion that a comparison found: the version that was believed to be there."""
 
 
 class ApiOptions(authentication.Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -77,7 +85,7 @@ class StrapiApi:
             return ()
         locale = calling.text(entry.get("locale"))
         if event_type in _GONE:
-            version = calling.version(calling.latest(payload.get("createdAt")), 1)
+            version = _gone_version(event_type, payload, entry, locale)
             gone = ports.ContentChange(
                 change=change, id=document, type=kind, locale=locale, version=version
             )
@@ -102,7 +110,7 @@ class StrapiApi:
         newest: clocks.Timestamp | None = None
         for kind, path in options.content_types.items():
             for state in _states(options):
-                async for rows in _rows(api, path, state, since):
+                async for rows in _rows(api, path, state, since=since):
                     events = [_polled(kind, row) for row in rows]
                     times = [at for each in events if (at := each.occurred_at) is not None]
                     newest = max([*times, newest or clocks.Timestamp(0)]) or None
@@ -133,16 +141,22 @@ class StrapiApi:
         options = _options(api.source)
         for kind, path in options.content_types.items():
             for state in _states(options):
-                async for rows in _rows(api, path, state, None):
-                    yield [
-                        ports.Listed(
-                            type=kind,
-                            id=str(row.get("documentId")),
-                            locale=calling.text(row.get("locale")),
-                            stage=state,
-                        )
-                        for row in rows
-                    ]
+                async for rows in _rows(api, path, state):
+                    yield [_listed(kind, row) for row in rows]
+
+    async def read_contents(
+        self, api: ports.Api, wanted: Sequence[ports.Listed]
+    ) -> AsyncIterator[Sequence[ports.Received]]:
+        """See `ports.ContentReader`."""
+        options = _options(api.source)
+        for kind, path in options.content_types.items():
+            for state in _states(options):
+                of = {each.id for each in wanted if each.type == kind and each.stage == state}
+                chosen = sorted(of)
+                for start in range(0, len(chosen), READ_AT_ONCE):
+                    some = chosen[start : start + READ_AT_ONCE]
+                    async for rows in _rows(api, path, state, documents=some):
+                        yield [_polled(kind, row) for row in rows]
 
     def listed_types(self, source: ports.Source) -> Sequence[str]:
         """See `ports.IdLister`."""
@@ -155,12 +169,12 @@ class StrapiApi:
         entry = {"documentId": listed.id} | ({"locale": listed.locale} if listed.locale else {})
         body = {"event": event, "createdAt": at, "model": listed.type, "entry": entry}
         return ports.Received(
-            id=_id(listed.type, listed.id, listed.locale, f"{event}:{at}"),
+            id=_id(listed.type, listed.id, listed.locale, f"{event}:{listed.version or at}"),
             type=event,
             occurred_at=seen_at,
             aggregate_type=listed.type,
             aggregate_id=listed.id,
-            payload=jsonio.encode(body),
+            payload=jsonio.encode(body | ({_HELD: listed.version} if listed.version else {})),
             metadata={"polled": True},
         )
 
@@ -246,19 +260,29 @@ def _shape(options: ApiOptions, state: str) -> list[tuple[str, str | int]]:
 
 
 async def _rows(
-    api: ports.Api, path: str, state: str, since: clocks.Timestamp | None
+    api: ports.Api,
+    path: str,
+    state: str,
+    *,
+    since: clocks.Timestamp | None = None,
+    documents: Sequence[str] = (),
 ) -> AsyncIterator[list[dict[str, Any]]]:
     """Rows of a content type by (updatedAt, id), page by page, each after the last row before it.
 
-    Pages by number would leave rows out when one of an earlier page changes meanwhile.
+    Those changed since a time, or those of some documents; else all, and only what tells their
+    state. Pages by number would leave rows out when one of an earlier page changes meanwhile.
     """
     content = _content_api(api)
-    base = _shape(_options(api.source), state)
+    options = _options(api.source)
+    base = _shape(options, state)
     base += [("sort[0]", "updatedAt:asc"), ("sort[1]", "id:asc")]
     base += [("pagination[pageSize]", PAGE_ROWS), ("pagination[withCount]", "false")]
-    if since is None:
+    if documents:
+        base += [(f"filters[documentId][$in][{i}]", each) for i, each in enumerate(documents)]
+    elif since is None:
         base = [pair for pair in base if pair[0] != "populate"]
-        base += [(f"fields[{i}]", name) for i, name in enumerate(("documentId", "updatedAt"))]
+        names = (*_LISTED_FIELDS, *(["locale"] if options.locales else []))
+        base += [(f"fields[{i}]", name) for i, name in enumerate(names)]
     else:
         at = calling.rfc3339_ms(since)
         base += [("filters[$and][0][$or][0][updatedAt][$gte]", at)]
@@ -285,7 +309,7 @@ def _after(row: Mapping[str, Any]) -> list[tuple[str, str | int]]:
 
 def _polled(kind: str, row: Mapping[str, Any], event_type: str | None = None) -> ports.Received:
     """The event that a webhook would have brought for this state of a row."""
-    is_draft = row.get("publishedAt", "") is None
+    is_draft = _stage(row) == DRAFT
     changed = calling.latest(row.get("updatedAt"), row.get("publishedAt"))
     document = str(row.get("documentId"))
     locale = calling.text(row.get("locale"))
@@ -297,7 +321,7 @@ def _polled(kind: str, row: Mapping[str, Any], event_type: str | None = None) ->
         "entry": row,
     }
     return ports.Received(
-        id=_id(kind, document, locale, f"{kept_type}:{calling.rfc3339_ms(changed)}"),
+        id=_id(kind, document, locale, f"{kept_type}:{_version(row)}"),
         type=kept_type,
         occurred_at=changed,
         aggregate_type=kind,
@@ -311,14 +335,43 @@ def _id(kind: str, document: str, locale: str | None, version: str) -> str:
     return ":".join(part for part in ("polled", kind, document, locale, version) if part)
 
 
+def _listed(kind: str, row: Mapping[str, Any]) -> ports.Listed:
+    # Where a content type has no drafts Strapi lists what is published, whatever is asked for.
+    return ports.Listed(
+        type=kind,
+        id=str(row.get("documentId")),
+        locale=calling.text(row.get("locale")),
+        stage=_stage(row),
+        version=_version(row),
+    )
+
+
+def _stage(row: Mapping[str, Any]) -> str:
+    return DRAFT if row.get("publishedAt", "") is None else PUBLISHED
+
+
+def _version(row: Mapping[str, Any], rank: int = 0) -> str:
+    changed = calling.latest(row.get("updatedAt"), row.get("publishedAt"))
+    return f"{calling.whole(row.get('id')) or 0:0{_ROW_DIGITS}d}.{calling.version(changed, rank)}"
+
+
+def _gone_version(
+    event_type: str, payload: Mapping[str, Any], entry: Mapping[str, Any], locale: str | None
+) -> str:
+    """A document that is deleted never comes back; a language of it, or its publication, may."""
+    if event_type == "entry.delete" and locale is None:
+        return calling.FINAL
+    held = calling.text(payload.get(_HELD))
+    return f"{held}.gone" if held else _version(entry, 1)
+
+
 def _content(document: str, kind: str, entry: Mapping[str, Any]) -> ports.Content:
-    changed = calling.latest(entry.get("updatedAt"), entry.get("publishedAt"))
     return ports.Content(
         id=document,
         type=kind,
         slug=calling.text(entry.get("slug")),
         title=calling.text(entry.get("title", entry.get("name"))),
-        status=DRAFT if entry.get("publishedAt", "") is None else PUBLISHED,
+        status=_stage(entry),
         locale=calling.text(entry.get("locale")),
         price=calling.text(entry.get("price")),
         currency=calling.text(entry.get("currency")),
@@ -326,7 +379,7 @@ def _content(document: str, kind: str, entry: Mapping[str, Any]) -> ports.Conten
         created_at=calling.instant(entry.get("createdAt")),
         updated_at=calling.instant(entry.get("updatedAt")),
         published_at=calling.instant(entry.get("publishedAt")),
-        version=calling.version(changed),
+        version=_version(entry),
         raw=entry,
     )
 

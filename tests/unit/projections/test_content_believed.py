@@ -60,7 +60,7 @@ def believed(tmp_path: Path, events: Sequence[envelope.Event]) -> dict[Any, int]
             checkpoint = ports.Checkpoint(position=events[-1].position)
             await opened.commit(slot, folding.fold(VIEW, events), checkpoint)
             told = content_believed.Believed(opened).believed("acme", "cms")
-            return {key: at async for key, at in told}
+            return {key: at async for key, _, at, _ in told}
 
     return asyncio.run(run())
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from helios.eventlog import envelope
+from helios.kernel import clock as clocks
 from helios.kernel import jsonio
 from helios.projections import ports
 from helios.providers import ports as providers
@@ -24,6 +25,9 @@ NAME = "content"
 SOURCE = "helios"
 INVALIDATED = "ContentInvalidated"
 """Says that cached content is not to be trusted: payload `Invalidation`."""
+
+CONFIRMED = "ContentConfirmed"
+"""Says that a provider has what is cached: payload `Confirmation`."""
 
 AGGREGATE_TYPE = "content"
 DRAFT, PUBLISHED = "draft", "published"
@@ -53,11 +57,16 @@ _SEEN = (
     "refreshed_at = CASE WHEN excluded.version >= {t}content.version "
     "THEN excluded.refreshed_at ELSE {t}content.refreshed_at END"
 )
-_BOTH_GONE = "(excluded.gone = 1 AND {t}content.gone = 1)"
+_SAME = (
+    "((excluded.gone = 1 AND {t}content.gone = 1) OR (excluded.gone = 0 AND {t}content.gone = 0 "
+    "AND {t}content.version = '' AND excluded.digest = {t}content.digest))"
+)
+"""Nobody sees a difference: it was gone before, or was read again and is as it was."""
+
 _MOVED = (
-    f"changed_position = CASE WHEN {_LATER} AND NOT {_BOTH_GONE} "
+    f"changed_position = CASE WHEN {_LATER} AND NOT {_SAME} "
     "THEN ? ELSE {t}content.changed_position END, "
-    f"changed_at = CASE WHEN {_LATER} AND NOT {_BOTH_GONE} "
+    f"changed_at = CASE WHEN {_LATER} AND NOT {_SAME} "
     "THEN excluded.changed_at ELSE {t}content.changed_at END"
 )
 _UPSERT = (
@@ -80,6 +89,14 @@ _INVALIDATE = (
     "UPDATE {t}content SET refreshed_at = 0 WHERE tenant = ? AND source = ? "
     "AND (? = '' OR type = ?) AND (? = '' OR id = ?)"
 )
+_CONFIRM = (
+    "UPDATE {t}content SET refreshed_at = ? WHERE tenant = ? AND source = ? AND type = ? "
+    "AND refreshed_at > 0 AND refreshed_at < ?"
+)
+_REPLACE = (
+    "UPDATE {t}content SET version = '' WHERE tenant = ? AND source = ? AND type = ? AND id = ? "
+    "AND locale IN (?, '') AND stage = ? AND changed_at <= ?"
+)
 _FAULT = "INSERT INTO {t}faults (position, tenant, source, event_type, detail) VALUES (?,?,?,?,?)"
 _DETAIL_CHARS = 500
 
@@ -92,7 +109,27 @@ class Invalidation(msgspec.Struct, frozen=True, kw_only=True):
     id: str = ""
 
 
+class Confirmation(msgspec.Struct, frozen=True, kw_only=True):
+    """At this time the provider had what is cached of a source, of these types."""
+
+    source: str
+    types: tuple[str, ...]
+    as_of: clocks.Timestamp
+
+
+class _Metadata(msgspec.Struct):
+    """Of an event of content that was read again.
+
+    Attributes:
+        replaces_before: what was told before this time counts no more, whatever its version.
+    """
+
+    replaces_before: int = 0
+
+
 _invalidation = msgspec.json.Decoder(Invalidation).decode
+_confirmation = msgspec.json.Decoder(Confirmation).decode
+_metadata = msgspec.json.Decoder(_Metadata).decode
 
 
 class ContentView:
@@ -103,7 +140,7 @@ class ContentView:
     """
 
     name = NAME
-    version = 1
+    version = 2
     where = envelope.ALL
     tables: Sequence[str] = ("content", "faults")
     keys: Mapping[str, Sequence[str]] = {
@@ -140,6 +177,8 @@ class ContentView:
             if event.source == SOURCE:
                 if event.type == INVALIDATED:
                     writes.append(_invalidate(event))
+                elif event.type == CONFIRMED:
+                    writes.append(_confirm(event))
             elif b'"provider"' in event.metadata:
                 writes += self._changes(event)
         return writes
@@ -147,7 +186,12 @@ class ContentView:
     def _changes(self, event: envelope.Event) -> list[ports.Write]:
         try:
             changes = self._normalise(event)
-            return [write for change in changes for write in _writes(event, change)]
+            before = _metadata(event.metadata).replaces_before
+            return [
+                write
+                for change in changes
+                for write in (*_replace(event, change, before), *_writes(event, change))
+            ]
         except Exception as error:  # noqa: BLE001 - an adapter's code may raise anything
             detail = f"{type(error).__name__}: {error}"[:_DETAIL_CHARS].replace("\0", "")
             row = (event.position, event.tenant, event.source, event.type, detail)
@@ -170,6 +214,18 @@ def _writes(event: envelope.Event, change: providers.ContentChange) -> list[port
     if change.change != "unpublished" or stage == DRAFT:
         writes.append(_upsert(event, change, change.content, stage))
     return writes
+
+
+def _replace(
+    event: envelope.Event, change: providers.ContentChange, before: int
+) -> list[ports.Write]:
+    """Let what was read again win over what was told before, whichever version that claimed."""
+    if not before or change.content is None:
+        return []
+    stage = DRAFT if change.content.status == DRAFT else PUBLISHED
+    locale = change.content.locale or ""
+    key = (event.tenant, event.source, change.type, change.id, locale, stage)
+    return [ports.Write(_REPLACE, [(*key, before)])]
 
 
 def _upsert(
@@ -238,3 +294,9 @@ def _invalidate(event: envelope.Event) -> ports.Write:
     said = _invalidation(event.payload)
     found = (said.type, said.type, said.id, said.id)
     return ports.Write(_INVALIDATE, [(event.tenant, said.source, *found)])
+
+
+def _confirm(event: envelope.Event) -> ports.Write:
+    said = _confirmation(event.payload)
+    of = [(said.as_of, event.tenant, said.source, each, said.as_of) for each in said.types]
+    return ports.Write(_CONFIRM, of)
