@@ -136,6 +136,7 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
                 vault=ingestion.vault,
                 client=ingestion.outbound,
                 leases=leases,
+                told=metrics.delivered,
             ),
             failure=failure,
         )
@@ -327,6 +328,7 @@ def _builder(parts: Parts, listener: socket.socket) -> builder.Builder:
         client=parts.ingestion.outbound,
         leases=parts.leases,
         address=lambda: _url(listener),
+        told=parts.metrics.built,
     )
 
 

@@ -37,6 +37,7 @@ def made(
     client: outbound.Outbound,
     leases: runners.Leases,
     address: Callable[[], str],
+    told: Callable[[str], None],
 ) -> builder.Builder:
     """Put together what builds sites; nothing runs yet."""
     root = None if settings.builds_root is None else Path(settings.builds_root)
@@ -60,5 +61,6 @@ def made(
             logs=kept_logs(settings),
             leases=leases,
             address=address,
+            told=told,
         )
     )

@@ -1,7 +1,7 @@
 """The part of the composition root that hands events on to subscribers."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from helios.drivers.aws import sns_channel
 from helios.eventlog import ports as log_ports
@@ -23,6 +23,7 @@ def made(
     vault: secret.Vault,
     client: outbound.Outbound,
     leases: runners.Leases,
+    told: Callable[[str], None],
 ) -> dispatcher.Dispatcher:
     """Put together what delivers; nothing runs yet."""
     # Jitter only: two processes must not draw the same numbers.
@@ -34,6 +35,7 @@ def made(
         clock=clock,
         ids=id_source,
         random=rng.random,
+        told=told,
     )
     makers: dict[type, channels.Maker] = {
         subscriber.Webhook: _webhooks(client, clock),

@@ -50,6 +50,9 @@ class Metrics:
         self._duplicates = 0
         self._conflicts = 0
         self._rejected: dict[str, int] = {}
+        self._calls: dict[str, int] = {}
+        self._builds: dict[str, int] = {}
+        self._deliveries: dict[str, int] = {}
         self._received = 0
         self._ignored = 0
         self._suspected = 0
@@ -102,6 +105,18 @@ class Metrics:
     def dead(self, reason: str) -> None:
         """An event became a dead letter."""
         _count(self._dead, reason)
+
+    def called(self, outcome: str) -> None:
+        """A call out ended: `2xx` … `5xx`, or the reason why there was no answer."""
+        _count(self._calls, outcome)
+
+    def built(self, outcome: str) -> None:
+        """A build ended: `succeeded`, or the cause of its failure."""
+        _count(self._builds, outcome)
+
+    def delivered(self, outcome: str, count: int = 1) -> None:
+        """A delivery to a subscriber ended: `delivered`, `failed` or `abandoned`."""
+        self._deliveries[outcome] = self._deliveries.get(outcome, 0) + count
 
     def appended(self, seconds: float) -> None:
         """An append took this long."""
@@ -169,6 +184,11 @@ class Metrics:
         )
         yield _labelled(
             "helios_events_rejected", "Events and requests refused.", "reason", self._rejected
+        )
+        yield _labelled("helios_outbound_calls", "Calls to others.", "outcome", self._calls)
+        yield _labelled("helios_builds", "Builds of sites that ended.", "outcome", self._builds)
+        yield _labelled(
+            "helios_deliveries", "Tries to deliver to subscribers.", "outcome", self._deliveries
         )
         yield _labelled("helios_events_reconciled", "Verdicts given.", "status", self._reconciled)
         yield from self._gate()

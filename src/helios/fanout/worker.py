@@ -36,6 +36,8 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
     clock: clocks.Clock
     ids: ids.Ids
     random: Callable[[], float]
+    told: Callable[[str], None]
+    """Is told how each try ended: `delivered`, `failed` or `abandoned`."""
 
 
 class Worker:
@@ -150,6 +152,7 @@ class Worker:
         except channels.DeliveryError as caught:
             error = caught
             self.detail = caught.detail
+        self._around.told("delivered" if error is None else "failed")
         self._health = self._health.after(ok=error is None, now=self._around.clock.now())
         self._delivered += error is None
         return error
@@ -205,6 +208,7 @@ class Worker:
             asked_s=error.retry_after_s,
         )
         if next_at is None:
+            self._around.told("abandoned")
             _log.warning("delivery_abandoned", subscriber=self._declared.name, position=position)
             settled = events.Settled(
                 position=position, result="abandoned", attempt=attempt, detail=detail

@@ -5,15 +5,14 @@ of CloudEvents has it.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
+from helios.drivers.kafka import binding, sink
 from helios.drivers.kafka import options as kafka_options
-from helios.drivers.kafka import sink
 from helios.eventlog import cloudevents
 from helios.fanout import channels, subscriber
-from helios.kernel import cloudevents_wire, errors, secret
+from helios.kernel import errors, secret
 
 
 class KafkaChannel:
@@ -33,22 +32,16 @@ class KafkaChannel:
 
     async def deliver(self, message: channels.Message) -> None:
         event = message.event
-        headers, body = cloudevents_wire.to_binary(cloudevents.from_event(event))
+        headers, body = binding.to_binary(cloudevents.from_event(event))
         try:
             await self._sink.send(
                 self._topic,
                 key=f"{event.aggregate_type}/{event.aggregate_id}".encode(),
                 value=body,
-                headers=[_header(name, value) for name, value in headers],
+                headers=headers,
             )
         except errors.HeliosError as error:
             raise channels.DeliveryError(str(error)) from error
 
     async def close(self) -> None:
         await self._sink.close()
-
-
-def _header(name: bytes, value: bytes) -> tuple[str, Any]:
-    """HTTP's `ce-…` is Kafka's `ce_…`; the content type keeps its name."""
-    text = name.decode()
-    return (f"ce_{text[3:]}" if text.startswith("ce-") else text, value)

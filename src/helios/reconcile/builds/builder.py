@@ -52,6 +52,7 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
         publishers: by the type of `Site.publish`.
         leases: of several processes one builds.
         address: our own address, for `HELIOS_CONTENT_URL`.
+        told: is told how each build ended: `succeeded`, or the cause of its failure.
     """
 
     log: log_ports.EventLog
@@ -65,6 +66,7 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
     logs: ports.Logs
     leases: runners.Leases
     address: Callable[[], str]
+    told: Callable[[str], None]
 
 
 class Builder:
@@ -337,6 +339,7 @@ class Builder:
                 _log.warning("build_not_told", build=started.build_id, error=str(error))
                 await around.clock.sleep(RETRY_S)
             else:
+                around.told(getattr(payload, "cause", "succeeded"))
                 return
 
     def _site(self, found: view.Site) -> sites.Site:
