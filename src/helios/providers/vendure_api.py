@@ -14,11 +14,12 @@ import msgspec
 
 from helios.kernel import clock as clocks
 from helios.kernel import outbound
-from helios.providers import calling, ports, vendure_events
+from helios.providers import calling, paging, ports, vendure_events
 
 PAGE = 100
 DETAIL_PAGE = 20
 DAY_US = 24 * 3600 * clocks.SECOND_US
+_MS = 1000
 
 _LOGIN = """mutation($user: String!, $password: String!) {
   login(username: $user, password: $password) {
@@ -208,7 +209,7 @@ async def _admin(api: ports.Api) -> calling.Rest:
 
 
 class _Listing(msgspec.Struct):
-    """Pages by (time, id), each beginning at the time of the last item before it.
+    """A list of the API in the order of a time.
 
     Attributes:
         admin, path: the API.
@@ -223,43 +224,34 @@ class _Listing(msgspec.Struct):
     name: str
     field: str
 
-    async def pages(self, where: Mapping[str, Any]) -> AsyncIterator[list[dict[str, Any]]]:
-        """What fits the conditions, among which there is `after` a time."""
-        seen: set[tuple[str, str]] = set()
-        filters = dict(where)
-        skip = 0
-        for _ in range(calling.LIST_PAGES_MAX):
-            options = {"filter": filters, "sort": {self.field: "ASC", "id": "ASC"}}
-            asked = {"options": options | {"take": PAGE, "skip": skip}}
-            data = await self.admin.graphql(self.path, self.query, asked)
-            items = vendure_events.items(data, self.name)
-            if fresh := [each for each in items if self._key(each) not in seen]:
-                yield fresh
-            if len(items) < PAGE:
-                return
-            last = calling.latest(items[-1][self.field])
-            begin = {"after": calling.rfc3339_ms(clocks.Timestamp(last - 1000))}
-            if filters[self.field] == begin:
-                skip += PAGE
-            else:
-                skip, seen = 0, set()
-            filters[self.field] = begin
-            seen.update(map(self._key, items))
+    def since(
+        self, since: clocks.Timestamp, where: Mapping[str, Any]
+    ) -> AsyncIterator[list[dict[str, Any]]]:
+        """Pages of what fits the conditions and has that time or a later one."""
 
-    def _key(self, item: Mapping[str, Any]) -> tuple[str, str]:
-        return str(item["id"]), str(item[self.field])
+        async def fetch(begin: clocks.Timestamp, number: int) -> list[dict[str, Any]]:
+            after = calling.rfc3339_ms(clocks.Timestamp(max(0, begin - _MS)))
+            options = {
+                "filter": {**where, self.field: {"after": after}},
+                "sort": {self.field: "ASC", "id": "ASC"},
+                "take": PAGE,
+                "skip": (number - 1) * PAGE,
+            }
+            data = await self.admin.graphql(self.path, self.query, {"options": options})
+            return vendure_events.items(data, self.name)
+
+        return paging.by_time(fetch, self._place, since, PAGE, unit=_MS)
+
+    def _place(self, item: Mapping[str, Any]) -> tuple[clocks.Timestamp, str]:
+        return calling.latest(item.get(self.field)), str(item.get("id"))
 
 
 async def _changed_orders(
     admin: calling.Rest, options: ApiOptions, since: clocks.Timestamp
 ) -> AsyncIterator[list[dict[str, Any]]]:
     horizon = clocks.Timestamp(max(0, since - options.order_days * DAY_US))
-    where = {
-        "active": {"eq": False},
-        "orderPlacedAt": {"after": calling.rfc3339_ms(horizon)},
-    }
     listing = _Listing(admin, options.admin_path, _LATELY, "orders", "orderPlacedAt")
-    async for page in listing.pages(where):
+    async for page in listing.since(horizon, {"active": {"eq": False}}):
         changed = [
             str(each["id"]) for each in page if _changed_at(each) >= vendure_events.second(since)
         ]
@@ -303,14 +295,13 @@ def _products_of(orders: Iterable[Mapping[str, Any]]) -> set[str]:
 async def _changed_products(
     admin: calling.Rest, options: ApiOptions, since: clocks.Timestamp
 ) -> AsyncIterator[set[str]]:
-    begin = clocks.Timestamp(max(0, vendure_events.second(since) - 1000))
-    where = {"updatedAt": {"after": calling.rfc3339_ms(begin)}}
+    begin = vendure_events.second(since)
     path = options.admin_path
     products = _Listing(admin, path, _CHANGED_PRODUCTS, "products", "updatedAt")
-    async for page in products.pages(where):
+    async for page in products.since(begin, {}):
         yield {str(each["id"]) for each in page}
     variants = _Listing(admin, path, _CHANGED_VARIANTS, "productVariants", "updatedAt")
-    async for page in variants.pages(where):
+    async for page in variants.since(begin, {}):
         yield {str(calling.mapping(each.get("product")).get("id")) for each in page}
 
 

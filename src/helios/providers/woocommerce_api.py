@@ -229,7 +229,7 @@ def _changed(
         found = calling.listed(await shop.get(f"/{kind}s", params))
         return sorted((item for item in found if isinstance(item, dict)), key=_place)
 
-    return paging.by_time(fetch, _place, since, PAGE)
+    return paging.by_time(fetch, _place, since, PAGE, unit=clocks.SECOND_US)
 
 
 def _polled(kind: str, item: Mapping[str, Any], event_type: str | None = None) -> ports.Received:
