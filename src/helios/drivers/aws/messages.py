@@ -63,10 +63,11 @@ def _read(
 def _events(
     body: bytes, attributes: Mapping[str, str], identity: str, options: aws_options.Options
 ) -> tuple[ports.Received, ...]:
-    if options.format == "eventbridge":
-        return (envelopes.of_text(body, message_id=identity),)
     told = _notification(body)
     inner = body if told is None else str(told["Message"]).encode("utf-8", "surrogatepass")
+    if options.format == "eventbridge":
+        usual = envelopes.of_text(body, message_id=identity)
+        return (queued.placed(inner, attributes, options.extract, usual),)
     if options.format == "json":
         return (_json(inner, attributes, told, identity, options),)
     value = reading.read(inner).value

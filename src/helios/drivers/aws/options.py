@@ -33,9 +33,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             with one in it. `s3`: a notification of S3, likewise. `json`: any JSON, likewise.
             `auto`: an envelope, a notification of S3, or what SNS was told.
         event_type: the type of plain JSON that does not say it.
-        extract: where `event_type`, `event_id`, `time` and `subject` of plain JSON stand:
-            `json:path`, or `header:NAME` for an attribute of the message. Without an `event_id`
-            the id of the message is the event's, which a sender that repeats itself makes anew.
+        extract: where `event_type`, `event_id`, `time` and `subject` of plain JSON stand, or of
+            an envelope (`json:detail.id`) where the format says that it is one: `json:path`, or
+            `header:NAME` for an attribute of the message. Without an `event_id` the id of the
+            message is the event's, or the one that EventBridge gave; a sender that repeats itself
+            gets another one.
         wait_s: how long one call waits for messages.
         lease_s: how long a message stays hidden unless its hiding is extended.
         receivers: how many batches of ten may be in work.
@@ -60,8 +62,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def __post_init__(self) -> None:
         if self.region is None and _AT_AWS.fullmatch(self.queue_url) is None:
             raise ValueError("name the region: it does not stand in queue_url")
-        if self.extract and self.format != "json":
-            raise ValueError("extract is for `format: json`; the others say where things stand")
+        if self.extract and self.format not in ("json", "eventbridge"):
+            raise ValueError(
+                "extract is for `format: json` and `format: eventbridge`; name the one it is"
+            )
         try:
             extracting.check(self.extract)
         except errors.InvalidInputError as error:
