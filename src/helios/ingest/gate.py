@@ -391,5 +391,6 @@ def _of_fetched(
         body=fetched.body,
         digest=receiving.digest(fetched.body),
         attempt=fetched.attempt,
+        beside=fetched.headers,
     )
     return Arrived(source=source, arrival=arrival, received=fetched.received)

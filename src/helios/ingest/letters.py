@@ -117,10 +117,12 @@ def letter_id(
 ) -> str:
     """The id of the dead letter of a delivery, or of one event of it.
 
-    The body alone does not make it: two events may say the same and be two.
+    The body alone does not make it: two events may say the same and be two. What we fetched has a
+    place of its own (an offset, a message's id), and is told apart by that.
     """
     named = sorted(h for h in headers if event_id is None and _IDENTITY.search(h[0].lower()))
-    parts = (arrival.client_id, arrival.source, arrival.digest, index, event_id, named)
+    place = arrival.origin if event_id is None and arrival.via == "fetched" else None
+    parts = (arrival.client_id, arrival.source, arrival.digest, index, event_id, named, place)
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:32]
 
 
@@ -150,7 +152,7 @@ def record(
     if arrival.delivery is None and received is not None:
         whole, read = received.payload, _read(received, event)
     body = whole[: dead_letters.BODY_BYTES_MAX]
-    headers = kept_headers(delivery.headers, options or {})
+    headers = [*kept_headers(delivery.headers, options or {}), *arrival.beside[:HEADERS_KEPT]]
     event_id = None if event is None else event.id
     told = dead_letters.Recorded(
         source=arrival.source,

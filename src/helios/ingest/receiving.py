@@ -38,6 +38,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
         verified: how it was told to be authentic; None for what we fetched ourselves.
         attempt: which try of the sender it is, if it says so.
         delivery: the request it came in, if it was one.
+        beside: what came beside the body of what we fetched, to read it again; no secret.
         letter: the dead letter that is tried again, if it is one.
         kept_id: the id that its event had, where that was made of the body.
     """
@@ -55,6 +56,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     verified: providers.Verified | None = None
     attempt: int | None = None
     delivery: providers.Delivery | None = None
+    beside: tuple[tuple[str, str], ...] = ()
     letter: str | None = None
     kept_id: str | None = None
 

@@ -268,6 +268,27 @@ def test_what_was_fetched_is_handed_in_together() -> None:
     run(scenario)
 
 
+def test_two_messages_that_nobody_can_read_are_two_letters_though_they_say_the_same() -> None:
+    async def scenario(place: kit.Place) -> None:
+        error = UnprocessableError("invalid_json", "no")
+        broken = [
+            sources.Fetched(
+                origin=f"orders/0/{offset}",
+                body=b"?",
+                received=error,
+                headers=(("ce_type", "OrderPlaced"),),
+            )
+            for offset in (7, 8, 7)
+        ]
+        outcomes = await place.gate.admit(kit.SHOP, broken)
+        assert [outcome.results for outcome in outcomes] == [("dead",)] * 3
+        letters = await place.letters()
+        assert [letter["origin"] for letter in letters] == ["orders/0/7", "orders/0/8"]
+        assert letters[0]["headers"] == [["ce_type", "OrderPlaced"]]
+
+    run(scenario)
+
+
 def test_what_was_fetched_waits_for_its_rate_and_is_sent_back_where_that_is_long() -> None:
     slow = sources.Declared(name="q", provider="sample", rate=sources.Rate(per_s=1, burst=1))
 
