@@ -10,9 +10,10 @@ who tries names learns nothing of which exist.
 """
 
 import asyncio
+import contextlib
 import enum
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import msgspec
 import structlog
@@ -71,17 +72,16 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         path: raw, with the query string.
-        length: of the body as it was announced; None: not told.
         encoding: the content encoding, or None.
-        read: reads the body, at most so many bytes; raises TooLargeError.
+        read: reads the body, at most so many bytes, and tells the size of each piece as it comes;
+            raises TooLargeError.
     """
 
     method: str
     path: str
     headers: tuple[tuple[str, str], ...]
-    length: int | None
     encoding: str | None
-    read: Callable[[int], Awaitable[bytes]]
+    read: Callable[[int, Callable[[int], None]], Awaitable[bytes]]
 
 
 class Doors:
@@ -157,16 +157,22 @@ class Doors:
     async def _bounded(self, found: sources.Found | sources.Removed | None, head: Head) -> Answer:
         """Read the body while there is room for it, and go on with it."""
         most = found.declared.body_bytes_max if isinstance(found, sources.Found) else BODY_BYTES_MAX
-        room = most if head.length is None else min(head.length, most)
-        if self._reading + room > BODIES_BYTES_MAX:
-            raise errors.OverloadError("too many deliveries are being read", retry_after_s=1.0)
-        self._reading += room
+        held = 0
+
+        def grew(size: int) -> None:
+            # What was announced does not count: a stranger could take all the room with it.
+            nonlocal held
+            held += size
+            self._reading += size
+            if self._reading > BODIES_BYTES_MAX:
+                raise errors.OverloadError("too many deliveries are being read", retry_after_s=1.0)
+
         try:
-            body = await head.read(most)
+            body = await head.read(most, grew)
             if isinstance(found, sources.Found):
                 return await self._deliver(found, head, _plain(found, head, body, most))
         finally:
-            self._reading -= room
+            self._reading -= held
         return _without_source(found, head, body)
 
     async def _deliver(self, found: sources.Found, head: Head, body: bytes) -> Answer:
@@ -174,9 +180,11 @@ class Doors:
             method=head.method, path=head.path, headers=head.headers, body=body
         )
         now = self._clock.now()
-        wanted = found.provider.lookups(delivery, found.source)
+        with _guarded(found, "lookups"):
+            wanted = found.provider.lookups(delivery, found.source)
         documents = await self._lookups.fetch(wanted) if wanted else {}
-        verified = self._verify(found, delivery, documents, now)
+        with _guarded(found, "verify"):
+            verified = found.provider.verify(delivery, found.source, documents, now)
         parsed = parse(found, delivery, documents)
         if isinstance(parsed, providers.Handshake):
             return self._handshake(found, parsed)
@@ -189,24 +197,6 @@ class Doors:
         arrived = gate.Arrived(source=found.declared, arrival=arrival, received=parsed)
         (settled,) = await self._gate.settle([arrived])
         return _stored(found.provider.answers, settled)
-
-    def _verify(
-        self,
-        found: sources.Found,
-        delivery: providers.Delivery,
-        documents: providers.Documents,
-        now: clocks.Timestamp,
-    ) -> providers.Verified:
-        try:
-            return found.provider.verify(delivery, found.source, documents, now)
-        except (providers.RefusedError, errors.StorageError):
-            raise
-        except (errors.InvalidInputError, providers.UnprocessableError) as error:
-            raise providers.RefusedError("malformed", str(error)) from error
-        except Exception as error:
-            # Maybe the delivery is good and our adapter is not: it must not be lost.
-            _log.exception("adapter_failed", source=found.declared.name, step="verify")
-            raise errors.StorageError("the delivery could not be verified now") from error
 
     def _limited(
         self,
@@ -256,6 +246,21 @@ class Doors:
     def _refused(self, reason: str) -> None:
         self._meter.received(1)
         self._meter.refused(reason)
+
+
+@contextlib.contextmanager
+def _guarded(found: sources.Found, step: str) -> Iterator[None]:
+    """What an adapter may raise before a delivery is known to be authentic, as a refusal."""
+    try:
+        yield
+    except (providers.RefusedError, errors.StorageError):
+        raise
+    except (errors.InvalidInputError, providers.UnprocessableError) as error:
+        raise providers.RefusedError("malformed", str(error)) from error
+    except Exception as error:
+        # Maybe the delivery is good and our adapter is not: it must not be lost.
+        _log.exception("adapter_failed", source=found.declared.name, step=step)
+        raise errors.StorageError("the delivery could not be verified now") from error
 
 
 def parse(

@@ -66,8 +66,6 @@ class Lookups:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _one(self, lookup: providers.Lookup) -> providers.Document:
-        if lookup.ttl_s <= 0:
-            return await self._call(lookup)
         key = (lookup.url, lookup.headers)
         kept = self._kept.get(key)
         if kept is not None and self._clock.monotonic() < kept.until_s:
@@ -107,6 +105,8 @@ class Lookups:
         if task.cancelled():
             return
         error = task.exception()
+        if ttl_s <= 0:
+            return
         if error is None:
             found = task.result()
             until_s = ttl_s if found.status == 200 else FAULT_S

@@ -187,9 +187,14 @@ def _message(delivery: ports.Delivery) -> dict[str, Any]:
         message = jsonio.parse_object(delivery.body)
     except errors.InvalidInputError as error:
         raise ports.RefusedError("invalid_json", f"no message of SNS: {error}") from None
-    if message.get("Type") not in _SIGNED:
+    if _kind(message) not in _SIGNED:
         raise ports.RefusedError("invalid_body", "no message of SNS: its Type is unknown")
     return message
+
+
+def _kind(message: Mapping[str, Any]) -> str:
+    kind = message.get("Type")
+    return kind if type(kind) is str else ""
 
 
 def _text(message: Mapping[str, Any], name: str, *, missing: str) -> str:

@@ -35,7 +35,7 @@ class Scripted:
         parsed: Any = None,
         *,
         verified: Exception | None = None,
-        wanted: Sequence[ports.Lookup] = (),
+        wanted: Sequence[ports.Lookup] | Exception = (),
         **answers: Any,
     ) -> None:
         self.trust = ports.Trust.SIGNED_ID
@@ -48,6 +48,8 @@ class Scripted:
     def lookups(self, delivery: ports.Delivery, source: ports.Source) -> Sequence[ports.Lookup]:
         if delivery.header("x-token") is None:
             raise ports.RefusedError("missing_token", "no token")
+        if isinstance(self.wanted, Exception):
+            raise self.wanted
         return self.wanted
 
     def verify(
@@ -78,7 +80,8 @@ class Scripted:
 def head(
     body: bytes = b"{}", method: str = "POST", token: str | None = "hush", **given: Any
 ) -> doors.Head:
-    async def read(bytes_max: int) -> bytes:
+    async def read(bytes_max: int, grew: Callable[[int], None]) -> bytes:
+        grew(len(body))
         if len(body) > bytes_max:
             raise errors.TooLargeError(f"more than {bytes_max}")
         return body
@@ -86,7 +89,6 @@ def head(
     headers = () if token is None else (("x-token", token),)
     fields: dict[str, Any] = {
         "encoding": None,
-        "length": len(body),
         "path": "/webhook/shop",
         **given,
     }
@@ -194,24 +196,28 @@ def test_what_is_authentic_and_cannot_be_read_is_set_aside_and_answered_as_store
     run(scenario, Scripted(raised))
 
 
-def test_an_adapter_that_breaks_while_verifying_loses_nothing_and_lets_nothing_in() -> None:
+@pytest.mark.parametrize("step", ["verified", "wanted"])
+def test_an_adapter_that_breaks_while_verifying_loses_nothing_and_lets_nothing_in(
+    step: str,
+) -> None:
     async def scenario(place: Place) -> None:
         answer = await place.knock()
         assert (answer.kind, answer.status) == (doors.Kind.UNAVAILABLE, 503)
         assert await place.inner.log.head() == 0
 
-    run(scenario, Scripted(verified=KeyError("a bug")))
+    run(scenario, Scripted(**{step: KeyError("a bug")}))
 
 
+@pytest.mark.parametrize("step", ["verified", "wanted"])
 @pytest.mark.parametrize(
     "raised", [errors.InvalidInputError("no JSON"), ports.UnprocessableError("x", "y")]
 )
-def test_what_cannot_even_be_verified_is_refused(raised: Exception) -> None:
+def test_what_cannot_even_be_verified_is_refused(raised: Exception, step: str) -> None:
     async def scenario(place: Place) -> None:
         assert (await place.knock()).status == 401
         assert place.counts["refused:malformed"] == 1
 
-    run(scenario, Scripted(verified=raised))
+    run(scenario, Scripted(**{step: raised}))
 
 
 @pytest.mark.parametrize(
@@ -252,11 +258,12 @@ def test_bodies_are_read_only_while_there_is_room_for_them() -> None:
     async def scenario(place: Place) -> None:
         waiting = asyncio.Event()
 
-        async def read(_: int) -> bytes:
+        async def read(_: int, grew: Callable[[int], None]) -> bytes:
+            grew(1 << 20)
             await waiting.wait()
             return b"{}"
 
-        slow = msgspec.structs.replace(head(), read=read, length=None)
+        slow = msgspec.structs.replace(head(), read=read)
         under_way = [asyncio.ensure_future(place.knock(slow)) for _ in range(128)]
         await asyncio.sleep(0)
         assert (await place.knock(slow)).status == 503
@@ -338,6 +345,34 @@ def test_a_document_for_one_delivery_is_fetched_for_each() -> None:
         assert len(place.called.calls) == 3
 
     run(scenario, Scripted(wanted=wanted))
+
+
+def test_calls_for_one_delivery_each_are_bounded_too() -> None:
+    """A stranger makes up tokens to be asked about; the client's connections are for all of us."""
+    under_way = 0
+    most = 0
+
+    class Slow(kit.Called):
+        async def send(self, call: outbound.Call) -> outbound.Answer:
+            nonlocal under_way, most
+            under_way += 1
+            most = max(most, under_way)
+            await asyncio.sleep(0)
+            under_way -= 1
+            return outbound.Answer(status=200, headers={}, body=b"")
+
+    class Asking(Scripted):
+        def lookups(self, delivery: ports.Delivery, source: ports.Source) -> Sequence[ports.Lookup]:
+            return [ports.Lookup(url=KEY_URL + delivery.path, hosts=("keys.example.com",), ttl_s=0)]
+
+    async def scenario(place: Place) -> None:
+        knocks = (place.knock(head(path=f"/webhook/shop?{n}")) for n in range(200))
+        statuses = [answer.status for answer in await asyncio.gather(*knocks)]
+        assert statuses.count(202) == most == lookups.FETCHES_MAX
+        assert statuses.count(503) == 200 - lookups.FETCHES_MAX
+        assert (await place.knock()).status == 202
+
+    run(scenario, Asking(), Slow())
 
 
 @pytest.mark.parametrize(

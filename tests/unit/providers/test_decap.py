@@ -143,6 +143,16 @@ def test_a_review_of_a_draft_is_an_event_and_others_are_none() -> None:
     assert _decap(body, "pull_request").events == []
 
 
+def test_a_recorded_review_is_the_same_event_under_another_id_in_the_header() -> None:
+    data = json.dumps({"action": "labeled", "pull_request": {"head": {"ref": "cms/posts/a"}}})
+    ids = set()
+    for delivery in ("d-1", "d-2"):
+        headers = senders.github("sec", data.encode(), "pull_request", delivery)
+        (event,) = senders.explained("decap", headers, data, {"secret": "sec"}).events
+        ids.add(event["id"])
+    assert len(ids) == 1
+
+
 @pytest.mark.parametrize("change", [{"ref": None}, {"after": "x"}, {"repository": {}}])
 def test_what_is_no_push_is_a_dead_letter(change: dict[str, Any]) -> None:
     assert _decap(_push([], **change)).reason == "invalid_body"

@@ -197,9 +197,10 @@ def test_attributes_and_unsubscribe_address_are_not_signed_and_change_nothing() 
         ({"Timestamp": "2024-11-16T04:00:00.000Z"}, "future_timestamp"),
         ({"Timestamp": "yesterday"}, "bad_timestamp"),
         ({"Type": "Other"}, "invalid_body"),
+        ({"Type": ["Notification"]}, "invalid_body"),
     ],
 )
-def test_other_messages_of_sns_are_refused(change: dict[str, str], reason: str) -> None:
+def test_other_messages_of_sns_are_refused(change: dict[str, Any], reason: str) -> None:
     assert _sns({**NOTE, **change}).reason == reason
 
 
