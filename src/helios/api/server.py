@@ -53,15 +53,39 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+HEAD_S_MAX = 10.0
+"""How long the head of a request may take. Then the connection is closed."""
+
+
 class Protocol(httptools_impl.HttpToolsProtocol):
-    """uvicorn's protocol with a bound on the head of a request, which the parser does not have."""
+    """uvicorn's protocol with bounds on the head of a request, which the parser does not have."""
 
     _in_head = False
     _head_bytes = 0
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_came()
+        super().connection_lost(exc)
+
+    def _await_head(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_S_MAX, self.transport.close)
+
+    def _head_came(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self._in_head:
+            # Most heads come in one piece and need no timer.
+            self._await_head()
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES_MAX:
                 self._in_head = False
@@ -74,6 +98,7 @@ class Protocol(httptools_impl.HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self._head_came()
         if len(self.headers) > HEADERS_MAX:
             raise ValueError
         super().on_headers_complete()

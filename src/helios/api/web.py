@@ -128,12 +128,16 @@ class Request:
             data = bodies.inflate(data, encoding.strip().lower(), bytes_max=bytes_max)
         return data
 
-    async def raw_body(self, bytes_max: int) -> bytes:
+    async def raw_body(self, bytes_max: int, grew: Callable[[int], None] | None = None) -> bytes:
         """The whole body as it was sent.
+
+        Args:
+            bytes_max: most bytes that are read.
+            grew: told of each piece's size; may raise.
 
         Raises:
             TooLargeError: more than `bytes_max`.
-            InvalidInputError: its length is given twice.
+            InvalidInputError: its length is given twice, or it comes too slowly.
             ClientGoneError: the client went away.
         """
         length = self.header(b"content-length")
@@ -143,13 +147,23 @@ class Request:
         if message["type"] == "http.disconnect":
             raise ClientGoneError
         data: bytes = message.get("body", b"")
+        if grew is not None:
+            grew(len(data))
         if message.get("more_body", False):
-            data = await self._rest(data, bytes_max)
+            try:
+                async with asyncio.timeout(limits.BODY_S_MAX):
+                    data = await self._rest(data, bytes_max, grew)
+            except TimeoutError:
+                raise errors.InvalidInputError(
+                    f"the body takes longer than {limits.BODY_S_MAX:g} s; send it in parts"
+                ) from None
         if len(data) > bytes_max:
             raise _too_large(bytes_max)
         return data
 
-    async def _rest(self, first: bytes, bytes_max: int) -> bytes:
+    async def _rest(
+        self, first: bytes, bytes_max: int, grew: Callable[[int], None] | None
+    ) -> bytes:
         parts, size = [first], len(first)
         more = True
         while more:
@@ -158,6 +172,8 @@ class Request:
                 raise ClientGoneError
             parts.append(message.get("body", b""))
             size += len(parts[-1])
+            if grew is not None:
+                grew(len(parts[-1]))
             if size > bytes_max:
                 raise _too_large(bytes_max)
             more = message.get("more_body", False)

@@ -15,6 +15,9 @@ ID_CHARS_MAX = 512
 BODY_BYTES_MAX = 8 << 20
 """One HTTP request body (a batch). Above: refused (413)."""
 
+BODY_S_MAX = 30.0
+"""How long the body of a request may take that comes in several pieces. Above: refused (400)."""
+
 BATCH_EVENTS_MAX = 5_000
 """Events in one ingest batch. Above: refused (413)."""
 

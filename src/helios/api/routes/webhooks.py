@@ -155,20 +155,17 @@ def _head(request: web.Request) -> doors.Head:
     path = raw.partition(b"?")[0].decode("latin-1")
     if scope["query_string"]:
         path = f"{path}?{scope['query_string'].decode('latin-1')}"
-    length = encoding = None
+    encoding = None
     pairs = []
     for name, value in scope["headers"]:
         text = value.decode("latin-1")
         pairs.append((name.decode("latin-1"), text))
-        if name == b"content-length" and text.isdecimal():
-            length = int(text[:20])
-        elif name == b"content-encoding":
+        if name == b"content-encoding":
             encoding = text.strip().lower()
     return doors.Head(
         method=scope["method"],
         path=path,
         headers=tuple(pairs),
-        length=length,
         encoding=encoding,
         read=request.raw_body,
     )
