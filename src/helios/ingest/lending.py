@@ -133,7 +133,6 @@ class Lending:
         self._state = "starting"
         try:
             while True:
-                await self._going.wait()
                 try:
                     async with self._connect() as queue:
                         await self._work(queue)

@@ -10,7 +10,7 @@ import importlib
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -96,6 +96,12 @@ async def forever() -> None:
     await asyncio.get_running_loop().create_future()
 
 
+class Runs(Protocol):
+    """What can be at work; a runner is."""
+
+    async def run(self) -> None: ...
+
+
 class Guard:
     """`outbound.Outbound` that lets everything be called, and calls nothing itself."""
 
@@ -126,9 +132,10 @@ def tools(
     a_gate: sources.Gate,
     credentials: Mapping[str, str] | None = None,
     client: outbound.Outbound | None = None,
+    clock: clocks.Clock | None = None,
 ) -> sources.Tools:
     """What a runner is given; the credentials are the values themselves."""
-    clock = clocks.SystemClock()
+    clock = clock or clocks.SystemClock()
     source = providers.Source(
         name=declared.name,
         tenant=declared.client_id,
@@ -147,7 +154,7 @@ def tools(
 
 
 @contextlib.asynccontextmanager
-async def running(runner: sources.Runner) -> "AsyncIterator[asyncio.Task[None]]":
+async def running(runner: Runs) -> "AsyncIterator[asyncio.Task[None]]":
     """A runner at work within the block."""
     task = asyncio.create_task(runner.run())
     try:
