@@ -136,7 +136,9 @@ async def opened(
     # Jitter only: two processes must not draw the same numbers.
     rng = random.Random(id_source.new())  # noqa: S311
     allowed = policy.parse_allowed(settings.outbound_allow)
-    async with outbound_client.Client(clock=clock, allowed=allowed, rng=rng) as client:
+    async with outbound_client.Client(
+        clock=clock, allowed=allowed, rng=rng, counted=metrics.called
+    ) as client:
         around = runners.Surroundings(
             table=table,
             gate=settling,
@@ -144,7 +146,11 @@ async def opened(
             leases=leases,
             clock=clock,
             random=rng.random,
-            poller=poller.factory(log, content_believed.Believed(store)),
+            poller=poller.factory(
+                log,
+                content_believed.Believed(store),
+                ttl=round(settings.content_ttl_s * clocks.SECOND_US),
+            ),
         )
         finder = known.Table(table)
         webhooks = doors.Doors(finder, settling, client, clock=clock, meter=metrics)
