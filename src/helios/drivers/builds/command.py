@@ -7,6 +7,7 @@ that programs cannot do without; never the rest, which may hold secrets of other
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -48,6 +49,9 @@ class CommandExecutor:
         folder = below(self._root, declared.workdir)
         if not folder.is_dir():
             raise ports.BuildError("refused", f"there is no folder {declared.workdir}")
+        publish = job.site.publish
+        if publish is not None and publish.clean:
+            await asyncio.to_thread(_empty, folder, below(self._root, _output(job)))
         process = await self._started(declared, folder, job)
         try:
             assert process.stdout is not None
@@ -104,6 +108,23 @@ def below(root: Path | None, path: str) -> Path:
     if not found.is_relative_to(base):
         raise ports.BuildError("refused", f"{path} leads out of the builds_root")
     return found
+
+
+def _output(job: ports.Job) -> str:
+    declared, publish = job.site.executor, job.site.publish
+    assert isinstance(declared, sites.Command)
+    assert publish is not None
+    return f"{declared.workdir}/{publish.output}"
+
+
+def _empty(workdir: Path, output: Path) -> None:
+    if workdir.is_relative_to(output):
+        raise ports.BuildError("refused", f"{output.name} holds the work directory: not emptied")
+    try:
+        if output.is_dir():
+            shutil.rmtree(output)
+    except OSError as error:
+        raise ports.BuildError("refused", f"{error.strerror}: {error.filename}") from error
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

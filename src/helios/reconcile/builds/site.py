@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from pathlib import PurePosixPath
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -80,11 +81,14 @@ class Folder(msgspec.Struct, frozen=True, kw_only=True, tag="folder"):
         output: what to publish, below the work directory.
         folder: the link to switch, below the server's `builds_root`.
         keep: so many releases stay beside it.
+        clean: empty the output before each build. Many generators leave pages there whose content
+            is gone.
     """
 
     output: str
     folder: str
     keep: int = 3
+    clean: bool = False
 
 
 class Bucket(msgspec.Struct, frozen=True, kw_only=True, tag="s3"):
@@ -94,6 +98,7 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True, tag="s3"):
         prefix: before every key.
         prune: delete keys below the prefix that the build did not make.
         endpoint_url, credentials: as of `CodeBuild`.
+        clean: as of `Folder`.
     """
 
     output: str
@@ -103,6 +108,7 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True, tag="s3"):
     prune: bool = False
     endpoint_url: str | None = None
     credentials: dict[str, str] = {}
+    clean: bool = False
 
 
 Publish: TypeAlias = Folder | Bucket
@@ -270,13 +276,16 @@ def _executor(kind: str, fields: dict[str, yamldoc.Node]) -> Executor:
 
 
 def _publish(node: yamldoc.Node) -> Publish:
-    fields = node.fields(("output", "folder", "keep", "s3"), ("output",))
+    fields = node.fields(("output", "clean", "folder", "keep", "s3"), ("output",))
     output = _path(fields["output"])
+    clean = "clean" in fields and fields["clean"].boolean()
+    if clean and PurePosixPath(output) == PurePosixPath("."):
+        raise fields["clean"].error("the output is the work directory itself: that is not emptied")
     if ("folder" in fields) == ("s3" in fields):
         raise node.error("expected either folder or s3")
     if "folder" in fields:
         keep = fields["keep"].integer(1, 100) if "keep" in fields else 3
-        return Folder(output=output, folder=_path(fields["folder"]), keep=keep)
+        return Folder(output=output, folder=_path(fields["folder"]), keep=keep, clean=clean)
     bucket = fields["s3"].fields(
         ("bucket", "region", "prefix", "prune", "endpoint_url", "credentials"),
         ("bucket", "region"),
@@ -289,6 +298,7 @@ def _publish(node: yamldoc.Node) -> Publish:
         prune="prune" in bucket and bucket["prune"].boolean(),
         endpoint_url=_optional(bucket.get("endpoint_url")),
         credentials=_credentials(bucket.get("credentials")),
+        clean=clean,
     )
 
 

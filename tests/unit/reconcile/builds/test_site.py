@@ -56,6 +56,7 @@ def test_hooks_and_remote_projects_are_read() -> None:
         ("folder: www/blog", "s3: {bucket: b}", "'region' is missing"),
         ("folder: www/blog", "keep: 2", "either folder or s3"),
         ("quiet: 2s", "quite: 2s", "did you mean 'quiet'"),
+        ("output: _site", "output: ./, clean: true", "the work directory itself"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_place(old: str, new: str, said: str) -> None:
