@@ -185,7 +185,9 @@ class StrapiApi:
         return [_hook(each) for each in calling.listed(found.get("data"))]
 
     async def create_hook(self, api: ports.Api, hook: ports.Hook) -> ports.Hook:
-        """See `ports.HookManager`. Strapi makes each webhook enabled."""
+        """See `ports.HookManager`. Strapi makes each webhook enabled; without events named it is
+        one of all that tells of content.
+        """
         admin = _admin_api(api)
         body = _hook_body(hook, {}, _options(api.source))
         answer = await admin.send("POST", "/admin/webhooks", body=body, idempotent=False)
@@ -407,4 +409,5 @@ def _hook_body(hook: ports.Hook, kept: Mapping[str, Any], options: ApiOptions) -
         value = hook.secret.text
         bearer = "Bearer " if name.lower() == "authorization" else ""
         headers[name] = f"{options.prefix or bearer}{value}"
-    return {"name": hook.name, "url": hook.url, "headers": headers, "events": list(hook.events)}
+    events = sorted(hook.events or _CHANGES)
+    return {"name": hook.name, "url": hook.url, "headers": headers, "events": events}

@@ -143,6 +143,10 @@ class Client:
         """Take the published version back; the draft stays."""
         _checked(self._editor.post(f"{_EDITOR}/{document_id}/actions/unpublish", json={}))
 
+    def discard(self, document_id: str) -> None:
+        """Take the draft back to what is published."""
+        _checked(self._editor.post(f"{_EDITOR}/{document_id}/actions/discard", json={}))
+
     def delete(self, document_id: str) -> None:
         """Delete the article, draft and published version."""
         _checked(self._content.delete(f"/api/articles/{document_id}"))
