@@ -66,6 +66,8 @@ class Dataset:
         said = {k[1:]: json.loads(v) for k, v in query.items() if k.startswith("$")}
         if "id" in said:
             return [each for each in self.documents if each["_id"] == said["id"]]
+        if "ids" in said:
+            return [each for each in self.documents if each["_id"] in said["ids"]]
         assert '_type in ["post"]' in asked
         fields = ["_updatedAt", "_id"] if "order(_updatedAt asc, _id asc)" in asked else ["_id"]
         assert f"order({' asc, '.join(fields)} asc)" in asked

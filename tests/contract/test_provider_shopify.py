@@ -148,6 +148,7 @@ class Shop:
             ("webhookSubscriptions", self._subscriptions),
             ("bulkOperationRunQuery", self._bulk),
             ("node(id", lambda: self._look(request)),
+            ("nodes(ids", lambda: self._nodes(variables["ids"])),
             ("product(id", lambda: self._variants(variables)),
             ("order(id", lambda: {"order": self._order(variables["id"])}),
             ("products(", lambda: self._page("products", self.products, query, variables)),
@@ -185,6 +186,17 @@ class Shop:
         (found,) = [each for each in self.products if each["id"] == variables["id"]]
         nodes = found["variants"][int(variables["after"]) :]
         return {"product": {"variants": {"nodes": nodes, "pageInfo": {"hasNextPage": False}}}}
+
+    def _nodes(self, ids: Sequence[str]) -> dict[str, Any]:
+        known = {each["id"]: each for each in self.products}
+        nodes = [known.get(gid) for gid in ids]
+        return {
+            "shop": {"currencyCode": "EUR"},
+            "nodes": [
+                None if n is None else {**n, "variants": {"nodes": n["variants"], "pageInfo": {}}}
+                for n in nodes
+            ],
+        }
 
     def _order(self, gid: str) -> dict[str, Any] | None:
         number = gid.rpartition("/")[2]

@@ -79,7 +79,12 @@ class Shop:
         after = options.get("filter", {}).get("updatedAt", {}).get("after", "")
         if name == "productVariants":
             items = [{**v, "product": {"id": p["id"]}} for p in items for v in p["variants"]]
-        found = [item for item in items if item["updatedAt"] > after]
+        wanted = options.get("filter", {}).get("id", {}).get("in")
+        found = [
+            item
+            for item in items
+            if item["updatedAt"] > after and (wanted is None or item["id"] in wanted)
+        ]
         found = found[options.get("skip", 0) :]
         return answering.Response(value={"data": {name: {"items": found}}})
 

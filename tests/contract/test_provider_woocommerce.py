@@ -92,6 +92,8 @@ def _missing() -> answering.Response:
 
 
 def _page(items: Sequence[dict[str, Any]], query: Mapping[str, str]) -> list[dict[str, Any]]:
+    if "include" in query:
+        items = [item for item in items if str(item["id"]) in query["include"].split(",")]
     after = query.get("modified_after", "")
     found = [item for item in items if item.get("date_modified_gmt", "z") > after]
     if query.get("orderby") == "modified":

@@ -262,6 +262,18 @@ def version(at: clocks.Timestamp, rank: int | str = 0) -> str:
     return f"{max(at, 0):017d}.{rank}"
 
 
+def gone_at(seen_at: clocks.Timestamp, held: str) -> clocks.Timestamp:
+    """When something went, as far as versions by time go: not before the state that is held.
+
+    Args:
+        seen_at: when it was seen to be gone, by our clock.
+        held: version of what was believed to be there; empty: not known.
+    """
+    time = held.partition(".")[0]
+    known = int(time) if time.isascii() and time.isdigit() and held != FINAL else 0
+    return clocks.Timestamp(max(seen_at, known))
+
+
 def rfc3339_ms(at: clocks.Timestamp) -> str:
     """A time with milliseconds, rounded down: what most APIs take."""
     whole = clocks.Timestamp(at - at % 1_000_000)

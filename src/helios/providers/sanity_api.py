@@ -17,6 +17,7 @@ from helios.kernel import jsonio, outbound
 from helios.providers import calling, ports
 
 PAGE = 500
+READ_AT_ONCE = 100
 DRAFT = "drafts."
 _CHANGES: Mapping[str, ports.Change] = {
     "create": "created",
@@ -128,12 +129,22 @@ class SanityApi:
         for _ in range(calling.LIST_PAGES_MAX):
             query = f"*[{_wanted(api.source)} && _id > $last] | order(_id asc)"
             rows = await _query(
-                api, f"{query} [0...{PAGE}] {{_id, _type, language}}", {"last": last}
+                api, f"{query} [0...{PAGE}] {{_id, _type, _updatedAt, language}}", {"last": last}
             )
             if not rows:
                 return
             last = str(rows[-1]["_id"])
             yield [each for row in rows for each in _listed(row)]
+
+    async def read_contents(
+        self, api: ports.Api, wanted: Sequence[ports.Listed]
+    ) -> AsyncIterator[Sequence[ports.Received]]:
+        """See `ports.ContentReader`."""
+        ids = sorted({f"{DRAFT if e.stage == 'draft' else ''}{e.id}" for e in wanted})
+        for start in range(0, len(ids), READ_AT_ONCE):
+            some = ids[start : start + READ_AT_ONCE]
+            rows = await _query(api, "*[_id in $ids]", {"ids": some})
+            yield [_polled(row) for row in rows]
 
     def listed_types(self, source: ports.Source) -> Sequence[str]:
         """See `ports.IdLister`: the types that are named in the options."""
@@ -141,7 +152,7 @@ class SanityApi:
 
     def deletion(self, listed: ports.Listed, seen_at: clocks.Timestamp) -> ports.Received:
         """See `ports.IdLister`: who has not even a draft is gone, the others are not published."""
-        at = calling.rfc3339_ms(seen_at)
+        at = clocks.to_rfc3339(calling.gone_at(seen_at, listed.version))
         has_draft = listed.stage == "published"
         body = {"_id": listed.id, "_type": listed.type, "deletedAt": at, "hasDraft": has_draft}
         if listed.locale is not None:
@@ -218,7 +229,7 @@ def _wanted(source: ports.Source) -> str:
     return f"_type in {jsonio.encode(list(types)).decode()} && {_VISIBLE}" if types else _VISIBLE
 
 
-async def _query(api: ports.Api, query: str, variables: Mapping[str, str]) -> list[dict[str, Any]]:
+async def _query(api: ports.Api, query: str, variables: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The rows of a query, drafts too."""
     options = _options(api.source)
     path = f"/v{options.api_version}/data/query/{options.dataset}"
@@ -234,16 +245,17 @@ def _listed(row: Mapping[str, Any]) -> list[ports.Listed]:
     A draft goes when it is published, and nobody tells; so what is published counts as both.
     """
     document = str(row["_id"])
-    stages = ("draft",) if document.startswith(DRAFT) else ("draft", "published")
-    return [
-        ports.Listed(
-            type=str(row["_type"]),
-            id=document.removeprefix(DRAFT),
-            locale=calling.text(row.get("language")),
-            stage=stage,
-        )
-        for stage in stages
-    ]
+    is_draft = document.startswith(DRAFT)
+    found = ports.Listed(
+        type=str(row["_type"]),
+        id=document.removeprefix(DRAFT),
+        locale=calling.text(row.get("language")),
+        stage="draft" if is_draft else "published",
+        version=calling.version(calling.latest(row.get("_updatedAt"))),
+    )
+    if is_draft:
+        return [found]
+    return [msgspec.structs.replace(found, stage="draft", version=""), found]
 
 
 def _polled(row: Mapping[str, Any], event_type: str = "update") -> ports.Received:

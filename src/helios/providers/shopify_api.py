@@ -28,11 +28,13 @@ _VARIANT = "legacyResourceId title sku price inventoryQuantity createdAt updated
 _PRODUCTS = """query($first: Int!, $after: String, $query: String) { shop { currencyCode }
   products(first: $first, after: $after, query: $query, sortKey: UPDATED_AT) {
     pageInfo { hasNextPage endCursor } nodes { PRODUCT } } }"""
+_NODES = """query($ids: [ID!]!) { shop { currencyCode }
+  nodes(ids: $ids) { ... on Product { PRODUCT } } }"""
 _MORE_VARIANTS = """query($id: ID!, $after: String) { product(id: $id) {
   variants(first: 100, after: $after) {
     pageInfo { hasNextPage endCursor } nodes { VARIANT } } } }"""
 _IDS = """query($first: Int!, $after: String) { products(first: $first, after: $after) {
-  pageInfo { hasNextPage endCursor } nodes { legacyResourceId status } } }"""
+  pageInfo { hasNextPage endCursor } nodes { legacyResourceId status updatedAt } } }"""
 
 _CHANGES: Mapping[str, ports.Change] = {
     "create": "created",
@@ -112,6 +114,7 @@ class ShopifyApi(shopify_hooks.Hooks):
                     type="product",
                     id=str(node["legacyResourceId"]),
                     stage="draft" if node.get("status") == "DRAFT" else "published",
+                    version=calling.version(calling.latest(node.get("updatedAt"))),
                 )
                 for node in calling.listed(found.get("nodes"))
             ]
@@ -120,6 +123,22 @@ class ShopifyApi(shopify_hooks.Hooks):
                 return
             after = calling.text(page.get("endCursor"))
         raise ports.ProviderApiError("the pages of Shopify's products do not end")
+
+    async def read_contents(
+        self, api: ports.Api, wanted: Sequence[ports.Listed]
+    ) -> AsyncIterator[Sequence[ports.Received]]:
+        """See `ports.ContentReader`."""
+        admin = Admin.of(api)
+        query = _NODES.replace("PRODUCT", _PRODUCT).replace("VARIANT", _VARIANT)
+        names = sorted({each.id for each in wanted})
+        for start in range(0, len(names), PRODUCTS_PAGE):
+            some = [f"gid://shopify/Product/{n}" for n in names[start : start + PRODUCTS_PAGE]]
+            data = await admin.ask(query, {"ids": some})
+            currency = calling.text(calling.mapping(data.get("shop")).get("currencyCode"))
+            nodes = [node for node in calling.listed(data.get("nodes")) if node]
+            for node in nodes:
+                await _complete(admin, node)
+            yield [_polled_product(rest_product(node, currency)) for node in nodes]
 
     def listed_types(self, source: ports.Source) -> Sequence[str]:  # noqa: ARG002
         """See `ports.IdLister`."""

@@ -48,7 +48,10 @@ _CHANGED_PRODUCTS = """query($options: ProductListOptions) {
 _CHANGED_VARIANTS = """query($options: ProductVariantListOptions) {
   productVariants(options: $options) { items { id updatedAt product { id } } } }"""
 _IDS = """query($options: ProductListOptions) { products(options: $options) { items {
-  id enabled variants { id enabled } } } }"""
+  id enabled updatedAt
+  variants { id enabled updatedAt stockLevels { updatedAt } } } } }"""
+_PRODUCTS_OF = """query($options: ProductVariantListOptions) {
+  productVariants(options: $options) { items { id product { id } } } }"""
 
 
 class ApiOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -148,13 +151,34 @@ class VendureApi:
             if not items:
                 return
             yield [
-                ports.Listed(type=kind, id=str(each["id"]), stage=vendure_events.stage(each))
+                ports.Listed(
+                    type=kind,
+                    id=str(each["id"]),
+                    stage=vendure_events.stage(each),
+                    version=calling.version(vendure_events.newest(each)),
+                )
                 for product in items
                 for kind, each in [
                     ("product", product),
                     *(("variant", variant) for variant in calling.listed(product.get("variants"))),
                 ]
             ]
+
+    async def read_contents(
+        self, api: ports.Api, wanted: Sequence[ports.Listed]
+    ) -> AsyncIterator[Sequence[ports.Received]]:
+        """See `ports.ContentReader`: products whole, with those whose variants are wanted."""
+        options = _options(api.source)
+        admin = await _admin(api)
+        products = {each.id for each in wanted if each.type == "product"}
+        variants = sorted({each.id for each in wanted if each.type == "variant"})
+        for start in range(0, len(variants), PAGE):
+            where = {"filter": {"id": {"in": variants[start : start + PAGE]}}, "take": PAGE}
+            data = await admin.graphql(options.admin_path, _PRODUCTS_OF, {"options": where})
+            found = vendure_events.items(data, "productVariants")
+            products |= {str(calling.mapping(each.get("product")).get("id")) for each in found}
+        async for page in _products(admin, options, sorted(products)):
+            yield [vendure_events.polled_product(each) for each in page]
 
     def listed_types(self, source: ports.Source) -> Sequence[str]:
         """See `ports.IdLister`."""

@@ -107,7 +107,7 @@ def changes(event_type: str, payload: Mapping[str, Any]) -> Sequence[ports.Conte
 
 def deletion(listed: ports.Listed, seen_at: clocks.Timestamp) -> ports.Received:
     """The event that says that a product or variant is gone."""
-    at = calling.rfc3339_ms(seen_at)
+    at = clocks.to_rfc3339(calling.gone_at(seen_at, listed.version))
     event = f"{listed.type}.deleted"
     gone = {"id": listed.id}
     data = {"product": gone} if listed.type == "product" else {"variants": [gone]}

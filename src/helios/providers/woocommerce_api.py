@@ -118,11 +118,16 @@ class WooCommerceApi:
         for number in range(1, calling.LIST_PAGES_MAX):
             params: dict[str, str | int] = {
                 "per_page": PAGE, "page": number, "orderby": "id", "order": "asc",
-                "_fields": "id,status",
+                "_fields": "id,status,date_modified_gmt",
             }  # fmt: skip
             items = calling.listed(await shop.get("/products", params))
             yield [
-                ports.Listed(type="product", id=str(item["id"]), stage=_stage(item))
+                ports.Listed(
+                    type="product",
+                    id=str(item["id"]),
+                    stage=_stage(item),
+                    version=_content(str(item["id"]), item).version,
+                )
                 for item in items
             ]
             if len(items) < PAGE or int(items[-1]["id"]) <= after:
@@ -130,13 +135,25 @@ class WooCommerceApi:
             after = int(items[-1]["id"])
         raise ports.ProviderApiError("the pages of the shop's products do not end")
 
+    async def read_contents(
+        self, api: ports.Api, wanted: Sequence[ports.Listed]
+    ) -> AsyncIterator[Sequence[ports.Received]]:
+        """See `ports.ContentReader`."""
+        shop = _shop(api)
+        names = sorted({each.id for each in wanted if each.id.isdigit()}, key=int)
+        for start in range(0, len(names), PAGE):
+            some = ",".join(names[start : start + PAGE])
+            found = await shop.get("/products", (("include", some), ("per_page", PAGE)))
+            items = calling.listed(found)
+            yield [_polled("product", item) for item in map(calling.mapping, items)]
+
     def listed_types(self, source: ports.Source) -> Sequence[str]:  # noqa: ARG002
         """See `ports.IdLister`."""
         return ("product",)
 
     def deletion(self, listed: ports.Listed, seen_at: clocks.Timestamp) -> ports.Received:
         """See `ports.IdLister`."""
-        at = calling.rfc3339_ms(seen_at)
+        at = clocks.to_rfc3339(calling.gone_at(seen_at, listed.version))
         return ports.Received(
             id=f"polled:product.deleted:{listed.id}:{at}",
             type="product.deleted",

@@ -297,6 +297,66 @@ class ProviderConformance:
 
         self._asked(ask)
 
+    def test_what_is_listed_has_the_version_that_changes_told(self) -> None:
+        lister = self.provider
+        if not isinstance(lister, ports.IdLister) or not isinstance(lister, ports.ChangeLister):
+            return
+
+        async def ask(api: ports.Api) -> None:
+            told: dict[polling.Content, str] = {}
+            for page in await _all(lister.list_changes(api, clocks.Timestamp(0))):
+                told |= self._told(page.events)
+            for page in await _all(lister.list_ids(api)):
+                for listed in page:
+                    known = told.get(polling.content(listed))
+                    assert not listed.version or known in (None, listed.version)
+
+        self._asked(ask)
+
+    def test_a_deletion_counts_though_the_clock_of_the_provider_is_ahead(self) -> None:
+        lister = self.provider
+        if not isinstance(lister, ports.IdLister):
+            return
+
+        async def ask(api: ports.Api) -> None:
+            for page in await _all(lister.list_ids(api)):
+                for listed in page:
+                    gone = lister.deletion(listed, clocks.Timestamp(clocks.SECOND_US))
+                    payload = jsonio.parse_object(gone.payload)
+                    for change in self._normalised(gone.type, payload, api.source):
+                        assert change.version > listed.version
+
+        self._asked(ask)
+
+    def test_what_is_wanted_is_read_again_and_what_is_gone_is_left_out(self) -> None:
+        reader = self.provider
+        if not isinstance(reader, ports.IdLister) or not isinstance(reader, ports.ContentReader):
+            return
+
+        async def ask(api: ports.Api) -> None:
+            there = [each for page in await _all(reader.list_ids(api)) for each in page]
+            wanted = [each for each in there if each.version]
+            assert wanted
+            gone = msgspec.structs.replace(wanted[0], id="987654321")
+            read: dict[polling.Content, str] = {}
+            for events in await _all(reader.read_contents(api, [*wanted, gone])):
+                self._check_polled(events)
+                read |= self._told(events)
+            assert {polling.content(each): each.version for each in wanted}.items() <= read.items()
+            assert polling.content(gone) not in read
+
+        self._asked(ask)
+
+    def _told(self, events: Sequence[ports.Received]) -> dict[polling.Content, str]:
+        """The version of each content that events hold, in the stage that it is in."""
+        told: dict[polling.Content, str] = {}
+        for event in events:
+            for change in self._normalised(event.type, jsonio.parse_object(event.payload)):
+                if change.content is not None:
+                    stage = "draft" if change.content.status == "draft" else "published"
+                    told[change.type, change.id, change.locale or "", stage] = change.version
+        return told
+
     def test_a_webhook_is_made_found_changed_and_taken_away(self) -> None:
         manager, wanted = self.provider, self.hook
         if not isinstance(manager, ports.HookManager) or wanted is None:
