@@ -7,6 +7,7 @@ events it has made durable, and does so before the source is told.
 import asyncio
 import contextlib
 import importlib
+import random
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from helios.drivers.outbound import client, policy
 from helios.drivers.sqlite import log_storage
 from helios.eventlog import envelope, log
 from helios.ingest import gate, gateway, sources
@@ -113,6 +115,15 @@ class Guard:
 
 
 @contextlib.asynccontextmanager
+async def outbound_client(allow: str) -> AsyncIterator[outbound.Outbound]:
+    """The product's own client for calls out; `allow` is as in the settings."""
+    allowed = policy.parse_allowed(allow)
+    rng = random.Random(7)  # noqa: S311 - jitter only
+    async with client.Client(clock=clocks.SystemClock(), allowed=allowed, rng=rng) as made:
+        yield made
+
+
+@contextlib.asynccontextmanager
 async def open_gate(folder: Path) -> AsyncIterator[Gate]:
     """A gate on the log in a folder."""
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
@@ -131,7 +142,7 @@ def tools(
     declared: sources.Declared,
     a_gate: sources.Gate,
     credentials: Mapping[str, str] | None = None,
-    client: outbound.Outbound | None = None,
+    guard: outbound.Outbound | None = None,
     clock: clocks.Clock | None = None,
 ) -> sources.Tools:
     """What a runner is given; the credentials are the values themselves."""
@@ -142,14 +153,13 @@ def tools(
         provider=declared.provider,
         credentials={name: secret.Secret(v) for name, v in (credentials or {}).items()},
     )
-    guard = client if client is not None else Guard()
     return sources.Tools(
         declared=declared,
         source=source,
         gate=a_gate,
         clock=clock,
         random=lambda: 0.5,
-        api=providers.Api(source=source, client=guard, clock=clock),
+        api=providers.Api(source=source, client=guard or Guard(), clock=clock),
     )
 
 

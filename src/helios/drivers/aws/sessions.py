@@ -23,6 +23,7 @@ async def client(
     guard: outbound.Outbound,
     endpoint_url: str | None = None,
     read_s: float = READ_S,
+    attempts: int = ATTEMPTS,
 ) -> AsyncIterator[Any]:
     """A client of one service.
 
@@ -34,6 +35,7 @@ async def client(
         guard: checks an address of one's own before anything is sent there.
         endpoint_url: another address than AWS's.
         read_s: longest wait for an answer.
+        attempts: how often the SDK tries before it gives up; few, for who tries again anyway.
 
     Raises:
         StorageError: the SDK is not installed.
@@ -50,7 +52,7 @@ async def client(
     settings = boto.Config(
         connect_timeout=CONNECT_S,
         read_timeout=read_s,
-        retries={"max_attempts": ATTEMPTS, "mode": "standard"},
+        retries={"max_attempts": attempts, "mode": "standard"},
         user_agent_extra="helios",
     )
     session = sdk.Session(region_name=region, **keys)

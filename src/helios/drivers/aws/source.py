@@ -19,6 +19,9 @@ from helios.kernel import errors
 BATCH_MAX = 10
 """Messages of one call; SQS takes no more."""
 
+ATTEMPTS = 2
+"""How often the SDK tries one call: we come again ourselves, and say what is wrong meanwhile."""
+
 TRIES = 3
 """How often a message is deleted that SQS did not delete for a reason of its own."""
 
@@ -111,6 +114,7 @@ class SqsSource(lending.Lending):
                 credentials=self.tools.source.credentials,
                 guard=self.tools.api.client,
                 endpoint_url=self._options.endpoint_url,
+                attempts=ATTEMPTS,
             ) as client:
                 yield client
 
