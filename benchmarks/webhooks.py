@@ -101,7 +101,7 @@ def slower(flush_ms: float) -> None:
         def __init__(self) -> None:
             super().__init__("slower", "unix", makedefault=True)
 
-        def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> File:  # noqa: N802
+        def xOpen(self, name: Any, flags: list[int]) -> File:  # noqa: N802 - SQLite's name
             return File(name, flags)
 
     if flush_ms:

@@ -72,7 +72,8 @@ async def told(store: ports.ViewStore, events: Sequence[envelope.Event], size: i
             part = events[start : start + size]
             at = ports.Checkpoint(position=part[-1].position)
             slot = await opened.commit(slot, folding.fold(view.VIEW, part), at)
-        pages, cursor = [], None
+        pages: list[view.Letter] = []
+        cursor: str | None = None
         while cursor is not None or not pages:
             page = await view.page(opened, view.Where(), after=cursor, limit=7)
             pages += page.letters

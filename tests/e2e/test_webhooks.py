@@ -295,7 +295,7 @@ def test_no_secret_is_written_anywhere(serving: Any, folder: Path) -> None:
         signature = given["webhook-signature"].removeprefix("v1,")
         assert httpx.post(f"{server.url}{DOOR}?code=canary-code", content=b"x", headers=given)
         bad = headers("b", b"{")
-        http = {"trust_env": False, "timeout": 30}
+        http: dict[str, Any] = {"trust_env": False, "timeout": 30}
         httpx.post(f"{server.url}{DOOR}?code=canary-code", content=b"{", headers=bad, **http)
         httpx.post(f"{server.url}/webhook/none?code=canary-code", content=b"{", headers=bad, **http)
         pages = [

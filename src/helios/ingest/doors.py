@@ -20,14 +20,11 @@ import structlog
 
 from helios.ingest import bodies, gate, letters, lookups, receiving, sources
 from helios.kernel import clock as clocks
-from helios.kernel import errors, outbound
+from helios.kernel import errors, limits, outbound
 from helios.providers import ports as providers
 
 CONFIRMS_MAX = 32
 """Calls that confirm handshakes under way at once. Above: the sender is to come again."""
-
-BODIES_BYTES_MAX = 128 << 20
-"""Bodies being read or worked on at once. Above: 503, and the sender comes again."""
 
 RETRY_AFTER_S = 5
 BODY_BYTES_MAX = sources.Declared(name="", provider="").body_bytes_max
@@ -127,11 +124,11 @@ class Doors:
         Raises:
             what `head.read` raises beside TooLargeError.
         """
-        answers = providers.AnswerPolicy()
+        answers, declared = providers.AnswerPolicy(), None
         try:
             found = await self._known.find(client_id, name)
             if isinstance(found, sources.Found):
-                answers = found.provider.answers
+                answers, declared = found.provider.answers, found.declared
             answer = await self._bounded(found, head)
         except (errors.OverloadError, errors.StorageError) as error:
             answer = _unavailable(answers, error)
@@ -141,17 +138,17 @@ class Doors:
         except providers.RefusedError as error:
             _log.info("delivery_refused", source=name, client_id=client_id, reason=error.reason)
             if error.reason not in providers.OUR_TROUBLE:
-                self._refused(error.reason)
+                self._refused(error.reason, declared)
                 return _unauthenticated(answers)
             answer = _unavailable(answers, errors.StorageError(error.detail))
         except errors.TooLargeError as error:
-            self._refused("too_large")
+            self._refused("too_large", declared)
             return Answer(kind=Kind.TOO_LARGE, status=answers.too_large, error=error)
         except errors.InvalidInputError as error:
-            self._refused("bad_request")
+            self._refused("bad_request", declared)
             return Answer(kind=Kind.BAD_REQUEST, status=400, error=error)
         if answer.kind in (Kind.UNAVAILABLE, Kind.LIMITED, Kind.GONE):
-            self._refused(answer.kind.value)
+            self._refused(answer.kind.value, declared)
         return answer
 
     async def _bounded(self, found: sources.Found | sources.Removed | None, head: Head) -> Answer:
@@ -164,13 +161,15 @@ class Doors:
             nonlocal held
             held += size
             self._reading += size
-            if self._reading > BODIES_BYTES_MAX:
+            if self._reading > limits.BODIES_BYTES_MAX:
                 raise errors.OverloadError("too many deliveries are being read", retry_after_s=1.0)
 
         try:
             body = await head.read(most, grew)
             if isinstance(found, sources.Found):
-                return await self._deliver(found, head, _plain(found, head, body, most))
+                plain = _plain(found, head, body, most)
+                grew(len(plain) - len(body))
+                return await self._deliver(found, head, plain)
         finally:
             self._reading -= held
         return _without_source(found, head, body)
@@ -243,9 +242,11 @@ class Doors:
         else:
             _log.warning("handshake_not_confirmed", source=name, status=answer.status)
 
-    def _refused(self, reason: str) -> None:
+    def _refused(self, reason: str, source: sources.Declared | None) -> None:
         self._meter.received(1)
         self._meter.refused(reason)
+        if source is not None:
+            self._meter.source_event(source.name, "refused")
 
 
 @contextlib.contextmanager

@@ -127,6 +127,9 @@ class Called:
             raise found
         return found
 
+    async def permit(self, url: str) -> None:
+        """Every address is permitted."""
+
 
 SHOP = sources.Declared(name="shop", provider="sample")
 

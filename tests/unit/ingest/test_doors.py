@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import msgspec
 import pytest
@@ -106,7 +106,11 @@ class Place:
         source = ports.Source(
             name="shop", tenant="default", provider="scripted", secrets=(secret.Secret("hush"),)
         )
-        self.known = known.Known(sources.Found(declared=declared, source=source, provider=provider))
+        self.known = known.Known(
+            sources.Found(
+                declared=declared, source=source, provider=cast("ports.Provider", provider)
+            )
+        )
         self.doors = doors.Doors(
             self.known, inner.gate, called, clock=inner.clock, meter=inner.counts
         )
@@ -136,13 +140,20 @@ def run(
 
 
 def test_each_situation_is_answered_as_the_provider_has_it() -> None:
-    policy = {"stored": 200, "unauthenticated": 403, "too_large": 422, "gone": 404, "body": b"ok"}
+    policy: dict[str, Any] = {
+        "stored": 200,
+        "unauthenticated": 403,
+        "too_large": 422,
+        "gone": 404,
+        "body": b"ok",
+    }
 
     async def scenario(place: Place) -> None:
         stored = await place.knock()
         assert (stored.status, stored.body) == (200, b"ok")
         assert (await place.knock()).status == 200
         assert (await place.knock(head(token="wrong"))).status == 403
+        assert place.counts["shop:refused"] == 1
         assert (await place.knock(head(b"x" * 100))).status == 422
         place.known.remove("default", "shop")
         assert (await place.knock()).status == 404
