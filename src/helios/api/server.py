@@ -7,6 +7,8 @@ signals, because draining is more than closing connections.
 import asyncio
 import contextlib
 import errno
+import functools
+import os
 import socket
 from collections.abc import Iterator
 
@@ -14,7 +16,7 @@ import uvicorn
 from uvicorn.protocols.http import httptools_impl
 
 from helios.api import web
-from helios.kernel import errors
+from helios.kernel import errors, limits
 
 BACKLOG = 2048
 HEAD_BYTES_MAX = 64 << 10
@@ -54,38 +56,47 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 HEAD_S_MAX = 10.0
-"""How long the head of a request may take. Then the connection is closed."""
+"""How long the head of a request may take, and what is left of a body that was answered before its
+end. Then the connection is closed."""
+
+CONNECTIONS_MAX = 4_096
+"""Connections at once. Above: closed as they come. Fewer where the process may open fewer files."""
+
+FILES_KEPT = 256
+"""Open files that are left for all but clients."""
 
 
 class Protocol(httptools_impl.HttpToolsProtocol):
-    """uvicorn's protocol with bounds on the head of a request, which the parser does not have."""
+    """uvicorn's protocol with bounds on what a client may take, which the parser does not have.
+
+    Who is too slow finds the connection closed and gets no answer: every sender takes that for a
+    failure and comes again, and some take any 4xx for delivered.
+    """
 
     _in_head = False
     _head_bytes = 0
-    _head_timer: asyncio.TimerHandle | None = None
+    _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._await_head()
+        if len(self.connections) > connections_max():
+            transport.abort()
+        else:
+            self._limit(HEAD_S_MAX)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._head_came()
+        self._came()
         super().connection_lost(exc)
-
-    def _await_head(self) -> None:
-        if self._head_timer is None:
-            self._head_timer = self.loop.call_later(HEAD_S_MAX, self.transport.close)
-
-    def _head_came(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        # Most requests come in one piece and need no timer.
+        if self._in_head or self.cycle is None or self.cycle.response_complete:
+            # Also what follows an answer and is no head: it keeps uvicorn's own timer from closing.
+            self._limit(HEAD_S_MAX)
+        elif self.cycle.more_body:
+            self._limit(limits.BODY_S_MAX)
         if self._in_head:
-            # Most heads come in one piece and need no timer.
-            self._await_head()
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES_MAX:
                 self._in_head = False
@@ -98,10 +109,40 @@ class Protocol(httptools_impl.HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        self._head_came()
+        self._came()
         if len(self.headers) > HEADERS_MAX:
             raise ValueError
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._came()
+        super().on_message_complete()
+
+    def _limit(self, seconds: float) -> None:
+        """Close unless what is awaited has come by then; a limit that runs is left as it is."""
+        if self._timer is None:
+            self._timer = self.loop.call_later(seconds, self._late, seconds)
+
+    def _came(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _late(self, seconds: float) -> None:
+        self._timer = None
+        if self.flow.read_paused:
+            self._limit(seconds)  # It is us who are slow.
+        else:
+            self.transport.close()
+
+
+@functools.cache
+def connections_max() -> int:
+    """Connections taken at once: as many as leave the log and the views their files."""
+    files = os.sysconf("SC_OPEN_MAX") if hasattr(os, "sysconf") else -1
+    if files < 0:
+        return CONNECTIONS_MAX
+    return min(CONNECTIONS_MAX, max(files - FILES_KEPT, files // 2))
 
 
 class Server(uvicorn.Server):

@@ -35,6 +35,32 @@ class ClientGoneError(Exception):
     """The client closed the connection before its request was complete; nobody to answer."""
 
 
+class Room:
+    """How much of bodies may be held at once.
+
+    Args:
+        most: bytes.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held = 0
+
+    def take(self, size: int) -> None:
+        """Count bytes that are held from now on.
+
+        Raises:
+            OverloadError: there are too many; they count until they are given back.
+        """
+        self._held += size
+        if self._held > self._most:
+            raise errors.OverloadError("too much is being read at once", retry_after_s=1.0)
+
+    def give(self, size: int) -> None:
+        """Count bytes that are held no more."""
+        self._held -= size
+
+
 class Request:
     """One HTTP request.
 
@@ -43,11 +69,13 @@ class Request:
         params: values of the path's placeholders, percent-decoded.
     """
 
-    __slots__ = ("_headers", "_receive", "params", "scope")
+    __slots__ = ("_headers", "_held", "_receive", "_room", "params", "scope")
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
+    def __init__(self, scope: Scope, receive: Receive, room: Room) -> None:
         self.scope = scope
         self._receive = receive
+        self._room = room
+        self._held = 0
         self._headers: dict[bytes, bytes] | None = None
         self.params: Mapping[str, str] = {}
 
@@ -120,13 +148,24 @@ class Request:
         Raises:
             TooLargeError: more than `bytes_max`, on the wire or inflated.
             InvalidInputError: a content encoding that is not understood, or damaged.
+            OverloadError: the bodies of all requests that are being answered are too much.
             ClientGoneError: the client went away.
         """
-        data = await self.raw_body(bytes_max)
+        data = await self.raw_body(bytes_max, self._grew)
         encoding = self.header(b"content-encoding")
         if encoding is not None:
             data = bodies.inflate(data, encoding.strip().lower(), bytes_max=bytes_max)
+            self._grew(len(data))
         return data
+
+    def _grew(self, size: int) -> None:
+        self._held += size
+        self._room.take(size)
+
+    def let_go(self) -> None:
+        """Count its body as held no more."""
+        self._room.give(self._held)
+        self._held = 0
 
     async def raw_body(self, bytes_max: int, grew: Callable[[int], None] | None = None) -> bytes:
         """The whole body as it was sent.
@@ -137,7 +176,7 @@ class Request:
 
         Raises:
             TooLargeError: more than `bytes_max`.
-            InvalidInputError: its length is given twice, or it comes too slowly.
+            InvalidInputError: its length is given twice.
             ClientGoneError: the client went away.
         """
         length = self.header(b"content-length")
@@ -150,13 +189,7 @@ class Request:
         if grew is not None:
             grew(len(data))
         if message.get("more_body", False):
-            try:
-                async with asyncio.timeout(limits.BODY_S_MAX):
-                    data = await self._rest(data, bytes_max, grew)
-            except TimeoutError:
-                raise errors.InvalidInputError(
-                    f"the body takes longer than {limits.BODY_S_MAX:g} s; send it in parts"
-                ) from None
+            data = await self._rest(data, bytes_max, grew)
         if len(data) > bytes_max:
             raise _too_large(bytes_max)
         return data
@@ -258,6 +291,7 @@ class Application:
     def __init__(self, routes: Sequence[Route]) -> None:
         self.routes = tuple(routes)
         self._closing = asyncio.Event()
+        self._room = Room(limits.BODIES_BYTES_MAX)
         self._exact: dict[tuple[str, str], Handler] = {}
         self._templates: dict[str, list[tuple[re.Pattern[str], str, Handler]]] = {}
         for route in routes:
@@ -276,18 +310,27 @@ class Application:
         if scope["type"] != "http":
             await _refuse_protocol(scope, receive, send)
             return
-        request = Request(scope, receive)
+        request = Request(scope, receive, self._room)
+        try:
+            response = await self._answered(request)
+            if response is not None:
+                await self._send(response, request, send)
+        finally:
+            request.let_go()
+
+    async def _answered(self, request: Request) -> Response | None:
+        """What the handler answers, or the problem it had; None when nobody is there to hear it."""
+        scope = request.scope
         try:
             handler = self._exact.get((scope["method"], scope["path"])) or self._match(request)
-            response = await handler(request)
+            return await handler(request)
         except ClientGoneError:
-            return
+            return None
         except errors.HeliosError as error:
-            response = _problem(error, request)
+            return _problem(error, request)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a problem
             _log.exception("request_failed", method=request.method, path=request.path)
-            response = _problem(error, request)
-        await self._send(response, request, send)
+            return _problem(error, request)
 
     def _match(self, request: Request) -> Handler:
         method, path = request.scope["method"], request.scope["path"]

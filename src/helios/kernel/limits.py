@@ -15,8 +15,13 @@ ID_CHARS_MAX = 512
 BODY_BYTES_MAX = 8 << 20
 """One HTTP request body (a batch). Above: refused (413)."""
 
+BODIES_BYTES_MAX = 128 << 20
+"""Bodies of requests that are being read or answered, together; those of webhooks apart from all
+others. Above: `OverloadError` (503 with Retry-After)."""
+
 BODY_S_MAX = 30.0
-"""How long the body of a request may take that comes in several pieces. Above: refused (400)."""
+"""How long the body of a request may take that comes in several pieces. Above: the connection is
+closed without an answer, which every sender takes for a failure."""
 
 BATCH_EVENTS_MAX = 5_000
 """Events in one ingest batch. Above: refused (413)."""
