@@ -27,7 +27,7 @@ BACKOFF_S_MAX = 30.0
 HOLD_S = 300.0
 """How long a batch is held for a gate that takes nothing. Afterwards it is given back."""
 
-GIVE_BACK_S = 1.0
+GIVE_BACK_S = 2.0
 """Longest wait for the queue to take messages back when the runner stops."""
 
 WAITING_S = 5.0
@@ -89,7 +89,7 @@ class Queue(Protocol):
         ...
 
     async def rest(self) -> None:
-        """Nothing is going to be received for a long time."""
+        """Nothing is going to be received for a while: nothing must come by itself."""
         ...
 
     async def waiting(self) -> int | None:
@@ -203,7 +203,7 @@ class Lending:
             elif not messages:
                 self._crowded.clear()
             if messages and not self._going.is_set():
-                await queue.release(messages)
+                await _give_back(queue, messages)
             elif messages:
                 await self._take(queue, messages, number)
 
@@ -216,11 +216,11 @@ class Lending:
                 if error is None:
                     await queue.acknowledge(messages)
                     return
-            await queue.release(messages)
+            await _give_back(queue, messages)
             raise error
         except asyncio.CancelledError:
             with contextlib.suppress(errors.HeliosError, TimeoutError):
-                await asyncio.wait_for(queue.release(messages), GIVE_BACK_S)
+                await asyncio.wait_for(_give_back(queue, messages), GIVE_BACK_S)
             raise
         finally:
             self._held.pop(number, None)
@@ -301,6 +301,12 @@ class Lending:
         if at is None:
             return None
         return max(0.0, (self.tools.clock.now() - at) / clocks.SECOND_US)
+
+
+async def _give_back(queue: Queue, messages: Sequence[Message]) -> None:
+    # A queue that brings by itself would bring them to us at once, and count that as a try.
+    await queue.rest()
+    await queue.release(messages)
 
 
 def oldest(messages: Sequence[Message]) -> clocks.Timestamp | None:

@@ -183,7 +183,7 @@ def test_what_a_call_brings_after_a_pause_is_given_back() -> None:
             assert await scene.state() == "paused"
             scene.shelf.put("b")
             await bench.until(lambda: scene.shelf.released == ["b"], "given back")
-            await bench.until(lambda: scene.shelf.rests == 1, "it rests")
+            await bench.until(lambda: scene.shelf.rests > 0, "it rests")
             assert (await scene.runner.status()).lag is not None
             assert scene.door.taken == ["a"]
             scene.runner.resume()
@@ -196,7 +196,7 @@ def test_a_source_that_is_declared_paused_is_connected_and_tells_its_lag() -> No
     async def main() -> None:
         scene = Scene("a", "b", "c", paused=True)
         async with bench.running(scene.runner):
-            await bench.until(lambda: scene.shelf.rests == 1, "it rests")
+            await bench.until(lambda: scene.shelf.rests > 0, "it rests")
             status = await scene.runner.status()
             assert (status.state, status.lag) == ("paused", 3)
             assert scene.door.calls == 0

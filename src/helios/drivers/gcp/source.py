@@ -34,7 +34,7 @@ STEADY_S = 5.0
 """A stream that lasted so long had worked: it is opened again at once, as Google closes each one
 after a while."""
 
-DRAIN_S = 1.0
+DRAIN_S = 0.5
 """Longest wait for what is under way when a stream is closed."""
 
 
