@@ -83,7 +83,8 @@ class Editors:
             alive[made.document_id] = publish
             self._count("create")
             for _ in range(rng.choice((0, 1, 1, 2, 3))):
-                self._change(rng, alive, rng.choice(list(alive)))
+                if alive:
+                    self._change(rng, alive, rng.choice(list(alive)))
 
     def _change(self, rng: random.Random, alive: dict[str, bool], document: str) -> None:
         verbs = [

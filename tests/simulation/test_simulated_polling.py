@@ -63,6 +63,7 @@ class World:
         self.gate = gates.Gate(entry, self.log, clock=self.clock, meter=quiet)
         self.provider: Any = strapi.Strapi()
         self.told = 0
+        self.distrusted: list[polling.Content] = []
         self.restart()
 
     def restart(self) -> None:
@@ -116,7 +117,8 @@ class World:
                 yield key, version, clocks.Timestamp(at), clocks.Timestamp(at)
 
     async def invalid(self, tenant: str, source: str, limit: int) -> list[polling.Content]:
-        return []
+        told, self.distrusted = self.distrusted, []
+        return told[:limit]
 
     def confirmation(
         self, tenant: str, source: str, types: Sequence[str], as_of: clocks.Timestamp
@@ -303,6 +305,45 @@ def test_a_deletion_that_nobody_told_is_found_by_two_listings() -> None:
     simulated(main)
 
 
+def test_an_edit_taken_back_that_nobody_told_is_found_by_two_listings() -> None:
+    async def main(world: World) -> None:
+        kept = [world.cms.create(f"title {number}") for number in range(60)]
+        await world.clock.sleep(1)
+        for document in kept:
+            world.cms.edit(document, "an edit")
+        await world.deliver()
+        await world.clock.sleep(600)
+        await world.poller.poll()
+        for document in kept[:55]:
+            world.cms.discard(document)
+        world.cms.hooks.clear()
+        async with running(world):
+            await world.clock.sleep(3600 + 2 * EVERY_S)
+            await world.assert_equal_content()
+            before = await world.log.head()
+            await world.clock.sleep(3 * 3600)
+            assert await world.log.head() == before
+
+    simulated(main)
+
+
+def test_what_is_not_to_be_trusted_is_read_again_though_it_is_known() -> None:
+    async def main(world: World) -> None:
+        documents = [world.cms.create(f"title {number}") for number in range(3)]
+        await world.poller.poll()
+        before = await world.log.head()
+        gone = ("article", "doc9999", "", "published")
+        world.distrusted = [("article", documents[1], "", "published"), gone]
+        await world.clock.sleep(10)
+        now = world.clock.now()
+        await world.poller.poll()
+        (read,) = [e for e in await world.events() if e.position > before and e.source == "cms"]
+        assert read.data()["entry"]["documentId"] == documents[1]
+        assert now <= msgspec.json.decode(read.metadata)[polling.REPLACES] <= world.clock.now()
+
+    simulated(main)
+
+
 @pytest.mark.parametrize("answer", [b'{"data":[]}', b"oops"])
 def test_a_listing_that_is_empty_or_broken_deletes_nothing(answer: bytes) -> None:
     async def main(world: World) -> None:
@@ -377,6 +418,26 @@ def test_the_last_mark_is_found_among_many() -> None:
     simulated(main)
 
 
+def changed_somehow(world: World, alive: list[str]) -> None:
+    """One change of an editor, by chance."""
+    rng, cms_ = world.rng, world.cms
+    draw = rng.random()
+    if draw < 0.5 or not alive:
+        alive.append(cms_.create(f"t{rng.random()}"))
+    elif draw < 0.65:
+        cms_.update(rng.choice(alive), f"t{rng.random()}")
+    elif draw < 0.75:
+        published = [each for each in alive if each in cms_.articles("published")]
+        if draw < 0.7 or not published:
+            cms_.edit(rng.choice(alive), f"t{rng.random()}")
+        else:
+            cms_.discard(rng.choice(published))
+    elif draw < 0.85:
+        cms_.unpublish(rng.choice(alive))
+    else:
+        cms_.delete(alive.pop(rng.randrange(len(alive))))
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_the_cache_equals_the_cms_whatever_is_lost_and_whenever_we_restart(seed: int) -> None:
     async def main(world: World) -> None:
@@ -385,15 +446,7 @@ def test_the_cache_equals_the_cms_whatever_is_lost_and_whenever_we_restart(seed:
         for _ in range(12):
             async with running(world):
                 for _ in range(rng.randrange(1, 15)):
-                    draw = rng.random()
-                    if draw < 0.5 or not alive:
-                        alive.append(world.cms.create(f"t{rng.random()}"))
-                    elif draw < 0.75:
-                        world.cms.update(rng.choice(alive), f"t{rng.random()}")
-                    elif draw < 0.85:
-                        world.cms.unpublish(rng.choice(alive))
-                    else:
-                        world.cms.delete(alive.pop(rng.randrange(len(alive))))
+                    changed_somehow(world, alive)
                     await world.clock.sleep(rng.choice((0.002, 1, 90)))
                     if rng.random() < 0.5:
                         await world.deliver(lost=0.4)

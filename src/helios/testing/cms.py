@@ -45,6 +45,17 @@ class Cms:
         self._put(document, "draft", title)
         self._put(document, "published", title)
 
+    def edit(self, document: str, title: str) -> None:
+        """Change the draft alone."""
+        self._put(document, "draft", title)
+
+    def discard(self, document: str) -> None:
+        """Take the draft back to what is published: a new row with the old times."""
+        self._row_ids += 1
+        row = {**self._rows[document, "published"], "id": self._row_ids, "publishedAt": None}
+        self._rows[document, "draft"] = row
+        self._tell("entry.draft-discard", row)
+
     def unpublish(self, document: str) -> None:
         row = self._rows.pop((document, "published"), None)
         if row is not None:
@@ -123,6 +134,9 @@ def _place(row: dict[str, Any]) -> _Place:
 
 
 def _fits(row: dict[str, Any], asked: dict[str, str]) -> bool:
+    documents = {v for k, v in asked.items() if k.startswith("filters[documentId][$in]")}
+    if documents and row["documentId"] not in documents:
+        return False
     since = asked.get("filters[$and][0][$or][0][updatedAt][$gte]", "")
     if max(row["updatedAt"], row["publishedAt"] or "") < since:
         return False

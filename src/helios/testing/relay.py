@@ -132,4 +132,5 @@ class Relay:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+        self.settle()
         self._client.close()

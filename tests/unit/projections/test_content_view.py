@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helios.drivers.sqlite import view_store
@@ -156,6 +156,7 @@ def test_unpublishing_takes_away_what_is_published_and_leaves_the_draft(tmp_path
     assert folded(tmp_path, events, look) == ({}, {"a/": "d"})
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_every_order_of_arrival_with_repetitions_ends_the_same(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
@@ -290,6 +291,78 @@ def test_invalidated_content_is_stale_until_it_is_heard_of_again(tmp_path: Path)
 
     assert folded(tmp_path, base, look) == ({"a": True, "b": False}, [("acme", "strapi", 1)])
     assert folded(again, [*base, heard], look) == ({"a": False, "b": False}, [])
+
+
+def confirmed(position: int, as_of: int, types: Sequence[str] = ("article",)) -> envelope.Event:
+    said = {"source": "strapi", "types": types, "as_of": as_of}
+    of_us = {"source": content.SOURCE, "type": content.CONFIRMED, "metadata": b"{}"}
+    return event(position, said, **of_us)
+
+
+@pytest.mark.parametrize(
+    ("types", "stale"), [(("article",), {"a": False, "b": True}), ((), {"a": True, "b": True})]
+)
+def test_confirmed_content_is_fresh_unless_it_is_not_to_be_trusted(
+    tmp_path: Path, types: Sequence[str], stale: dict[str, bool]
+) -> None:
+    said = {"source": "strapi", "type": "article", "id": "b"}
+    of_us = {"source": content.SOURCE, "type": content.INVALIDATED, "metadata": b"{}"}
+    events = [
+        event(1, PUBLISH | {"version": "1"}),
+        event(2, PUBLISH | {"id": "b", "version": "1"}),
+        event(3, said, **of_us),
+        confirmed(4, NOW + 1000, types),
+    ]
+
+    async def look(store: ports.ViewStore) -> Any:
+        after = clocks.Timestamp(NOW + 500)
+        page = await content_read.page(store, WHICH, fresh_after=after)
+        return {i.id: i.stale for i in page.items}, (await content_read.extent(store, WHICH))
+
+    found, extent = folded(tmp_path, events, look)
+
+    assert found == stale
+    assert extent.position == 2, "nothing that a site shows has changed"
+
+
+def reading(position: int, before: int, said: Mapping[str, Any]) -> envelope.Event:
+    metadata = json.dumps({"provider": "strapi", "replaces_before": before}).encode()
+    return event(position, {**PUBLISH, **said}, metadata=metadata)
+
+
+@pytest.mark.parametrize("base", [PUBLISH | {"title": "9"}, {"change": "deleted", "id": "a"}])
+def test_what_was_read_again_wins_over_what_claimed_to_be_later(
+    tmp_path: Path, base: dict[str, Any]
+) -> None:
+    events = [
+        event(1, base | {"version": "9"}),
+        reading(2, NOW + 1, {"title": "restored", "version": "2"}),
+        event(3, PUBLISH | {"title": "late", "version": "1"}),
+    ]
+
+    assert folded(tmp_path, events, titles) == {"a/": "restored"}
+
+
+def test_what_was_told_while_it_was_read_again_stands(tmp_path: Path) -> None:
+    events = [
+        event(1, PUBLISH | {"title": "first", "version": "1"}),
+        event(2, PUBLISH | {"title": "newer", "version": "3"}),
+        reading(3, NOW + 1, {"title": "read", "version": "2"}),
+    ]
+
+    assert folded(tmp_path, events, titles) == {"a/": "newer"}
+
+
+def test_reading_again_what_is_as_it_was_changes_nothing_to_see(tmp_path: Path) -> None:
+    said = {"title": "same", "version": "1"}
+    events = [event(1, PUBLISH | said), reading(2, NOW + 1, said)]
+
+    async def look(store: ports.ViewStore) -> Any:
+        page = await content_read.page(store, WHICH, fresh_after=clocks.Timestamp(NOW + 2))
+        extent = await content_read.extent(store, WHICH)
+        return [(i.version, i.stale) for i in page.items], extent.position
+
+    assert folded(tmp_path, events, look) == ([("1", False)], 1)
 
 
 def test_a_change_that_nobody_described_makes_its_content_stale(tmp_path: Path) -> None:
