@@ -273,7 +273,8 @@ class Gate:
         for start in range(0, len(slots), APPEND_EVENTS):
             part = slots[start : start + APPEND_EVENTS]
             events = [event for slot in part if (event := slot.to_write()) is not None]
-            appended = await self._gateway.append(events, key)
+            # The key is for the first part alone: the answer to it is not that to the others.
+            appended = await self._gateway.append(events, key if start == 0 else None)
             compared = []
             for slot, position, before in zip(
                 part, appended.positions, appended.duplicates, strict=True

@@ -52,6 +52,20 @@ def test_a_delivery_without_an_id_is_known_by_its_body(trust: Trust) -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize("trust", list(Trust))
+@pytest.mark.parametrize("count", [gate.APPEND_EVENTS + 1, 2 * gate.APPEND_EVENTS])
+def test_a_delivery_of_more_events_than_an_append_loses_none(count: int, trust: Trust) -> None:
+    async def scenario(place: kit.Place) -> None:
+        events = (kit.received(f"e{n}", b'{"n":%d}' % n) for n in range(count))
+        many = kit.arrived(*events, trust=trust)
+        for result in ("stored", "duplicate"):
+            (results,) = await place.settle(many)
+            assert set(results) == {result}
+            assert await place.log.head() == count
+
+    run(scenario)
+
+
 def test_a_signed_id_decides_alone_though_the_body_differs_between_tries() -> None:
     async def scenario(place: kit.Place) -> None:
         await place.settle(kit.arrived(kit.received("a", b'{"try":1}'), body=b'{"try":1}'))
