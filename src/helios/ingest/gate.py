@@ -224,8 +224,15 @@ class Gate:
             slot.die(received.reason, received.detail)
             yield slot
             return
+        try:
+            candidates = receiving.candidates(received, arrived.arrival)
+        except Exception as error:  # noqa: BLE001 - what an adapter made may be anything
+            slot = _Slot(arrived, arrived.only, None)
+            slot.die(letters.ADAPTER_ERROR, f"the adapter made no event: {type(error).__name__}")
+            yield slot
+            return
         several = len(received) > 1
-        for index, candidate in enumerate(receiving.candidates(received, arrived.arrival)):
+        for index, candidate in enumerate(candidates):
             if arrived.only is not None and index != arrived.only:
                 continue
             slot = _Slot(arrived, index if several else None, candidate)

@@ -21,6 +21,9 @@ from helios.providers import ports as providers
 DETAIL_CHARS_MAX = 500
 HEADERS_KEPT = 64
 HEADER_CHARS_MAX = 1_000
+BESIDE_BYTES_MAX = 256 << 10
+"""Headers of what was fetched, and what was read of it beside the payload, each. Above: not kept;
+without the latter it cannot be tried again and has to be fetched anew."""
 
 ADAPTER_ERROR = "adapter_error"
 CONFLICT = "conflict"
@@ -66,6 +69,8 @@ _FAMILIES = (
 )
 _SECRET = ("auth", "cookie", "hmac", "key", "password", "secret", "sig", "token")
 _NAMED = "header:"
+_PATH_CHARS_MAX = 2_000
+_SLACK_BYTES = 1 << 10
 _IDENTITY = re.compile(r"(^|-)(id|uuid|delivery|key)$")
 
 
@@ -123,7 +128,7 @@ def letter_id(
     named = sorted(h for h in headers if event_id is None and _IDENTITY.search(h[0].lower()))
     place = arrival.origin if event_id is None and arrival.via == "fetched" else None
     parts = (arrival.client_id, arrival.source, arrival.digest, index, event_id, named, place)
-    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:32]
+    return hashlib.sha256(msgspec.json.encode(_clean(parts))).hexdigest()[:32]
 
 
 def record(
@@ -150,27 +155,30 @@ def record(
     delivery = arrival.delivery or providers.Delivery(method="", path="")
     whole, read = arrival.body, None
     if arrival.delivery is None and received is not None:
-        whole, read = received.payload, _read(received, event)
-    body = whole[: dead_letters.BODY_BYTES_MAX]
-    headers = [*kept_headers(delivery.headers, options or {}), *arrival.beside[:HEADERS_KEPT]]
+        read = _read(received, event)
+        whole, read = (received.payload, read) if _is_small(read) else (whole, None)
+    headers = [*kept_headers(delivery.headers, options or {}), *_beside(arrival)]
     event_id = None if event is None else event.id
     told = dead_letters.Recorded(
         source=arrival.source,
         via=arrival.via,
         reason=reason,
         detail=detail[:DETAIL_CHARS_MAX],
-        origin=arrival.origin,
+        origin=arrival.origin[:_PATH_CHARS_MAX],
         event_type=None if event is None else event.type[:DETAIL_CHARS_MAX],
         event_id=event_id if event_id is None else event_id[: limits.ID_CHARS_MAX],
         headers=headers,
         method=delivery.method,
         path=_path(delivery.path),
-        body=base64.b64encode(body).decode(),
         bytes=len(whole),
         digest=arrival.digest,
-        cut=len(body) < len(whole),
         index=index if read is None else None,
         event=read,
+    )
+    room = limits.EVENT_BYTES_MAX - _size(told) - _SLACK_BYTES
+    body = whole[: min(dead_letters.BODY_BYTES_MAX, room * 3 // 4)]
+    told = msgspec.structs.replace(
+        told, body=base64.b64encode(body).decode(), cut=len(body) < len(whole)
     )
     return control(
         dead_letters.RECORDED,
@@ -208,6 +216,20 @@ def of_event(event: envelope.NewEvent, taken: int, now: clocks.Timestamp) -> env
         detail=f"the id {event.id[:80]} came before with another content, at position {taken}",
         event=event,
     )
+
+
+def _beside(arrival: receiving.Arrival) -> Sequence[tuple[str, str]]:
+    kept = [(name, value[:HEADER_CHARS_MAX]) for name, value in arrival.beside[:HEADERS_KEPT]]
+    return kept if _is_small(kept) else ()
+
+
+def _is_small(value: object) -> bool:
+    """Whether it leaves room for a body: a letter that cannot be kept would come for ever."""
+    return _size(value) <= BESIDE_BYTES_MAX
+
+
+def _size(value: object) -> int:
+    return len(msgspec.json.encode(_clean(msgspec.to_builtins(value))))
 
 
 def _read(received: providers.Received, event: envelope.NewEvent | None) -> dead_letters.Event:
@@ -266,4 +288,4 @@ def _path(path: str) -> str:
     """The path without the values of its query: some senders put their secret there."""
     bare, mark, query = path.partition("?")
     names = [pair.partition("=")[0] for pair in query.split("&") if pair]
-    return (bare + mark + "&".join(f"{name}=***" for name in names))[:2_000]
+    return (bare + mark + "&".join(f"{name}=***" for name in names))[:_PATH_CHARS_MAX]

@@ -1,6 +1,7 @@
 """Dedup by trust class, schemas and dead letters, over a log in memory."""
 
 import asyncio
+import base64
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -299,6 +300,38 @@ def test_two_messages_that_nobody_can_read_are_two_letters_though_they_say_the_s
         letters = await place.letters()
         assert [letter["origin"] for letter in letters] == ["orders/0/7", "orders/0/8"]
         assert letters[0]["headers"] == [["ce_type", "OrderPlaced"]]
+
+    run(scenario)
+
+
+LARGE = 600_000
+"""Bytes of which a letter holds one such lot and not two."""
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"headers": (("h", "x" * LARGE),), "received": UnprocessableError("invalid_json", "no")},
+        {
+            "headers": tuple((f"h{n}", "\x01" * 1_000) for n in range(64)),
+            "received": UnprocessableError("invalid_json", "\x01" * 500),
+        },
+        {"received": (kit.received("a", b'"%s"' % (b"x" * LARGE), metadata={"m": "y" * LARGE}),)},
+        {"received": (kit.received("a", aggregate_type="t", aggregate_id="z" * LARGE),)},
+        {"received": (kit.received("\ud800"),)},
+        {"received": (kit.received("a", metadata={"m": object()}),)},
+    ],
+)  # fmt: skip
+def test_whatever_comes_from_a_queue_is_settled_so_that_what_follows_can_come(
+    given: dict[str, Any],
+) -> None:
+    async def scenario(place: kit.Place) -> None:
+        fetched = sources.Fetched(origin="orders/0/7", body=b"?" * LARGE, **given)
+        for _ in range(2):
+            (outcome,) = await place.gate.admit(kit.SHOP, [fetched])
+            assert outcome.results == ("dead",)
+        (letter,) = await place.letters()
+        assert letter["cut"] == (len(base64.b64decode(letter["body"])) < letter["bytes"])
 
     run(scenario)
 
