@@ -105,7 +105,7 @@ def test_a_declared_source_takes_signed_deliveries_until_it_is_removed(
         assert [event["event_id"] for event in events] == ["1"]
         shown = helios("sources", "show", "orders")
         assert shown["status"]["state"] == "idle"
-        assert shown["status"]["results"] == {"stored": 1, "duplicate": 1}
+        assert shown["status"]["results"] == {"stored": 1, "duplicate": 1, "refused": 1}
         assert shown["last_delivery"] is not None
 
         keep_secret(serving, folder, bytes(32))
