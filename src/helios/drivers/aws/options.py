@@ -10,7 +10,8 @@ from helios.kernel import errors, limits
 from helios.providers import extracting
 
 _AT_AWS = re.compile(
-    r"https://(?:sqs\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?|([a-z0-9-]+)\.queue\.amazonaws\.com)/.+",
+    r"https://(?:sqs\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?"
+    r"|([a-z0-9-]+)\.queue\.amazonaws\.com)/.+",
     re.ASCII,
 )
 
