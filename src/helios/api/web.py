@@ -26,6 +26,8 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Handler: TypeAlias = "Callable[[Request], Awaitable[Response]]"
 
 JSON = b"application/json"
+_SAFE = ("GET", "HEAD", "OPTIONS")
+_DOORS = "/webhook/"
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _log = structlog.get_logger("helios.api")
@@ -218,6 +220,26 @@ class Request:
             pass
 
 
+def _check_origin(request: Request) -> None:
+    """Refuse what a page of elsewhere has a browser send that can reach us and the page cannot.
+
+    Some requests a browser sends for any page without asking us first, and only tells whose it is.
+    Senders of webhooks are no browsers, and what they sign tells who they are.
+
+    Raises:
+        InvalidInputError: it names another origin than ours.
+    """
+    origin = request.header(b"origin")
+    if origin is None or request.path.startswith(_DOORS):
+        return
+    if request.header(b"sec-fetch-site") == "same-origin":
+        return  # Behind a proxy that calls us by another name.
+    if origin.partition("://")[2].lower() != (request.header(b"host") or "").lower():
+        raise errors.InvalidInputError(
+            "a page of another origin may change nothing here", field="Origin"
+        )
+
+
 def _too_large(bytes_max: int) -> errors.TooLargeError:
     return errors.TooLargeError(f"the body has more than {bytes_max} bytes; send it in parts")
 
@@ -322,6 +344,8 @@ class Application:
         """What the handler answers, or the problem it had; None when nobody is there to hear it."""
         scope = request.scope
         try:
+            if scope["method"] not in _SAFE:
+                _check_origin(request)
             handler = self._exact.get((scope["method"], scope["path"])) or self._match(request)
             return await handler(request)
         except ClientGoneError:

@@ -2,6 +2,8 @@ import asyncio
 import re
 from typing import Any
 
+import pytest
+
 from helios.kernel import errors
 
 
@@ -192,5 +194,43 @@ def test_requests_that_go_away_leave_nothing_behind(run: Any) -> None:
         async with asyncio.timeout(5):
             await helios.application(scope, receive, send)
         assert sent == []
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"origin": "https://evil.example"}, 400),
+        ({"origin": "null"}, 400),
+        ({"origin": "http://helios.evil.example", "sec-fetch-site": "cross-site"}, 400),
+        ({"origin": "http://helios"}, 404),
+        ({"origin": "https://public.example", "sec-fetch-site": "same-origin"}, 404),
+        ({}, 404),
+    ],
+)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/api/v1/sources/none/pause"), ("DELETE", "/api/v1/sources/none")],
+)
+def test_a_page_of_another_origin_may_change_nothing(
+    method: str, path: str, headers: dict[str, str], status: int, run: Any
+) -> None:
+    async def scenario(helios: Any) -> None:
+        answer = await helios.call(method, path, headers=headers)
+        assert answer.status_code == status, answer.text
+
+    run(scenario)
+
+
+def test_a_page_of_another_origin_declares_no_source_and_learns_nothing_by_reading(
+    run: Any,
+) -> None:
+    async def scenario(helios: Any) -> None:
+        headers = {"content-type": "text/plain", "origin": "https://evil.example"}
+        answer = await helios.post("/api/v1/sources", content=b"kind: Source", headers=headers)
+        assert (answer.status_code, answer.json()["field"]) == (400, "Origin")
+        read = await helios.get("/api/v1/sources", headers=headers)
+        assert "access-control-allow-origin" not in read.headers
 
     run(scenario)
