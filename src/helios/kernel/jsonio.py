@@ -107,10 +107,10 @@ def _is_too_deep(value: Any) -> bool:
     for _ in range(limits.JSON_DEPTH_MAX):
         inner: list[Any] = []
         for item in level:
-            if type(item) is dict:
-                inner.extend(v for v in item.values() if type(v) in (dict, list))
-            elif type(item) is list:
-                inner.extend(v for v in item if type(v) in (dict, list))
+            # Bodies of a million bytes may hold nothing but empty lists.
+            if item:
+                values = item.values() if type(item) is dict else item
+                inner += [v for v in values if type(v) is dict or type(v) is list]
         if not inner:
             return False
         level = inner
