@@ -229,6 +229,48 @@ def test_a_build_whose_server_was_killed_is_begun_anew(world: World) -> None:
     assert found[0]["status"] == "succeeded"
 
 
+def test_a_build_ends_with_its_server_and_so_does_all_that_it_started(world: World) -> None:
+    work = world.root / "blog"
+    (work / "build.py").write_text(
+        "import os, pathlib, subprocess, sys\n"
+        "child = subprocess.Popen(['sleep', '60'])\n"
+        "pathlib.Path('half').write_text(f'{os.getpid()} {child.pid}')\n"
+        "os.rename('half', 'pids')\n"
+        "while True: print('on and on', flush=True)\n"
+    )
+    with world.open() as server, world.start(server) as http:
+        declare(http, site())
+        eventually((work / "pids").exists)
+        server.kill()
+
+    pids = (work / "pids").read_text().split()
+    eventually(lambda: not any(is_running(pid) for pid in pids))
+
+
+def is_running(pid: str) -> bool:
+    """Whether it runs; what has ended and waits for its parent does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("program", "said"), [("no-such-program", "there is no program"), ("./sleep", "cannot be run")]
+)
+def test_a_program_that_cannot_be_run_is_named(
+    world: World, http: httpx.Client, program: str, said: str
+) -> None:
+    text = json.loads(site(attempts=1))
+    text["spec"]["build"]["command"] = [program]
+    declare(http, json.dumps(text))
+
+    (only,) = ended(http, 1)
+
+    assert only["cause"] == "refused"
+    assert said in only["detail"]
+
+
 def test_a_server_without_a_root_runs_no_command(world: World) -> None:
     with world.serving.serving(world.folder) as server, httpx.Client(base_url=server.url) as http:
         text = json.loads(site(attempts=1))

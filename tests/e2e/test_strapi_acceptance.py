@@ -29,7 +29,13 @@ WORKERS = 4
 KILLS = 6
 CHANGES_BETWEEN = 70
 VERBS = {"create", "update", "update and publish", "publish", "unpublish", "discard", "delete"}
-BUILDS_MAX = 8
+INTERRUPTED = [["interrupted"] * times for times in range(KILLS + 1)]
+"""Builds that a kill may end."""
+
+BUILDS_MAX = 6
+"""One for the declaration, one for the burst, one for what was lost; more on a slow machine, where
+the burst takes longer than a change may wait."""
+
 SECRET = "tell-nobody-what-strapi-says"
 SOURCE = """
 apiVersion: helios.io/v1
@@ -311,7 +317,8 @@ def test_cache_and_site_end_as_strapi_is_whatever_gets_lost_on_the_way(world: Wo
     assert "no dead letters" in world.helios("dead-letters", "list")
     world.helios("views", "verify", "content")
     builds = world.get("/api/v1/builds", limit=100)["builds"]
-    assert len(builds) <= BUILDS_MAX, builds
+    assert sum(build["status"] == "succeeded" for build in builds) <= BUILDS_MAX
+    assert [b["cause"] for b in builds if b["status"] != "succeeded"] in INTERRUPTED
 
 
 def _assert_each_delivery_taken_is_in_the_log_once(world: World) -> None:

@@ -9,8 +9,10 @@ import contextlib
 import os
 import shutil
 import signal
+import sys
 from pathlib import Path
 
+from helios.drivers.builds import guard
 from helios.reconcile.builds import ports
 from helios.reconcile.builds import site as sites
 
@@ -31,6 +33,7 @@ KILL_AFTER_S = 3.0
 """Time for a program that is asked to end; then it is killed, with all that it started."""
 
 _CHUNK = 64 << 10
+_GUARD = (sys.executable, "-I", "-S", guard.__file__)
 
 
 class CommandExecutor:
@@ -71,24 +74,23 @@ class CommandExecutor:
         env = {name: os.environ[name] for name in INHERITED if name in os.environ}
         env |= job.env
         env |= {name: value.text for name, value in job.secrets.items()}
-        try:
-            return await asyncio.create_subprocess_exec(
-                *declared.command,
-                cwd=folder,
-                env=env,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except FileNotFoundError:
-            raise ports.BuildError(
-                "refused", f"there is no program {declared.command[0]!r} on this machine"
-            ) from None
-        except PermissionError as error:
-            raise ports.BuildError(
-                "refused", f"{declared.command[0]!r} cannot be run: {error.strerror}"
-            ) from None
+        program = declared.command[0]
+        path = env.get("PATH") if "/" not in program else None
+        found = shutil.which(program if path else folder / program, os.F_OK, path)
+        if found is None:
+            raise ports.BuildError("refused", f"there is no program {program!r} on this machine")
+        if not os.access(found, os.X_OK):
+            raise ports.BuildError("refused", f"{program!r} cannot be run: it is not executable")
+        return await asyncio.create_subprocess_exec(
+            *_GUARD,
+            *declared.command,
+            cwd=folder,
+            env=env,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 def below(root: Path | None, path: str) -> Path:

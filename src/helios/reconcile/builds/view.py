@@ -58,7 +58,9 @@ _FAIL = (
 )
 _INTERRUPT = (
     "UPDATE {t}sites SET running = CASE WHEN running = ? THEN '' ELSE running END, "
-    f"sequence = ?, requested = CASE WHEN requested = '' THEN 'declared' ELSE requested END {_OF}"
+    "sequence = ?, requested = CASE WHEN requested <> '' THEN requested ELSE coalesce((SELECT "
+    "reason FROM {t}builds WHERE tenant = ? AND id = ? AND reason IN ('manual', 'declared')), '') "
+    f"END {_OF}"
 )
 _END = (
     "UPDATE {t}builds SET status = ?, ended_at = ?, cause = ?, exit_code = CAST(? AS BIGINT), "
@@ -143,7 +145,7 @@ class Builds:
     """The projection; see the module."""
 
     name = NAME
-    version = 1
+    version = 2
     where = envelope.Filter(
         sources=(events.SOURCE,), types=events.TYPES, aggregate_type=events.AGGREGATE_TYPE
     )
@@ -289,7 +291,8 @@ def _failed(event: envelope.Event) -> list[ports.Write]:
     end = ("failed", event.recorded_at, said.cause, said.exit_code, said.detail, "")
     ended = ports.Write(_END, [(*end, event.tenant, said.build_id)])
     if said.cause == "interrupted":
-        return [ports.Write(_INTERRUPT, [(said.build_id, event.sequence, *_key(event))]), ended]
+        of_build = (said.build_id, event.sequence, event.tenant, said.build_id)
+        return [ports.Write(_INTERRUPT, [(*of_build, *_key(event))]), ended]
     upto = said.upto_position
     row = (said.build_id, event.sequence, upto, upto, event.recorded_at)
     return [ports.Write(_FAIL, [(*row, *_key(event))]), ended]
