@@ -1,6 +1,7 @@
 """Every vector of the shared set comes to the real door: it does what `explain` says, once."""
 
 import asyncio
+from collections.abc import Callable
 import os
 from pathlib import Path
 
@@ -37,7 +38,8 @@ class Documents:
 
 
 def _head(delivery: ports.Delivery) -> doors.Head:
-    async def read(bytes_max: int) -> bytes:
+    async def read(bytes_max: int, grew: Callable[[int], None]) -> bytes:
+        grew(len(delivery.body))
         if len(delivery.body) > bytes_max:
             raise errors.TooLargeError("too large")
         return delivery.body
@@ -48,7 +50,6 @@ def _head(delivery: ports.Delivery) -> doors.Head:
         read=read,
         path=delivery.path,
         encoding=None,
-        length=len(delivery.body),
     )
 
 
