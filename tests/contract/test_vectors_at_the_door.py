@@ -1,8 +1,8 @@
 """Every vector of the shared set comes to the real door: it does what `explain` says, once."""
 
 import asyncio
-from collections.abc import Callable
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
