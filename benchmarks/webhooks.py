@@ -74,10 +74,10 @@ BODY = json.dumps(
 ).encode()
 
 
-def signed(event_id: str) -> str:
+def signed(event_id: str, body: bytes = BODY) -> str:
     """The headers of a post of this id."""
     stamp = str(int(time.time()))
-    message = b".".join((event_id.encode(), stamp.encode(), BODY))
+    message = b".".join((event_id.encode(), stamp.encode(), body))
     signature = base64.b64encode(hmac.digest(KEY, message, hashlib.sha256)).decode()
     return (
         f"webhook-id: {event_id}\r\nwebhook-timestamp: {stamp}\r\n"
