@@ -39,6 +39,12 @@ def clouds() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def gatekit() -> ModuleType:
+    """The module `gatekit.py`."""
+    return _beside("gatekit")
+
+
+@pytest.fixture(scope="session")
 def writer() -> ModuleType:
     """The module `writer.py`, which is also a program."""
     return _beside("writer")
