@@ -23,7 +23,7 @@ SECRETS_S = 1.0
 """How long the value of a secret is used before it is looked up again."""
 
 
-class GoneError(errors.NotFoundError):
+class RemovedError(errors.NotFoundError):
     """The source was removed; `provider` is the adapter it had."""
 
     code: ClassVar[str] = errors.NotFoundError.code
@@ -162,7 +162,7 @@ class Sources:
         """The source of a client by its name, or by its provider if the client has one such only.
 
         Raises:
-            GoneError: it was removed.
+            RemovedError: it was removed.
             NotFoundError: there is none.
             StorageError: it cannot be used now: a secret cannot be read, its adapter is missing,
                 the declarations are not read yet. The sender is to come again.
@@ -240,7 +240,7 @@ class Sources:
                 raise errors.NotFoundError(f"client {tenant[:80]} has no source {name[:80]}")
             (found,) = of_provider
         if found.removed:
-            raise GoneError(
+            raise RemovedError(
                 f"source {name} of client {tenant} was removed", provider=found.provider
             )
         return found

@@ -41,7 +41,7 @@ class Table:
         """See `sources.Sources.find`."""
         try:
             found = self._table.find(client_id, name)
-        except directory.GoneError as error:
+        except directory.RemovedError as error:
             return sources.Removed(answers=self._answers(error.provider))
         except errors.NotFoundError:
             return None
