@@ -5,6 +5,7 @@ before one whose last command ends so, and `<!-- file: NAME -->` before a block 
 of a file. All blocks of a page share a folder, which begins as a copy of examples/tutorial. The
 lines under a command are what it prints; `...` stands for anything. On a page that says
 `<!-- served -->` a server runs in that folder; `<!-- served: --option value -->` gives it options.
+`<!-- needs: NAME -->` names real systems that the page starts with `scripts/components.py`.
 """
 
 import contextlib
@@ -17,8 +18,11 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from helios.testing import components
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(
@@ -27,6 +31,7 @@ BLOCK = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 SERVED = re.compile(r"<!-- served(?:: (?P<options>[^>]*?))? -->")
+NEEDS = re.compile(r"<!-- needs: (?P<names>[^>]*?) -->")
 TIMEOUT_S = 60
 PROGRAMS = Path(sys.executable).parent
 
@@ -43,6 +48,34 @@ class Step:
 def _pages() -> list[Path]:
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     return [page for page in pages if BLOCK.search(page.read_text(encoding="utf-8"))]
+
+
+def _params() -> Iterator[Any]:
+    for page in _pages():
+        needed = NEEDS.search(page.read_text(encoding="utf-8"))
+        marks = [pytest.mark.components, pytest.mark.slow, pytest.mark.timeout(300)]
+        yield pytest.param(
+            page, marks=marks if needed else (), id=page.relative_to(ROOT).as_posix()
+        )
+
+
+@contextlib.contextmanager
+def _with_components(text: str, folder: Path) -> Iterator[None]:
+    """The script lies in the folder, and what the page leaves running ends."""
+    needed = NEEDS.search(text)
+    if needed is None:
+        yield
+        return
+    reason = components.missing(*needed["names"].split())
+    if reason:
+        pytest.skip(reason)
+    (folder / "scripts").symlink_to(ROOT / "scripts")
+    try:
+        yield
+    finally:
+        for running in folder.glob("*/component.json"):
+            stop = ["scripts/components.py", "stop", "--folder", str(running.parent)]
+            subprocess.run(stop, cwd=folder, check=False, timeout=TIMEOUT_S)
 
 
 def _steps(text: str, exit_code: int) -> list[Step]:
@@ -71,7 +104,7 @@ def _served(folder: Path, options: str) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [PROGRAMS / "helios", "serve", "--port", str(port), *options.split()]
+    command = [str(PROGRAMS / "helios"), "serve", "--port", str(port), *options.split()]
     server = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     try:
@@ -109,14 +142,15 @@ def _run(step: Step, folder: Path, url: str) -> None:
         )
 
 
-@pytest.mark.parametrize("page", _pages(), ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", list(_params()))
 def test_the_commands_of_a_page_do_what_it_says(page: Path, tmp_path: Path) -> None:
     folder = tmp_path / "tutorial"
     shutil.copytree(ROOT / "examples/tutorial", folder)
     text = page.read_text(encoding="utf-8")
     served = SERVED.search(text)
     nowhere = contextlib.nullcontext("http://127.0.0.1:9")
-    with nowhere if served is None else _served(folder, served["options"] or "") as url:
+    server = nowhere if served is None else _served(folder, served["options"] or "")
+    with _with_components(text, folder), server as url:
         for block in BLOCK.finditer(text):
             if block["file"]:
                 (folder / block["file"]).parent.mkdir(parents=True, exist_ok=True)
