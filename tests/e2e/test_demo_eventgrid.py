@@ -18,6 +18,7 @@ from starlette import responses
 from helios.demo.clouds import drops, eventgrid, eventgrid_queue
 from helios.kernel import clock as clocks
 from helios.kernel import errors
+from helios.testing import runner_bench as bench
 
 Work = Callable[[eventgrid.Server, Any], Awaitable[None]]
 Run = Callable[..., None]
@@ -124,6 +125,50 @@ def test_event_grid_gives_up_what_was_received_too_often(on_eventgrid: Run) -> N
             assert dead["event"]["data"] == {"n": 0}
 
     on_eventgrid(work)
+
+
+def test_event_grid_locks_nothing_for_a_receiver_that_left(on_eventgrid: Run) -> None:
+    async def work(server: eventgrid.Server, _clock: Any) -> None:
+        server.create_subscription("orders", "helios")
+        path = "/topics/orders/eventsubscriptions/helios:receive?api-version=1&maxWaitTime=120"
+        host = httpx.URL(server.url)
+        reader, writer = await asyncio.open_connection(host.host, host.port)
+        key = f"Authorization: SharedAccessKey {server.key}"
+        writer.write(f"POST {path} HTTP/1.1\r\nHost: x\r\n{key}\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+        assert await reader.read() == b""
+        async with _namespace(server) as (publisher, consumer):
+            await publisher.send(_events(1))
+            (found,) = await consumer.receive(max_wait_time=10)
+            assert found.broker_properties.delivery_count == 1
+
+    on_eventgrid(work)
+
+
+def test_event_grid_ends_while_somebody_waits_for_events(
+    on_eventgrid: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    waiting: list[asyncio.Task[Any]] = []
+
+    async def work(server: eventgrid.Server, _clock: Any) -> None:
+        server.create_subscription("orders", "helios")
+        async with _namespace(server) as (publisher, consumer):
+            await publisher.send(_events(1))
+            await consumer.receive(max_wait_time=10)
+
+        async def wait() -> None:
+            async with _namespace(server) as (_, consumer):
+                assert await consumer.receive(max_wait_time=120) == []
+
+        before = server.state.changes.awaited
+        waiting.append(asyncio.ensure_future(wait()))
+        await bench.until(lambda: server.state.changes.awaited > before, "it waits")
+
+    on_eventgrid(work)
+    assert waiting[0].done()
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_event_grid_gives_dropped_events_only_as_dead_letters(on_eventgrid: Run) -> None:

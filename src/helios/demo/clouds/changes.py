@@ -19,6 +19,11 @@ class Changes:
             if not waiter.done():
                 waiter.set_result(None)
 
+    @property
+    def awaited(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
     async def wait(self, until: clocks.Timestamp | None = None) -> None:
         """Return when `tell` is called, or at this time."""
         told: asyncio.Future[None] = asyncio.get_running_loop().create_future()

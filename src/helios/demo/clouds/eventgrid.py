@@ -114,5 +114,6 @@ async def serve(
             try:
                 yield Server(url, key, state, site)
             finally:
+                site.close()
                 running.cancel()
                 await asyncio.gather(running, return_exceptions=True)

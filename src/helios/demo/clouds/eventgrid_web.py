@@ -5,6 +5,7 @@ in a form of our own, since the cloud makes them elsewhere; dead letters lie in 
 `deadletters`, listed and read as in Blob Storage.
 """
 
+import asyncio
 import email.utils
 import functools
 import hmac
@@ -133,6 +134,11 @@ class Site:
         self._pushing = pushing
         self._key = key
         self._pace = pace
+        self._closing = asyncio.Event()
+
+    def close(self) -> None:
+        """Let nobody wait for events any more."""
+        self._closing.set()
 
     def application(self) -> applications.Starlette:
         """All routes."""
@@ -182,13 +188,32 @@ class Site:
         wait_s = _number(request, "maxWaitTime", WAIT_DEFAULT_S, WAIT_S)
         state = self._state
         give_up = clocks.Timestamp(state.clock.now() + wait_s * clocks.SECOND_US)
-        while True:
-            now = state.clock.now()
-            taken = queue.receive(now, count=count)
-            self._bury(request, queue)
-            if taken or now >= give_up:
-                return _json({"value": [_received(locked) for locked in taken]})
-            await state.changes.wait(min(queue.next_at() or give_up, give_up))
+        await request.body()
+        over = asyncio.Event()
+        ending = asyncio.ensure_future(self._end(request, over))
+        try:
+            while True:
+                now = state.clock.now()
+                # Who left gets nothing: it would be locked for nobody.
+                taken = [] if over.is_set() else queue.receive(now, count=count)
+                self._bury(request, queue)
+                if taken or now >= give_up or over.is_set():
+                    return _json({"value": [_received(locked) for locked in taken]})
+                await state.changes.wait(min(queue.next_at() or give_up, give_up))
+        finally:
+            ending.cancel()
+
+    async def _end(self, request: requests.Request, over: asyncio.Event) -> None:
+        """See to it that a wait is over when whoever asked has left, or the server is about to."""
+        closing = asyncio.ensure_future(self._closing.wait())
+        left = asyncio.ensure_future(_left(request))
+        try:
+            await asyncio.wait({closing, left}, return_when=asyncio.FIRST_COMPLETED)
+            over.set()
+            self._state.changes.tell()
+        finally:
+            closing.cancel()
+            left.cancel()
 
     async def acknowledge(self, request: requests.Request) -> responses.Response:
         return await self._settled(request, lambda q, t, now: q.acknowledge(t, now))
@@ -372,6 +397,11 @@ class Site:
         self._bury(request, queue)
         self._state.changes.tell()
         return _json(_told(tokens, done))
+
+
+async def _left(request: requests.Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _told(tokens: Sequence[str], done: Sequence[bool]) -> dict[str, Any]:
