@@ -2,19 +2,21 @@
 
 import asyncio
 import contextlib
+import functools
 import json
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import aioboto3
 import msgspec
 import pytest
+from anyio import from_thread
 
 from helios.demo.clouds import aws
-from helios.drivers.aws import fetcher, source
-from helios.ingest import sources
+from helios.drivers.aws import fetcher, options, source
+from helios.ingest import lending, sources
 from helios.kernel import clock as clocks
 from helios.kernel import errors
 from helios.testing import runner_bench as bench
@@ -33,8 +35,8 @@ class Place:
     poison: Sequence[bytes] = (b"{not json", b'{"a": 1, "a": 2}', b"plain words", b"[" * 200)
     can_replay = True
 
-    def __init__(self, server: aws.Server, events: Any, sqs: Any) -> None:
-        self.made = server.topics[0]
+    def __init__(self, server: aws.Server, made: aws.Topic, events: Any, sqs: Any) -> None:
+        self.made = made
         self.url = server.url
         self.events = events
         self.sqs = sqs
@@ -80,26 +82,45 @@ async def clients(url: str, *services: str) -> AsyncIterator[list[Any]]:
 
 
 @contextlib.asynccontextmanager
-async def opened() -> AsyncIterator[Place]:
-    async with aws.serve() as server, clients(server.url, "events", "sqs") as (events, sqs):
-        yield Place(server, events, sqs)
+async def opened(server: aws.Server, made: aws.Topic) -> AsyncIterator[Place]:
+    async with clients(server.url, "events", "sqs") as (events, sqs):
+        yield Place(server, made, events, sqs)
+
+
+Fresh = Callable[[], contextlib.AbstractAsyncContextManager[Place]]
+
+
+@pytest.fixture(scope="module")
+def topics() -> Iterator[Iterator[tuple[aws.Server, aws.Topic]]]:
+    """Topics of one server, which takes its time to start."""
+    names = [f"orders-{number}" for number in range(30)]
+    with (
+        from_thread.start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(aws.serve(topics=names)) as server,
+    ):
+        yield ((server, made) for made in server.topics)
+
+
+@pytest.fixture
+def fresh(topics: Iterator[tuple[aws.Server, aws.Topic]]) -> Fresh:
+    """Opens a place with nothing in it."""
+    return functools.partial(opened, *next(topics))
 
 
 class TestSqs(runner_conformance.RunnerConformance):
     @pytest.fixture
-    def open_place(self) -> runner_conformance.OpenPlace:
-        return opened
+    def open_place(self, fresh: Fresh) -> runner_conformance.OpenPlace:
+        return fresh
 
 
 async def make(place: Place, a_gate: bench.Gate, **given: Any) -> source.SqsSource:
-    options = {**place.declared.options, **given}
-    declared = msgspec.structs.replace(place.declared, options=options)
+    declared = msgspec.structs.replace(place.declared, options={**place.declared.options, **given})
     return source.SqsSource(bench.tools(declared, a_gate, KEYS))
 
 
-def test_what_sns_and_s3_put_into_a_queue_arrives(tmp_path: Path) -> None:
+def test_what_sns_and_s3_put_into_a_queue_arrives(fresh: Fresh, tmp_path: Path) -> None:
     async def main() -> None:
-        async with opened() as place, bench.open_gate(tmp_path) as a_gate:
+        async with fresh() as place, bench.open_gate(tmp_path) as a_gate:
             arn = f"arn:aws:sqs:us-east-1:123456789012:helios-{place.made.topic}"
             async with clients(place.url, "sns", "s3") as (sns, s3):
                 topic = (await sns.create_topic(Name="orders"))["TopicArn"]
@@ -119,14 +140,16 @@ def test_what_sns_and_s3_put_into_a_queue_arrives(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_an_event_that_comes_twice_under_other_message_ids_is_one_event(tmp_path: Path) -> None:
+def test_an_event_that_comes_twice_under_other_message_ids_is_one_event(
+    fresh: Fresh, tmp_path: Path
+) -> None:
     envelope = {
         "version": "0", "id": "e-1", "detail-type": "order.placed", "source": "shop",
         "time": "2026-01-02T03:04:05Z", "detail": {"number": 1},
     }  # fmt: skip
 
     async def main() -> None:
-        async with opened() as place, bench.open_gate(tmp_path) as a_gate:
+        async with fresh() as place, bench.open_gate(tmp_path) as a_gate:
             for _ in range(3):
                 await place.publish_raw(json.dumps(envelope).encode())
             async with bench.running(await make(place, a_gate)):
@@ -136,9 +159,9 @@ def test_an_event_that_comes_twice_under_other_message_ids_is_one_event(tmp_path
     asyncio.run(main())
 
 
-def test_the_lag_is_told_also_while_it_is_paused(tmp_path: Path) -> None:
+def test_the_lag_is_told_also_while_it_is_paused(fresh: Fresh, tmp_path: Path) -> None:
     async def main() -> None:
-        async with opened() as place, bench.open_gate(tmp_path) as a_gate:
+        async with fresh() as place, bench.open_gate(tmp_path) as a_gate:
             await place.publish(range(12))
             runner = await make(place, a_gate)
             runner.pause()
@@ -157,9 +180,9 @@ def test_the_lag_is_told_also_while_it_is_paused(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_a_replay_empties_the_queue_of_dead_letters(tmp_path: Path) -> None:
+def test_a_replay_empties_the_queue_of_dead_letters(fresh: Fresh, tmp_path: Path) -> None:
     async def main() -> None:
-        async with opened() as place, bench.open_gate(tmp_path) as a_gate:
+        async with fresh() as place, bench.open_gate(tmp_path) as a_gate:
             dead = place.made.dead_letter_queue_url
             for number in range(13):
                 envelope = {
@@ -175,9 +198,9 @@ def test_a_replay_empties_the_queue_of_dead_letters(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_what_cannot_be_replayed_is_declined_with_what_can(tmp_path: Path) -> None:
+def test_what_cannot_be_replayed_is_declined_with_what_can(fresh: Fresh, tmp_path: Path) -> None:
     async def main() -> None:
-        async with opened() as place, bench.open_gate(tmp_path) as a_gate:
+        async with fresh() as place, bench.open_gate(tmp_path) as a_gate:
             runner = await make(place, a_gate)
             with pytest.raises(errors.InvalidInputError, match="since a time only"):
                 await runner.replay(sources.Replay(ids=("e-1",)))
@@ -196,10 +219,10 @@ def test_what_cannot_be_replayed_is_declined_with_what_can(tmp_path: Path) -> No
 
 
 def test_a_queue_that_is_not_there_needs_a_person_and_an_address_without_answer_time(
-    tmp_path: Path,
+    fresh: Fresh, tmp_path: Path
 ) -> None:
     async def main() -> None:
-        async with opened() as place, bench.open_gate(tmp_path) as a_gate:
+        async with fresh() as place, bench.open_gate(tmp_path) as a_gate:
             wrong = {
                 "failed": {"queue_url": f"{place.made.queue_url}-other"},
                 "waiting": {"endpoint_url": "http://127.0.0.1:9"},
@@ -251,5 +274,49 @@ def test_half_a_credential_and_a_missing_sdk_are_named(
             monkeypatch.setitem(sys.modules, "botocore.exceptions", None)
             with pytest.raises(errors.StorageError, match=r"helios\[aws\]"):
                 await fetcher.make(bench.tools(declared, a_gate))
+
+    asyncio.run(main())
+
+
+def test_a_message_that_is_lent_no_more_does_not_keep_others_from_being_deleted(
+    fresh: Fresh,
+) -> None:
+    async def main() -> None:
+        async with fresh() as place:
+            await place.publish(range(3))
+            wanted = options.parse(place.declared.options)
+            queue = source.SqsQueue(place.sqs, place.made.queue_url, wanted)
+            found = list(await queue.receive())
+            assert len(found) == 3
+            found[1] = msgspec.structs.replace(found[1], handle="no such loan")
+            await queue.acknowledge(found)
+            assert await place.owed() == 1
+
+    asyncio.run(main())
+
+
+class Stubborn:
+    """A client of SQS that deletes one message for each call, as a service in trouble might."""
+
+    def __init__(self) -> None:
+        self.deleted: list[str] = []
+
+    async def delete_message_batch(self, **given: Any) -> dict[str, Any]:
+        first, *others = given["Entries"]
+        self.deleted.append(first["ReceiptHandle"])
+        return {"Failed": [{"Id": each["Id"], "SenderFault": False} for each in others]}
+
+
+def test_what_sqs_fails_to_delete_is_deleted_again_and_then_told() -> None:
+    async def main() -> None:
+        wanted = options.parse({"queue_url": "https://sqs.eu-central-1.amazonaws.com/1/orders"})
+        client = Stubborn()
+        queue = source.SqsQueue(client, wanted.queue_url, wanted)
+        fetched = sources.Fetched(origin="", body=b"", received=())
+        lent = [lending.Message(handle=name, fetched=fetched) for name in "abcd"]
+        await queue.acknowledge(lent[:3])
+        assert client.deleted == ["a", "b", "c"]
+        with pytest.raises(errors.StorageError, match="does not delete 1 messages"):
+            await queue.acknowledge(lent)
 
     asyncio.run(main())

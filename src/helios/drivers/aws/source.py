@@ -39,7 +39,9 @@ _LASTING = (
     "ResourceNotFound",
     "SignatureDoesNotMatch",
     "UnrecognizedClient",
-    "ValidationError",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "ValidationException",
     "NoCredentialsError",
     "PartialCredentialsError",
 )
