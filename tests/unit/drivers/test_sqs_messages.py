@@ -135,6 +135,7 @@ def test_plain_json_is_read_as_the_options_say() -> None:
     assert isinstance(found.fetched.received, tuple)
     (event,) = found.fetched.received
     assert (event.id, event.type, event.time) == ("17", "order.paid", "2026-01-02T03:04:05Z")
+    assert found.fetched.headers == (("kind", "order.paid"),)
     (told,) = events(told_by_sns(body), format="json", extract=extract)
     assert (told.id, told.type) == ("17", "order.placed")
     (plain,) = events([1, 2], format="json", event_type="list")

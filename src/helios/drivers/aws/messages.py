@@ -35,15 +35,20 @@ def read(
     identity = str(message["MessageId"])
     text = str(message.get("Body", ""))
     body = text.encode("utf-8", "surrogatepass")
+    attributes = _attributes(message)
     received: tuple[ports.Received, ...] | ports.UnprocessableError
     if hashlib.md5(body, usedforsecurity=False).hexdigest() != message.get("MD5OfBody"):
         if (attempt or 1) < DAMAGED_TRIES:
             return None
         received = ports.UnprocessableError("bad_checksum", "the body does not have its MD5")
     else:
-        received = _read(body, _attributes(message), identity, options)
+        received = _read(body, attributes, identity, options)
     fetched = sources.Fetched(
-        origin=f"{queue}/{identity}", body=body, received=received, attempt=attempt
+        origin=f"{queue}/{identity}",
+        body=body,
+        received=received,
+        attempt=attempt,
+        headers=tuple(sorted(attributes.items())),
     )
     sent_at = None if sent_ms is None else clocks.Timestamp(sent_ms * 1000)
     return lending.Message(handle=message["ReceiptHandle"], fetched=fetched, sent_at=sent_at)
