@@ -45,6 +45,12 @@ def gatekit() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def everyone() -> ModuleType:
+    """The module `everyone.py`."""
+    return _beside("everyone")
+
+
+@pytest.fixture(scope="session")
 def writer() -> ModuleType:
     """The module `writer.py`, which is also a program."""
     return _beside("writer")
