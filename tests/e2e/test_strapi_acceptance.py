@@ -7,6 +7,7 @@ import html
 import json
 import random
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -300,12 +301,16 @@ def _burst(world: World) -> Editors:
 
 def test_cache_and_site_end_as_strapi_is_whatever_gets_lost_on_the_way(world: World) -> None:
     world.declare()
+    began = time.monotonic()
     editors = _burst(world)
+    worked = time.monotonic()
     truth = {stage: world.listing(stage) for stage in ("published", "draft")}
 
     eventually(lambda: {s: world.cached(s) for s in truth} == truth, 60, "cache and CMS differ")
+    repaired = time.monotonic()
     published = {slug: title for title, slug, *_ in truth["published"].values()}
     eventually(lambda: world.shown() == published, 60, "site and CMS differ")
+    built = time.monotonic()
 
     assert editors.verbs.keys() == VERBS
     _assert_each_delivery_taken_is_in_the_log_once(world)
@@ -318,6 +323,13 @@ def test_cache_and_site_end_as_strapi_is_whatever_gets_lost_on_the_way(world: Wo
     world.helios("views", "verify", "content")
     builds = world.get("/api/v1/builds", limit=100)["builds"]
     assert sum(build["status"] == "succeeded" for build in builds) <= BUILDS_MAX
+    # For people (`pytest -s`).
+    sys.stdout.write(
+        f"{editors.verbs.total()} changes in {worked - began:.1f} s, {dict(editors.verbs)}; "
+        f"door: {dict(world.relay.answers)}, {world.relay.lost} lost on the way; equal "
+        f"{repaired - worked:.1f} s later, shown {built - worked:.1f} s later; "
+        f"{[(b['status'], b['reason'], b['changes'], b['seconds']) for b in builds[::-1]]}\n"
+    )
     assert [b["cause"] for b in builds if b["status"] != "succeeded"] in INTERRUPTED
 
 
