@@ -3,7 +3,8 @@
     python clocked.py FOLDER serve …
 
 FOLDER holds `now` (the time, in microseconds since 1970; without it the machine's), `documents`
-(JSON, what calls out are answered with, by address) and `kill` (while it is there, the process is
+(JSON, what calls out are answered with, by address), `patience` (seconds that heads and bodies may
+take, read when it starts) and `kill` (while it is there, the process is
 killed as soon as an append is durable, before anybody is answered). Every address that is called
 is written to `asked`, one on a line.
 """
@@ -16,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from helios import cli
+from helios.api import server
 from helios.drivers.outbound import client
 from helios.ingest import gateway
 from helios.kernel import clock as clocks
-from helios.kernel import outbound
+from helios.kernel import limits, outbound
 
 FOLDER = Path(sys.argv[1])
 
@@ -58,5 +60,8 @@ if __name__ == "__main__":
         (gateway.Gateway, append),
     ):
         setattr(place, made.__name__, made)
+    if (FOLDER / "patience").exists():
+        patience_s = float((FOLDER / "patience").read_text())
+        server.HEAD_S_MAX = limits.BODY_S_MAX = patience_s
     sys.argv[1:2] = []
     cli.main()
