@@ -100,7 +100,8 @@ class Subscription:
     """A `lending.Queue`."""
 
     batch_max = BATCH_MAX
-    is_proven = True
+    # Who may look at the subscription need not be one who may pull from it.
+    is_proven = False
 
     def __init__(
         self, client: SubscriberAsyncClient, options: gcp_options.Options, clock: clocks.Clock
