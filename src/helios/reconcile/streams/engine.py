@@ -463,8 +463,9 @@ class Engine:
         if times.second_of(self._judge.close_us(state)) <= max(self.qwm, now // times.SECOND_US):
             self._close(state)
             return
-        second = times.second_of(self._judge.deadline_after(state, now))
-        self._schedule(state, max(second, self.qwm + 1))
+        second = max(times.second_of(self._judge.deadline_after(state, now)), self.qwm + 1)
+        if second != state[layout.NEXT]:  # a tick within the second has left it in its bucket
+            self._schedule(state, second)
 
     def _close(self, state: State) -> None:
         group = state[layout.GROUP]

@@ -79,6 +79,20 @@ def test_a_tick_says_nothing_twice_and_closes_the_window_in_its_second() -> None
     assert not rig.engine.open
 
 
+@pytest.mark.parametrize("within", ["", ", within: 1s"])
+def test_a_leg_that_comes_in_the_second_in_which_it_was_told_missing_closes_its_key(
+    within: str,
+) -> None:
+    rig = Rig("{type: per_key, size: 1s, grace: 0s}", within=within)
+    rig.engine.process([rig.seen("A", "k", 1_000 * SECOND + 300_000)])
+    rig.engine.tick(1_001_400_000, rig.seen("A", "tick", 1_001_400_000))
+    rig.engine.process([rig.seen("B", "k", 1_001_200_000)])
+    rig.engine.tick(1_003_000_000, rig.seen("A", "tick", 1_003_000_000))
+    assert [v.status for v in rig.told] == ["partial", "matched"]
+    assert not rig.engine.open
+    assert not rig.engine.buckets
+
+
 def test_a_leg_with_a_longer_time_is_not_told_missing_with_the_first() -> None:
     rig = Rig("{type: per_key, size: 1s, grace: 0s}", within=", within: 1500ms")
     rig.engine.process([rig.seen("A", "k", 1_000 * SECOND)])
