@@ -41,7 +41,7 @@ def event(position: int, kind: str, name: str, **payload: Any) -> envelope.Event
         source="helios" if kind != "entry" else "cms",
         type=kind,
         occurred_at=clocks.Timestamp(position),
-        aggregate_type="source",
+        aggregate_type=sources.AGGREGATE_TYPE,
         aggregate_id=name,
         payload=json.dumps(said).encode(),
         metadata=b'{"provider": "cms"}',

@@ -22,6 +22,9 @@ _Json: TypeAlias = msgspec.Raw
 SOURCE_AGGREGATE = "source"
 """Aggregate type of an event that names none: it is then about its source."""
 
+OWN_AGGREGATES = "helios."
+"""How the types begin of what we keep by sequence: another's event among ours would move it on."""
+
 _SKEW_US = limits.CLOCK_SKEW_S_MAX * clocks.SECOND_US
 
 
@@ -137,6 +140,7 @@ def parse_event(data: bytes, arrival: Arrival) -> envelope.NewEvent:
         aggregate_type, aggregate_id = SOURCE_AGGREGATE, seen.source
     else:
         aggregate_type, aggregate_id = seen.aggregate.type, seen.aggregate.id
+    check_aggregate(aggregate_type)
     payload, metadata = _objects(seen)
     occurred_at, claimed = _occurred_at(seen, arrival.now)
     return envelope.NewEvent(
@@ -165,6 +169,19 @@ def check_source(source: str) -> None:
     if source == dead_letters.SOURCE:
         raise errors.InvalidInputError(
             f"{source!r} is what Helios calls itself; say who emitted the event", field="source"
+        )
+
+
+def check_aggregate(aggregate_type: str) -> None:
+    """Refuse an event about what only we tell of.
+
+    Raises:
+        InvalidInputError: it is.
+    """
+    if aggregate_type.startswith(OWN_AGGREGATES):
+        raise errors.InvalidInputError(
+            f"types that begin with {OWN_AGGREGATES!r} are for what Helios itself tells of",
+            field="aggregate.type",
         )
 
 

@@ -189,13 +189,16 @@ def _event(
         occurred_at, claimed = incoming.cap_future(occurred_at, arrival.now)
         if claimed is not None:
             metadata["claimed_occurred_at"] = received.time or clocks.to_rfc3339(claimed)
+    aggregate_type, aggregate_id = received.aggregate_type, received.aggregate_id
+    if aggregate_type is not None and aggregate_type.startswith(incoming.OWN_AGGREGATES):
+        aggregate_type = aggregate_id = None
     return envelope.NewEvent(
         id=event_id,
         source=arrival.source,
         type=received.type,
         tenant=arrival.client_id,
-        aggregate_type=received.aggregate_type or incoming.SOURCE_AGGREGATE,
-        aggregate_id=received.aggregate_id or arrival.source,
+        aggregate_type=aggregate_type or incoming.SOURCE_AGGREGATE,
+        aggregate_id=aggregate_id or arrival.source,
         occurred_at=occurred_at,
         actor=f"provider:{arrival.provider}",
         payload=received.payload,

@@ -1,5 +1,6 @@
 """Sources over the API: declared, listed, paused, removed; refused with their place."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,35 @@ def test_a_removed_source_is_gone_and_goes_on_counting_when_it_comes_back(run: A
         assert back.json()["sources"][0]["version"] == 2
         shown = (await helios.get(f"{PATH}/shop?client_id=acme")).json()
         assert not shown["paused"]
+
+    run(scenario)
+
+
+def test_the_events_of_a_source_are_no_new_versions_of_its_declaration(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        await declare(helios)
+        event = {"source": "shop", "client_id": "acme", "eventType": "OrderPlaced", "payload": {}}
+        assert (await helios.ingest(event)).status_code == 202
+        again = await declare(helios, SOURCE + "  environment: prod\n", **{"if-match": '"1"'})
+        assert again.status_code == 201, again.text
+
+    run(scenario)
+
+
+def test_nobody_adds_to_what_only_helios_tells_of(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        await declare(helios)
+        aggregate = {"type": "helios.source", "id": "shop"}
+        event = {"source": "x", "client_id": "acme", "eventType": "SourceRemoved", "payload": {}}
+        refused = await helios.ingest({**event, "aggregate": aggregate})
+        assert (refused.status_code, refused.json()["field"]) == (400, "aggregate.type")
+        told = {"specversion": "1.0", "id": "1", "source": "x", "type": "y"}
+        cloud = await helios.post(
+            "/api/v1/cloudevents",
+            content=json.dumps({**told, "aggregatetype": "helios.source", "aggregateid": "shop"}),
+            headers={"content-type": "application/cloudevents+json"},
+        )
+        assert (cloud.status_code, cloud.json()["field"]) == (400, "aggregate.type")
 
     run(scenario)
 

@@ -67,6 +67,17 @@ def test_a_delivery_of_more_events_than_an_append_loses_none(count: int, trust: 
     run(scenario)
 
 
+def test_a_provider_tells_nothing_of_what_only_helios_tells_of() -> None:
+    async def scenario(place: kit.Place) -> None:
+        for kind in ("helios.site", "site"):
+            event = kit.received(kind, aggregate_type=kind, aggregate_id="blog")
+            assert await place.settle(kit.arrived(event)) == [["stored"]]
+        told = [(event.aggregate_type, event.aggregate_id) for event in await place.events()]
+        assert told == [("source", "shop"), ("site", "blog")]
+
+    run(scenario)
+
+
 def test_a_signed_id_decides_alone_though_the_body_differs_between_tries() -> None:
     async def scenario(place: kit.Place) -> None:
         await place.settle(kit.arrived(kit.received("a", b'{"try":1}'), body=b'{"try":1}'))

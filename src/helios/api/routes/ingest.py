@@ -190,6 +190,7 @@ def from_cloudevent(event: cloudevents.CloudEvent, now: clocks.Timestamp) -> env
     latest = clocks.Timestamp(now + limits.CLOCK_SKEW_S_MAX * clocks.SECOND_US)
     made = cloudevents.to_new_event(event, now, latest=latest)
     incoming.check_source(made.source)
+    incoming.check_aggregate(made.aggregate_type)
     incoming.check_size(made.payload, made.metadata)
     return made
 

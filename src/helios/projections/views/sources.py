@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 NAME = "sources"
 SOURCE = "helios"
-AGGREGATE_TYPE = "source"
+AGGREGATE_TYPE = "helios.source"
 DECLARED = "SourceDeclared"
 REMOVED = "SourceRemoved"
 PAUSED = "SourcePaused"

@@ -10,7 +10,7 @@ from helios.kernel import ids, jsonio
 from helios.reconcile.builds import batcher
 
 SOURCE = "helios"
-AGGREGATE_TYPE = "site"
+AGGREGATE_TYPE = "helios.site"
 ACTOR = "service:builder"
 
 DECLARED = "SiteDeclared"
