@@ -173,7 +173,7 @@ class Gate:
     ) -> list[sources.Outcome]:
         """See `sources.Gate.admit`; waits where the source comes faster than its rate."""
         now = self._clock.now()
-        batch = [_of_fetched(source, one, now) for one in fetched]
+        batch = [of_fetched(source, one, now) for one in fetched]
         if not batch:
             return []
         await self._pace(source, sum(_weight(one) for one in batch))
@@ -383,7 +383,7 @@ def _weight(arrived: Arrived) -> int:
     return 1 if isinstance(received, providers.UnprocessableError) else max(1, len(received))
 
 
-def _of_fetched(
+def of_fetched(
     source: sources.Declared, fetched: sources.Fetched, now: clocks.Timestamp
 ) -> Arrived:
     """What we fetched ourselves: whoever gave it to us vouches for its ids."""

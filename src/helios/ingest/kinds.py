@@ -36,7 +36,7 @@ class Fetcher(msgspec.Struct, frozen=True, kw_only=True):
         extra: what to install for it: `helios[extra]`.
         module: has `Options`, a struct of settings that refuses unknown ones, and `make`, a
             `sources.Factory`. It may import its SDK only in `make`, so that a declaration can be
-            checked without it.
+            checked without it. It may have `again`, a `sources.Again`.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
         options: its settings; unknown ones are refused.
         adapter: for deliveries by webhook and for the provider's API; None: there is neither.
         make: makes what fetches; None: nothing is fetched, unless it is polled.
+        again: reads once more what was fetched; None: nothing can be.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     options: type[msgspec.Struct]
     adapter: providers.Provider | None = None
     make: sources.Factory | None = None
+    again: sources.Again | None = None
 
     @property
     def capabilities(self) -> frozenset[providers.Capability]:
@@ -147,7 +149,11 @@ class Kinds:
                 f"pip install 'helios[{fetcher.extra}]'"
             ) from error
         return Kind(
-            name=fetcher.name, title=fetcher.title, options=module.Options, make=module.make
+            name=fetcher.name,
+            title=fetcher.title,
+            options=module.Options,
+            make=module.make,
+            again=getattr(module, "again", None),
         )
 
 

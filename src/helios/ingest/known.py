@@ -27,6 +27,12 @@ class Known:
         """See `sources.Sources.find`."""
         return self._found.get((client_id, name))
 
+    async def find_any(
+        self, client_id: str, name: str
+    ) -> sources.Found | sources.Fetching | sources.Removed | None:
+        """See `sources.AnySource.find_any`."""
+        return await self.find(client_id, name)
+
 
 class Table:
     """`sources.Sources` over the table of declarations.
@@ -39,6 +45,13 @@ class Table:
 
     async def find(self, client_id: str, name: str) -> sources.Found | sources.Removed | None:
         """See `sources.Sources.find`."""
+        found = await self.find_any(client_id, name)
+        return None if isinstance(found, sources.Fetching) else found
+
+    async def find_any(
+        self, client_id: str, name: str
+    ) -> sources.Found | sources.Fetching | sources.Removed | None:
+        """See `sources.AnySource.find_any`."""
         try:
             found = self._table.find(client_id, name)
         except directory.RemovedError as error:
@@ -46,7 +59,9 @@ class Table:
         except errors.NotFoundError:
             return None
         if found.kind.adapter is None:
-            return None
+            return sources.Fetching(
+                declared=found.declared, options=found.source.options, again=found.kind.again
+            )
         return sources.Found(
             declared=found.declared, source=found.source, provider=found.kind.adapter
         )

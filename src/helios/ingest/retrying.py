@@ -68,7 +68,7 @@ class Desk:
 
     def __init__(
         self,
-        known: sources.Sources,
+        known: sources.AnySource,
         settling: gate.Gate,
         gateway: gateway.Gateway,
         log: ports.EventLog,
@@ -171,17 +171,42 @@ class Desk:
         )
 
     async def _by_source(self, letter: Letter) -> dead_letters.Retried:
-        found = await self._known.find(letter.client_id, letter.recorded.source)
-        if not isinstance(found, sources.Found):
+        found = await self._known.find_any(letter.client_id, letter.recorded.source)
+        if found is None or isinstance(found, sources.Removed):
             raise errors.ConflictError(
                 f"client {letter.client_id} has no source {letter.recorded.source} any more that "
                 "could read it: declare it again, or discard the letter"
             )
-        arrived = self._arrived(letter, found)
+        if isinstance(found, sources.Fetching):
+            arrived = self._fetched(letter, found)
+        else:
+            arrived = self._delivered(letter, found)
         (settled,) = await self._gate.settle([arrived])
         return _outcome(settled)
 
-    def _arrived(self, letter: Letter, found: sources.Found) -> gate.Arrived:
+    def _fetched(self, letter: Letter, found: sources.Fetching) -> gate.Arrived:
+        recorded = letter.recorded
+        received: tuple[providers.Received, ...] | providers.UnprocessableError
+        beside = tuple((name, value) for name, value in recorded.headers)
+        if recorded.event is not None:
+            received = (_received(recorded.event, letter.body),)
+        elif found.again is not None:
+            received = found.again(found.options, recorded.origin, beside, letter.body)
+        else:
+            raise _unreadable()
+        fetched = sources.Fetched(
+            origin=recorded.origin, body=letter.body, received=received, headers=beside
+        )
+        arrived = gate.of_fetched(found.declared, fetched, letter.recorded_at)
+        arrival = msgspec.structs.replace(
+            arrived.arrival,
+            digest=recorded.digest,
+            letter=letter.id,
+            kept_id=recorded.event_id,
+        )
+        return msgspec.structs.replace(arrived, arrival=arrival)
+
+    def _delivered(self, letter: Letter, found: sources.Found) -> gate.Arrived:
         recorded = letter.recorded
         delivery = providers.Delivery(
             method=recorded.method,
@@ -205,10 +230,7 @@ class Desk:
                 received=[_received(recorded.event, letter.body)],
             )
         if recorded.via != "webhook":
-            raise errors.ConflictError(
-                "nothing can read what was fetched a second time: have the source fetch it again "
-                "with `helios sources replay`, or discard the letter"
-            )
+            raise _unreadable()
         parsed = doors.parse(found, delivery, {})
         if isinstance(parsed, providers.Handshake):
             parsed = ()
@@ -229,6 +251,13 @@ class Desk:
             now=self._clock.now(),
         )
         return (await self._gateway.append([event])).position
+
+
+def _unreadable() -> errors.ConflictError:
+    return errors.ConflictError(
+        "nothing can read what was fetched a second time: have the source fetch it again with "
+        "`helios sources replay`, or discard the letter"
+    )
 
 
 def _received(event: dead_letters.Event, payload: bytes) -> providers.Received:

@@ -6,7 +6,7 @@ holds one. Doors (`/webhook/…`) look a source up for each delivery; runners (q
 topics, pollers) are started for the sources that need them and stopped with them.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
@@ -111,6 +111,36 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     answers: providers.AnswerPolicy = providers.AnswerPolicy()
+
+
+Again: TypeAlias = Callable[
+    [Any, str, Sequence[tuple[str, str]], bytes],
+    "tuple[providers.Received, ...] | providers.UnprocessableError",
+]
+"""Reads once more what a runner fetched: (options, origin, headers, body), the last three as
+`Fetched` had them, the body maybe edited."""
+
+
+class Fetching(msgspec.Struct, frozen=True, kw_only=True):
+    """A source that has no door, ready for use.
+
+    Attributes:
+        declared: what was declared.
+        options: the settings of its runner.
+        again: how a message of it is read once more; None: it cannot be.
+    """
+
+    declared: Declared
+    options: Any
+    again: Again | None
+
+
+class AnySource(Protocol):
+    """Finds a source whatever its kind."""
+
+    async def find_any(self, client_id: str, name: str) -> Found | Fetching | Removed | None:
+        """As `Sources.find`, and sources without a door too. Raises StorageError likewise."""
+        ...
 
 
 class Sources(Protocol):

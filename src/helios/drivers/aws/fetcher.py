@@ -3,11 +3,13 @@
 The SDK is an extra, and comes in with `make` alone: a declaration can be checked without it.
 """
 
+from helios.drivers.aws import messages
 from helios.drivers.aws import options as aws_options
 from helios.ingest import sources
 
 PROVIDER = "aws-sqs"
 Options = aws_options.Options
+again = messages.again
 
 
 async def make(tools: sources.Tools) -> sources.Runner:

@@ -5,7 +5,7 @@ dead letter, and leaves the queue.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -52,6 +52,16 @@ def read(
     )
     sent_at = None if sent_ms is None else clocks.Timestamp(sent_ms * 1000)
     return lending.Message(handle=message["ReceiptHandle"], fetched=fetched, sent_at=sent_at)
+
+
+def again(
+    options: aws_options.Options,
+    origin: str,
+    headers: Sequence[tuple[str, str]],
+    body: bytes,
+) -> tuple[ports.Received, ...] | ports.UnprocessableError:
+    """A message once more, as it was handed in; see `sources.Again`."""
+    return _read(body, dict(headers), origin.rpartition("/")[2], options)
 
 
 def _read(

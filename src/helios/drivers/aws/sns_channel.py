@@ -15,7 +15,9 @@ BODY_BYTES_MAX = 256 << 10
 class SnsChannel:
     """`channels.Channel` for `subscriber.Sns`; made by `opened`."""
 
-    def __init__(self, declared: subscriber.Sns, client: Any, stack: contextlib.AsyncExitStack):
+    def __init__(
+        self, declared: subscriber.Sns, client: Any, stack: contextlib.AsyncExitStack
+    ) -> None:
         self._declared = declared
         self._client = client
         self._stack = stack

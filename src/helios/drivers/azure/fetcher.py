@@ -3,12 +3,14 @@
 The SDK is an extra, and comes in with `make` alone: a declaration can be checked without it.
 """
 
+from helios.drivers.azure import messages
 from helios.drivers.azure import options as azure_options
 from helios.ingest import sources
 from helios.kernel import errors
 
 PROVIDER = "azure-eventgrid-pull"
 Options = azure_options.Options
+again = messages.again
 
 
 async def make(tools: sources.Tools) -> sources.Runner:

@@ -5,6 +5,8 @@ read here. What our strict reader refuses is no error of the source: it is hande
 reason, becomes a dead letter, and is rejected.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 from helios.drivers.azure import options as azure_options
@@ -68,6 +70,19 @@ def buried(name: str, blob: bytes) -> sources.Fetched:
     except ports.UnprocessableError as error:
         received = error
     return sources.Fetched(origin=f"deadletters/{name}", body=body, received=received)
+
+
+def again(
+    options: azure_options.Options,  # noqa: ARG001 - port
+    origin: str,  # noqa: ARG001
+    headers: Sequence[tuple[str, str]],  # noqa: ARG001
+    body: bytes,
+) -> tuple[ports.Received, ...] | ports.UnprocessableError:
+    """An event once more, as it was handed in; see `sources.Again`."""
+    try:
+        return (cloudevents.structured(body),)
+    except ports.UnprocessableError as error:
+        return error
 
 
 def _read(item: _Item, options: azure_options.Options) -> lending.Message:

@@ -3,12 +3,14 @@
 The SDK is an extra, and comes in with `make` alone: a declaration can be checked without it.
 """
 
+from helios.drivers.gcp import messages
 from helios.drivers.gcp import options as gcp_options
 from helios.ingest import sources
 from helios.kernel import errors
 
 PROVIDER = "gcp-pubsub-pull"
 Options = gcp_options.Options
+again = messages.again
 
 
 async def make(tools: sources.Tools) -> sources.Runner:

@@ -4,7 +4,7 @@ A message that cannot be read is no error of the source: it is handed in with th
 dead letter, and is acknowledged.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,6 +19,25 @@ _UNNAMED = f"{gcp_pubsub.PubSub.name}.message"
 _REQUIRED = ("specversion", "id", "source", "type")
 
 
+class _Message(msgspec.Struct, frozen=True):
+    """What is kept of a message that could not be read."""
+
+    data: bytes
+    message_id: str
+    ordering_key: str = ""
+
+
+def again(
+    options: gcp_options.Options,
+    origin: str,
+    headers: Sequence[tuple[str, str]],
+    body: bytes,
+) -> tuple[ports.Received, ...] | ports.UnprocessableError:
+    """A message once more, as it was handed in; see `sources.Again`."""
+    message = _Message(body, origin.rpartition("/")[2])
+    return _read(message, dict(headers), None, None, options)
+
+
 def read(given: Any, options: gcp_options.Options) -> lending.Message:
     """A `ReceivedMessage` of the protocol as it is handed in."""
     message = given.message
@@ -27,14 +46,7 @@ def read(given: Any, options: gcp_options.Options) -> lending.Message:
         published_at = clocks.Timestamp(message.publish_time.ToMicroseconds())
     attempt = given.delivery_attempt or None
     attributes = dict(message.attributes)
-    received: tuple[ports.Received, ...] | ports.UnprocessableError
-    try:
-        usual = _usual(message, attributes, published_at, attempt, options)
-        received = (queued.placed(message.data, attributes, options.extract, usual),)
-    except ports.UnprocessableError as error:
-        received = error
-    except errors.InvalidInputError as error:
-        received = ports.UnprocessableError("invalid_json", str(error))
+    received = _read(message, attributes, published_at, attempt, options)
     fetched = sources.Fetched(
         origin=f"{options.path}/{message.message_id}",
         body=message.data,
@@ -43,6 +55,22 @@ def read(given: Any, options: gcp_options.Options) -> lending.Message:
         headers=tuple(sorted(attributes.items())),
     )
     return lending.Message(handle=given.ack_id, fetched=fetched, sent_at=published_at)
+
+
+def _read(
+    message: Any,
+    attributes: Mapping[str, str],
+    published_at: clocks.Timestamp | None,
+    attempt: int | None,
+    options: gcp_options.Options,
+) -> tuple[ports.Received, ...] | ports.UnprocessableError:
+    try:
+        usual = _usual(message, attributes, published_at, attempt, options)
+        return (queued.placed(message.data, attributes, options.extract, usual),)
+    except ports.UnprocessableError as error:
+        return error
+    except errors.InvalidInputError as error:
+        return ports.UnprocessableError("invalid_json", str(error))
 
 
 def _usual(
