@@ -30,6 +30,12 @@ SCRIPTS = (
     ("log/growth.py", "postgres"),
     ("live/run.py",),
     ("webhooks.py",),
+    ("dedup.py",),
+    ("ingest_kill.py", "sqlite"),
+    ("ingest_kill.py", "postgres"),
+    ("ingest_bombs.py",),
+    ("builds.py",),
+    ("poll_backfill.py",),
     ("start.py",),
 )
 VIEWS_QUICK = ("--events", "20000", "--appends", "50")
