@@ -1,8 +1,15 @@
 """Two ways to know the sources that doors ask for: a dictionary, and the table of declarations."""
 
+import asyncio
+import contextlib
+
 from helios.ingest import directory, sources
 from helios.kernel import errors
 from helios.providers import ports as providers
+
+START_S = 5.0
+"""Longest wait of a delivery for a server that starts to know its sources. Then it must come
+again."""
 
 
 class Known:
@@ -52,6 +59,8 @@ class Table:
         self, client_id: str, name: str
     ) -> sources.Found | sources.Fetching | sources.Removed | None:
         """See `sources.AnySource.find_any`."""
+        if not self._table.is_filled:
+            await self._filled()
         try:
             found = self._table.find(client_id, name)
         except directory.RemovedError as error:
@@ -65,6 +74,12 @@ class Table:
         return sources.Found(
             declared=found.declared, source=found.source, provider=found.kind.adapter
         )
+
+    async def _filled(self) -> None:
+        """Wait for the table: who sends now and never again would lose what it sends."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(START_S):
+                await self._table.wait_for(0)
 
     def _answers(self, provider: str) -> providers.AnswerPolicy:
         try:
