@@ -224,10 +224,12 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def content(listed: providers.Listed) -> Content:
+    """What a listing names."""
     return listed.type, listed.id, listed.locale or "", listed.stage
 
 
 def listed(found: Content, version: str = "") -> providers.Listed:
+    """The same the other way, with the version that is told of it."""
     kind, name, locale, stage = found
     return providers.Listed(type=kind, id=name, locale=locale or None, stage=stage, version=version)
 

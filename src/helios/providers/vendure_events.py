@@ -123,11 +123,13 @@ def deletion(listed: ports.Listed, seen_at: clocks.Timestamp) -> ports.Received:
 
 
 def items(data: Any, name: str) -> list[dict[str, Any]]:
+    """The objects of a list in an answer."""
     items = calling.listed(calling.mapping(calling.mapping(data).get(name)).get("items"))
     return [each for each in items if isinstance(each, dict)]
 
 
 def second(at: clocks.Timestamp) -> clocks.Timestamp:
+    """The beginning of its second: with SQLite the shop tells no more of a time."""
     return clocks.Timestamp(at - at % clocks.SECOND_US)
 
 
@@ -230,6 +232,7 @@ def _body(order: Mapping[str, Any], state: object) -> dict[str, Any]:
 
 
 def stage(item: Mapping[str, Any]) -> str:
+    """`published` or `draft`."""
     return "published" if item.get("enabled", True) else "draft"
 
 
@@ -245,6 +248,7 @@ def newest(item: Mapping[str, Any]) -> clocks.Timestamp:
 
 
 def polled_product(product: Mapping[str, Any]) -> ports.Received:
+    """The event that a product as it is now makes, with its stock."""
     at = newest(product)
     time = calling.rfc3339_ms(at)
     stock = sum(_stock(each) for each in calling.listed(product.get("variants")))

@@ -9,7 +9,6 @@ import collections
 import http.server
 import random
 import threading
-import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
@@ -85,7 +84,7 @@ class Relay:
         return delays
 
     def _pass_on(self, delay_s: float, path: str, headers: Mapping[str, str], body: bytes) -> None:
-        time.sleep(delay_s)
+        threading.Event().wait(delay_s)
         try:
             answer = self._client.post(self.target + path, headers=headers, content=body)
             status = answer.status_code
