@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
@@ -64,9 +65,10 @@ class World:
         self.provider: Any = strapi.Strapi()
         self.told = 0
         self.distrusted: list[polling.Content] = []
+        self.confirmed: list[clocks.Timestamp] = []
         self.restart()
 
-    def restart(self) -> None:
+    def restart(self, ttl: int | None = None) -> None:
         """A new process: all that the poller knew is gone."""
         tools = sources.Tools(
             declared=DECLARED,
@@ -76,7 +78,7 @@ class World:
             random=self.rng.random,
             api=ports.Api(source=SOURCE, client=self.cms, clock=self.clock),
         )
-        self.poller = poller.Poller(tools, self.provider, self.log, self)
+        self.poller = poller.Poller(tools, self.provider, self.log, self, ttl)
 
     async def deliver(self, *, lost: float = 0.0) -> None:
         """Let the webhooks that are on their way arrive, in any order, or not at all."""
@@ -114,7 +116,8 @@ class World:
         assert (tenant, source) == ("default", "cms")
         for key, (version, title, at) in (await self.cached()).items():
             if title is not None:
-                yield key, version, clocks.Timestamp(at), clocks.Timestamp(at)
+                heard_at = max([clocks.Timestamp(at), *self.confirmed])
+                yield key, version, clocks.Timestamp(at), heard_at
 
     async def invalid(self, tenant: str, source: str, limit: int) -> list[polling.Content]:
         told, self.distrusted = self.distrusted, []
@@ -123,7 +126,16 @@ class World:
     def confirmation(
         self, tenant: str, source: str, types: Sequence[str], as_of: clocks.Timestamp
     ) -> envelope.NewEvent:
-        raise AssertionError("nothing grows stale here")
+        assert tuple(types) == ("article",)
+        self.confirmed.append(as_of)
+        return envelope.NewEvent(
+            id=f"{source} {as_of}",
+            source="helios",
+            type="ContentConfirmed",
+            aggregate_type="content",
+            aggregate_id=source,
+            occurred_at=as_of,
+        )
 
     async def titles(self, stage: str) -> dict[str, str]:
         cached = await self.cached()
@@ -323,6 +335,25 @@ def test_an_edit_taken_back_that_nobody_told_is_found_by_two_listings() -> None:
             before = await world.log.head()
             await world.clock.sleep(3 * 3600)
             assert await world.log.head() == before
+
+    simulated(main)
+
+
+def test_what_nobody_changes_is_confirmed_before_it_grows_stale_and_seldom() -> None:
+    async def main(world: World) -> None:
+        ttl_s = 24 * 3600
+        world.restart(ttl=ttl_s * clocks.SECOND_US)
+        world.cms.create("a")
+        await world.deliver()
+        began = world.clock.now()
+        async with running(world):
+            await world.clock.sleep(10 * ttl_s)
+        told = [began, *world.confirmed, world.clock.now()]
+        waits = [(b - a) / clocks.SECOND_US for a, b in itertools.pairwise(told)]
+        assert ttl_s / 4 < min(waits[:-1])
+        assert max(waits) < ttl_s
+        others = {e.type for e in await world.events()} - {"entry.create", "entry.publish"}
+        assert others == {"ContentConfirmed", marks.POLLED}
 
     simulated(main)
 
