@@ -126,13 +126,12 @@ class Dispatcher:
     async def _deliver(self, key: _Key, row: view.Row) -> None:
         """Deliver to one subscriber, whatever happens, until cancelled or disabled."""
         while True:
-            declared = subscriber.parse(row.yaml)
             try:
+                declared = subscriber.parse(row.yaml)
                 secrets = {n: self._vault.find(ref) for n, ref in declared.references.items()}
                 channel = await self._makers[type(declared.channel)](declared, secrets)
-            except (errors.HeliosError, channels.DeliveryError) as error:
-                self._broken[key] = str(error)
-                _log.warning("subscriber_not_set_up", subscriber=row.name, error=str(error))
+            except Exception as error:  # noqa: BLE001 - a channel may be anyone's SDK
+                self._note(key, error, "subscriber_not_set_up")
                 await self._around.clock.sleep(BROKEN_S)
                 continue
             self._broken.pop(key, None)
@@ -141,17 +140,30 @@ class Dispatcher:
                 await one.run()
             except errors.StorageFailedError:
                 raise
-            except errors.HeliosError as error:
-                self._broken[key] = str(error)
-                _log.warning("deliveries_paused", subscriber=row.name, error=str(error))
+            except Exception as error:  # noqa: BLE001 - or deliveries end without a word
+                self._note(key, error, "deliveries_paused")
                 await self._around.clock.sleep(RETRY_S)
-                row = await view.one(self._around.store, row.client_id, row.name)
+                row = await self._again(row)
             else:
                 return
             finally:
                 self._workers.pop(key, None)
                 with contextlib.suppress(errors.HeliosError, TimeoutError):
                     await asyncio.wait_for(one.finish(), STOP_S)
+
+    async def _again(self, row: view.Row) -> view.Row:
+        """How the subscriber stands now, or stood as far as can be told."""
+        try:
+            return await view.one(self._around.store, row.client_id, row.name)
+        except errors.HeliosError:
+            return row
+
+    def _note(self, key: _Key, error: Exception, message: str) -> None:
+        known = isinstance(error, (errors.HeliosError, channels.DeliveryError))
+        self._broken[key] = str(error) if known else type(error).__name__
+        _log.warning(
+            message, subscriber=key[1], error=self._broken[key], exc_info=None if known else error
+        )
 
 
 async def _tail(

@@ -151,7 +151,12 @@ class Worker:
             await self._channel.deliver(message)
         except channels.DeliveryError as caught:
             error = caught
-            self.detail = caught.detail
+        except Exception as caught:  # noqa: BLE001 - of a channel
+            # A channel may be anyone's SDK; what it cannot take must not hold up the rest.
+            _log.exception("channel_failed", subscriber=self._declared.name)
+            error = channels.DeliveryError(f"the channel failed: {type(caught).__name__}")
+        if error is not None:
+            self.detail = error.detail
         self._around.told("delivered" if error is None else "failed")
         self._health = self._health.after(ok=error is None, now=self._around.clock.now())
         self._delivered += error is None
