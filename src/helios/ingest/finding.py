@@ -136,7 +136,7 @@ def _event(
         trust=providers.Trust.SIGNED_ID,
         now=now,
         via="fetched",
-        origin=f"asked {asked.declared.name}",
+        origin=f"{receiving.ASKED}{asked.declared.name}",
         body=received.payload,
         digest=receiving.digest(received.payload),
     )

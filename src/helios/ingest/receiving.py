@@ -19,6 +19,9 @@ from helios.kernel import limits
 from helios.providers import ports as providers
 
 _DIGEST_CHARS = 32
+ASKED = "asked "
+"""How the origin of an event begins that somebody was asked for, before who that was."""
+
 _COMPARED = (providers.Trust.HEADER_ID, providers.Trust.SIGNED_ID_WEAK_DIGEST)
 _encode = msgspec.json.Encoder().encode
 
@@ -82,6 +85,7 @@ class _Kept(msgspec.Struct):
 
     scope: str | None = None
     digest: str | None = None
+    origin: str = ""
 
 
 _kept = msgspec.json.Decoder(_Kept).decode
@@ -134,7 +138,9 @@ def judge(candidate: Candidate, kept: envelope.Event) -> Judgement:
         said = _kept(kept.metadata)
     except msgspec.DecodeError:
         said = _Kept()
-    if candidate.scope is not None and said.scope != candidate.scope:
+    # Who was asked for an event does not know the scopes of the queue that lost it.
+    was_asked = said.origin.startswith(ASKED)
+    if candidate.scope is not None and said.scope != candidate.scope and not was_asked:
         return "other_scope"
     if candidate.compared and said.digest != candidate.digest:
         return "conflict"

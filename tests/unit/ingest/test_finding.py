@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from helios.eventlog import envelope
-from helios.ingest import directory, finding, kinds, sources
+from helios.ingest import directory, finding, kinds, receiving, sources
 from helios.kernel import clock as clocks
 from helios.kernel import errors, jsonio, outbound, secret
 from helios.providers import base, calling, ports
@@ -147,6 +147,29 @@ def test_a_queue_is_answered_for_by_the_source_of_its_events() -> None:
     known = table(STORE, declared("queue", "deaf", origin="store"))
     found = find(known, "queue", "paid", "A")
     assert (found[0].source, found[0].id) == ("queue", "paid:A:0")
+
+
+@pytest.mark.parametrize(
+    ("origin", "judged"), [("asked store", "same"), ("asked-queue/1", "other_scope")]
+)
+def test_an_event_that_was_asked_for_is_the_one_that_comes_late_with_its_scope(
+    origin: str, judged: str
+) -> None:
+    known = table(STORE, declared("queue", "deaf", origin="store"))
+    found = find(known, "queue", "paid", "A")[0]
+    metadata = {**msgspec.json.decode(found.metadata), "origin": origin}
+    kept = envelope.Event(
+        **{name: getattr(found, name) for name in ("id", "source", "type", "tenant")},
+        occurred_at=NOW,
+        recorded_at=NOW,
+        aggregate_type="order",
+        aggregate_id="A",
+        position=envelope.Position(1),
+        sequence=1,
+        metadata=msgspec.json.encode(metadata),
+    )
+    late = receiving.Candidate(event=found, scope="/shop", digest="d", compared=False)
+    assert receiving.judge(late, kept) == judged
 
 
 def test_who_cannot_be_asked_says_so() -> None:
