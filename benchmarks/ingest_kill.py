@@ -47,6 +47,7 @@ from helios.kernel import ids  # noqa: E402
 ROUNDS, RESTARTS, EVENTS = 60, 5, 1_000_000
 QUICK = (4, 1, 20_000)
 LOAD_S = (0.05, 0.5)
+RETRY_S = 0.03
 AGAIN = 2_000
 BATCH = 4_000
 ACCEPTED_S_MAX = 2.0
@@ -105,14 +106,14 @@ class Senders:
                 await connection.open()
             status, answer = await connection.request("POST", kit.DOOR, body, headers=headers)
         except (OSError, asyncio.IncompleteReadError):
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(RETRY_S)
             return None
         if status == 202:
             self.acknowledged.add(event_id)
             self._accepted.set()
         elif status == 503:
             self.unavailable += 1
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(RETRY_S)
         else:
             raise RuntimeError(f"answered {status}: {answer[:300]!r}")
         return connection
