@@ -1,5 +1,8 @@
 """Reading the content cache, for site builds above all; and saying what is not to be trusted."""
 
+from importlib import metadata
+from typing import Any
+
 import msgspec
 
 from helios.api import services, web, wire
@@ -84,6 +87,7 @@ def routes(parts: services.Services) -> list[web.Route]:
 class _Desk:
     def __init__(self, parts: services.Services) -> None:
         self._parts = parts
+        self._version = metadata.version("helios")
 
     async def listing(self, request: web.Request) -> web.Response:
         names = ("client_id", "source", "type", "stage", "locale", "slug", "cursor", "limit")
@@ -95,7 +99,7 @@ class _Desk:
         # the next request brings the page anew.
         seen = await content_read.extent(self._parts.store, which)
         fresh_after = self._fresh_after()
-        tag = content_read.etag(which, seen, [query.get("cursor"), limit])
+        tag = self._tag(which, seen, query.get("cursor"), limit)
         if _stands(request, tag):
             return _not_modified(tag)
         page = await content_read.page(
@@ -124,7 +128,7 @@ class _Desk:
             )
         position = max(item.changed_position for item in found)
         seen = content_read.Extent(position=position, count=len(found))
-        tag = content_read.etag(which, seen, [params["id"]])
+        tag = self._tag(which, seen, params["id"])
         if _stands(request, tag):
             return _not_modified(tag)
         page = content_read.Page(items=found, next_cursor=None)
@@ -155,6 +159,10 @@ class _Desk:
         appended = await self._parts.log.append([event], idempotency=key)
         made = Invalidated(position=appended.position)
         return web.answer(made, status=202, headers=[wire.position_header(appended.position)])
+
+    def _tag(self, which: content_read.Which, seen: content_read.Extent, *more: Any) -> str:
+        # Another version of Helios may read the same events otherwise.
+        return content_read.etag(which, seen, [self._parts.log.log_id, self._version, *more])
 
     def _fresh_after(self) -> clocks.Timestamp:
         ttl = int(self._parts.content_ttl_s * clocks.SECOND_US)
@@ -190,7 +198,7 @@ def _stands(request: web.Request, tag: str) -> bool:
     if given is None:
         return False
     return given.strip() == "*" or any(
-        one.strip().removeprefix("W/") == tag for one in given.split(",")
+        one.strip().removeprefix("W/") == tag.removeprefix("W/") for one in given.split(",")
     )
 
 

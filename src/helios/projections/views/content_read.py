@@ -183,9 +183,14 @@ async def stale(
 
 
 def etag(which: Which, seen: Extent, more: Sequence[Any] = ()) -> str:
-    """A strong validator of what a selection gives, without reading it."""
-    named = [msgspec.structs.astuple(which), seen.position, seen.count, *more]
-    return f'"{hashlib.sha256(jsonio.encode(named)).hexdigest()[:32]}"'
+    """A validator of what a selection gives, without reading it.
+
+    A weak one: whether content is stale, and when it was last heard of, changes without it. `more`
+    has to tell this log from another, whose positions begin anew, and one page from another.
+    """
+    version = content.ContentView.version
+    named = [version, msgspec.structs.astuple(which), seen.position, seen.count, *more]
+    return f'W/"{hashlib.sha256(jsonio.encode(named)).hexdigest()[:32]}"'
 
 
 def _where(which: Which, *, gone: bool) -> tuple[str, tuple[Any, ...]]:
