@@ -248,6 +248,8 @@ def test_tokens_that_choose_how_they_are_verified_are_refused(place: Place) -> N
         "none": f"{with_none}.",
         "none, signed": f"{none}.{claims}.{signature}",
         "HS256 by the public key": f"{with_hs}.{hs}",
+        "well signed, as none": place.all.token({"alg": "none"}),
+        "well signed, as HS256": place.all.token({"alg": "HS256"}),
         "another key": place.all.token(key=stranger),
         "unknown kid": place.all.token({"kid": "other"}, stranger),
         "no kid": place.all.token({"kid": None}),
