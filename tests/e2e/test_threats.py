@@ -392,7 +392,7 @@ def test_no_handshake_of_event_grid_makes_us_call_elsewhere(place: Place) -> Non
     asked = len(place.world.asked)
     for url in (
         "https://evil.example/", "http://169.254.169.254/", "http://x.eventgrid.azure.net/validate",
-        "https://x.eventgrid.azure.net.evil.example/", "https://x.eventgrid.azure.net@evil.example/",
+        "https://x.eventgrid.azure.net.evil.example/", "https://x.eventgrid.azure.net@evil.test/",
         "https://x.eventgrid.azure.net:8443/", "file:///etc/passwd", "",
     ):  # fmt: skip
         for data in ({"validationUrl": url}, {"validationUrl": url, "validationCode": "code"}):
