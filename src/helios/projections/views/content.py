@@ -165,6 +165,11 @@ class ContentView:
     )
     indexes: Sequence[str] = (
         "CREATE INDEX {t}by_change ON {t}content (tenant, source, changed_position)",
+        # All that an ETag needs, so that a list that still stands is answered without its rows.
+        (
+            "CREATE INDEX {t}extent ON {t}content "
+            "(tenant, stage, source, type, changed_position, gone)"
+        ),
         "CREATE INDEX {t}by_slug ON {t}content (tenant, slug)",
     )
 
