@@ -1,20 +1,24 @@
 """What the documentation tells people to type does what it says.
 
 In a page `<!-- run -->` stands before a console block that is run here, `<!-- run: exit 1 -->`
-before one whose last command ends so, and `<!-- file: NAME -->` before a block that is the content
-of a file. All blocks of a page share a folder, which begins as a copy of examples/tutorial. The
-lines under a command are what it prints; `...` stands for anything. On a page that says
-`<!-- served -->` a server runs in that folder; `<!-- served: --option value -->` gives it options.
-`<!-- needs: NAME -->` names real systems that the page starts with `scripts/components.py`.
+before one whose last command ends so, `<!-- run: in time -->` before one whose commands are given
+again until they print what they should, and `<!-- file: NAME -->` before a block that is the
+content of a file. All blocks of a page share a folder, which begins as a copy of examples/tutorial
+or of what `<!-- folder: … -->` names. The lines under a command are what it prints; `...` stands
+for anything. On a page that says `<!-- served -->` a server runs in that folder;
+`<!-- served: --option value -->` gives it options. `<!-- needs: NAME -->` names real systems that
+the page starts with `scripts/components.py`; `<!-- clouds: --option value -->` runs demo clouds.
 """
 
 import contextlib
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,13 +30,20 @@ from helios.testing import components
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(
-    r"<!-- (?:file: (?P<file>\S+)|run(?:: exit (?P<exit>\d+))?) -->\n+"
+    r"<!-- (?:file: (?P<file>\S+)|run(?:: (?:exit (?P<exit>\d+)|(?P<later>in time)))?) -->\n+"
     r"```\w*\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 SERVED = re.compile(r"<!-- served(?:: (?P<options>[^>]*?))? -->")
 NEEDS = re.compile(r"<!-- needs: (?P<names>[^>]*?) -->")
+FOLDER = re.compile(r"<!-- folder: (\S+) -->")
+CLOUDS = re.compile(r"<!-- clouds(?:: (?P<options>[^>]*?))? -->")
+CLOUDS_FILE = "clouds.txt"
+"""What the clouds print, as a page has it kept."""
+
+EXPORT = re.compile(r"^ *export (\w+)=(\S+)$", re.MULTILINE)
 TIMEOUT_S = 60
+PAUSE_S = 1.0
 PROGRAMS = Path(sys.executable).parent
 
 
@@ -52,11 +63,11 @@ def _pages() -> list[Path]:
 
 def _params() -> Iterator[Any]:
     for page in _pages():
-        needed = NEEDS.search(page.read_text(encoding="utf-8"))
-        marks = [pytest.mark.components, pytest.mark.slow, pytest.mark.timeout(300)]
-        yield pytest.param(
-            page, marks=marks if needed else (), id=page.relative_to(ROOT).as_posix()
-        )
+        text = page.read_text(encoding="utf-8")
+        marks = [pytest.mark.components] if NEEDS.search(text) else []
+        if marks or CLOUDS.search(text):
+            marks += [pytest.mark.slow, pytest.mark.timeout(300)]
+        yield pytest.param(page, marks=marks, id=page.relative_to(ROOT).as_posix())
 
 
 @contextlib.contextmanager
@@ -99,13 +110,37 @@ def _line(line: str) -> str:
 
 
 @contextlib.contextmanager
-def _served(folder: Path, options: str) -> Iterator[str]:
+def _clouds(text: str, folder: Path) -> Iterator[dict[str, str]]:
+    """Demo clouds on free ports; the variables that they print, which every shell has then."""
+    wanted = CLOUDS.search(text)
+    if wanted is None:
+        yield {}
+        return
+    options = (wanted["options"] or "").split()
+    command = [str(PROGRAMS / "helios"), "demo-clouds", "--port-base", "0", *options]
+    told = folder / CLOUDS_FILE
+    with told.open("w") as file, subprocess.Popen(command, cwd=folder, stdout=file) as clouds:
+        try:
+            deadline = time.monotonic() + TIMEOUT_S
+            while "Ctrl-C" not in told.read_text():
+                assert clouds.poll() is None, "the clouds did not start"
+                assert time.monotonic() < deadline, "the clouds did not say where they are"
+                time.sleep(0.1)
+            yield dict(EXPORT.findall(told.read_text()))
+        finally:
+            clouds.send_signal(signal.SIGINT)
+
+
+@contextlib.contextmanager
+def _served(folder: Path, options: str, settings: dict[str, str]) -> Iterator[str]:
     """A server on a free port, ready; its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [str(PROGRAMS / "helios"), "serve", "--port", str(port), *options.split()]
-    server = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, text=True, env={**os.environ, **settings}
+    )
     assert server.stdout is not None
     try:
         assert f":{port}" in server.stdout.readline(), "the server did not say where it serves"
@@ -115,13 +150,24 @@ def _served(folder: Path, options: str) -> Iterator[str]:
         server.communicate(timeout=TIMEOUT_S)
 
 
-def _run(step: Step, folder: Path, url: str) -> None:
+def _run_in_time(step: Step, folder: Path, settings: dict[str, str]) -> None:
+    deadline = time.monotonic() + TIMEOUT_S
+    while True:
+        try:
+            return _run(step, folder, settings)
+        except AssertionError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(PAUSE_S)
+
+
+def _run(step: Step, folder: Path, settings: dict[str, str]) -> None:
     environment = {
         **os.environ,
+        **settings,
         "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}",
         "COLUMNS": "100",
         "NO_COLOR": "1",
-        "HELIOS_URL": url,
     }
     done = subprocess.run(
         ["bash", "-c", step.command],
@@ -145,16 +191,23 @@ def _run(step: Step, folder: Path, url: str) -> None:
 @pytest.mark.parametrize("page", list(_params()))
 def test_the_commands_of_a_page_do_what_it_says(page: Path, tmp_path: Path) -> None:
     folder = tmp_path / "tutorial"
-    shutil.copytree(ROOT / "examples/tutorial", folder)
     text = page.read_text(encoding="utf-8")
+    named = FOLDER.search(text)
+    shutil.copytree(ROOT / (named[1] if named else "examples/tutorial"), folder)
     served = SERVED.search(text)
-    nowhere = contextlib.nullcontext("http://127.0.0.1:9")
-    server = nowhere if served is None else _served(folder, served["options"] or "")
-    with _with_components(text, folder), server as url:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_with_components(text, folder))
+        settings = stack.enter_context(_clouds(text, folder))
+        url = "http://127.0.0.1:9"
+        if served is not None:
+            options = served["options"] or ""
+            url = stack.enter_context(_served(folder, options, settings))
+        settings = {**settings, "HELIOS_URL": url}
         for block in BLOCK.finditer(text):
             if block["file"]:
                 (folder / block["file"]).parent.mkdir(parents=True, exist_ok=True)
                 (folder / block["file"]).write_text(block["text"], encoding="utf-8")
                 continue
+            run = _run_in_time if block["later"] else _run
             for step in _steps(block["text"], int(block["exit"] or 0)):
-                _run(step, folder, url)
+                run(step, folder, settings)
