@@ -129,6 +129,7 @@ class _Claim(NamedTuple):
 def _claim(delivery: ports.Delivery, options: Options) -> _Claim:
     """What a message claims, as far as it can be refused without asking anyone."""
     signatures.once(delivery, Sns.headers)
+    _glance(delivery.body, options.topic_arns)
     message = _message(delivery)
     _check_topic(message, options.topic_arns)
     algorithm = _ALGORITHMS.get(str(message.get("SignatureVersion")))
@@ -190,6 +191,22 @@ def _message(delivery: ports.Delivery) -> dict[str, Any]:
     if _kind(message) not in _SIGNED:
         raise ports.RefusedError("invalid_body", "no message of SNS: its Type is unknown")
     return message
+
+
+class _Glance(msgspec.Struct):
+    TopicArn: Any = None
+
+
+_glanced = msgspec.json.Decoder(_Glance).decode
+
+
+def _glance(body: bytes, allowed: Sequence[str]) -> None:
+    """Refuse what a stranger sends before it costs: nothing but the message says who sends it."""
+    try:
+        topic = _glanced(body).TopicArn
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise ports.RefusedError("invalid_json", "no message of SNS: not a JSON object") from None
+    _check_topic({"TopicArn": topic}, allowed)
 
 
 def _kind(message: Mapping[str, Any]) -> str:

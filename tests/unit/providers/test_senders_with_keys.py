@@ -8,6 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from helios.ingest import explain
+from helios.kernel import jsonio
 from helios.providers import ports, registry
 from helios.testing import senders
 
@@ -202,6 +203,19 @@ def test_attributes_and_unsubscribe_address_are_not_signed_and_change_nothing() 
 )
 def test_other_messages_of_sns_are_refused(change: dict[str, Any], reason: str) -> None:
     assert _sns({**NOTE, **change}).reason == reason
+
+
+def test_what_a_stranger_sends_is_refused_before_it_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = {"topic_arns": [TOPIC]}
+    bodies = [b'{"a":[' + b"1," * 1_000 + b"]}", b"[" * 100_000, b'{"a":"\xff"}', b"[]", b"hello"]
+    foreign = json.dumps({**NOTE, "TopicArn": f"{TOPIC}x"}).encode()
+    adapter = registry.get("sns")
+    source = registry.source(adapter, name="sns", tenant="default", options=config)
+    with monkeypatch.context() as patched:
+        patched.setattr(jsonio, "parse", None)
+        for body in (*bodies, foreign):
+            with pytest.raises(ports.RefusedError):
+                adapter.lookups(ports.Delivery(body=body), source)
 
 
 def test_raw_delivery_is_refused_because_nothing_signs_it() -> None:
