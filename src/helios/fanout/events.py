@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 SOURCE = "helios"
-AGGREGATE_TYPE = "subscriber"
+AGGREGATE_TYPE = "helios.subscriber"
 ACTOR = "service:fanout"
 
 DECLARED = "SubscriberDeclared"

@@ -5,6 +5,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from helios.eventlog import envelope
+from helios.kernel import clock as clocks
+
 SITE = {
     "apiVersion": "helios.io/v1",
     "kind": "Site",
@@ -192,5 +195,29 @@ def test_declarations_are_not_taken_as_plain_text(run: Any) -> None:
                 headers={"content-type": "text/plain"},
             )
             assert answer.status_code == 415
+
+    run(scenario)
+
+
+def test_a_declaration_of_another_version_hides_no_other(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        for kind, made in (("site", SITE), ("subscriber", SUBSCRIBER)):
+            await helios.call("PUT", f"/api/v1/{kind}s", json=made)
+            event = envelope.NewEvent(
+                id=f"later-{kind}",
+                source="helios",
+                type=f"{kind.title()}Declared",
+                occurred_at=clocks.Timestamp(1),
+                aggregate_type=f"helios.{kind}",
+                aggregate_id="later",
+                payload=json.dumps(
+                    {"name": "later", "yaml": "kind: Later", "hash": "h", "start": "now"}
+                ).encode(),
+            )
+            appended = await helios.parts.log.append([event])
+            after = {"helios-after": str(appended.position)}
+            page = (await helios.get(f"/api/v1/{kind}s", headers=after)).json()[f"{kind}s"]
+            field = "executor" if kind == "site" else "channel"
+            assert sorted(one[field] for one in page) == ["unreadable", "webhook"]
 
     run(scenario)

@@ -1,5 +1,6 @@
 """Declaring sites, building them, and reading what became of builds."""
 
+import contextlib
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -30,6 +31,8 @@ class SiteView(msgspec.Struct, frozen=True, kw_only=True):
     """A declared site.
 
     Attributes:
+        executor: command, codebuild or webhook; `unreadable`: this version of Helios cannot read
+            the declaration, and does not build it.
         running: id of the build under way, or null.
         waiting: contents that changed since the last build that succeeded.
         failed_attempts: builds in a row that failed for the same content.
@@ -296,23 +299,28 @@ class _Sites(_Desk):
         return None if found is None or found.position != position else found.version
 
     async def _view(self, found: view.Site) -> SiteView:
-        site = sites.parse(found.yaml)
-        which = content_read.Which(
-            client_id=site.client_id,
-            sources=site.content.sources,
-            types=site.content.types,
-            stage=site.content.stage,
-        )
-        dirty = await content_read.dirty(self._parts.store, which, found.built_position)
+        executor, waiting = "unreadable", 0
+        # A declaration of another version of Helios must not hide the others.
+        with contextlib.suppress(errors.InvalidInputError):
+            site = sites.parse(found.yaml)
+            which = content_read.Which(
+                client_id=site.client_id,
+                sources=site.content.sources,
+                types=site.content.types,
+                stage=site.content.stage,
+            )
+            dirty = await content_read.dirty(self._parts.store, which, found.built_position)
+            executor = str(type(site.executor).__struct_config__.tag)
+            waiting = 0 if dirty is None else dirty.changes
         return SiteView(
             name=found.name,
             client_id=found.client_id,
             version=found.version,
             position=found.position,
             declared_at=clocks.to_rfc3339(found.declared_at),
-            executor=str(type(site.executor).__struct_config__.tag),
+            executor=executor,
             running=found.running or None,
-            waiting=0 if dirty is None else dirty.changes,
+            waiting=waiting,
             built_at=clocks.to_rfc3339(found.built_at) if found.built_at else None,
             failed_attempts=found.failed_attempts,
             builds=found.builds,

@@ -1,5 +1,6 @@
 """Declaring subscribers, and reading how their deliveries go."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
@@ -317,14 +318,18 @@ class _Desk:
             self._parts.store, row.client_id, row.name, limit=limits.PAGE_EVENTS_MAX
         )
         head = await self._parts.log.head()
-        channel = subscriber.parse(row.yaml).channel
+        channel = "unreadable"
+        # A declaration of another version of Helios must not hide the others.
+        with contextlib.suppress(errors.InvalidInputError):
+            declared = subscriber.parse(row.yaml)
+            channel = str(type(declared.channel).__struct_config__.tag)
         return SubscriberView(
             name=row.name,
             client_id=row.client_id,
             version=row.version,
             position=row.position,
             declared_at=clocks.to_rfc3339(row.declared_at),
-            channel=str(type(channel).__struct_config__.tag),
+            channel=channel,
             state=state,
             detail=detail,
             cursor=row.cursor,

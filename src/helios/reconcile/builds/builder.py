@@ -171,7 +171,12 @@ class Builder:
             running[1].cancel("cancelled")
 
     async def _decided(self, found: view.Site) -> batcher.Start | batcher.Wait:
-        site = self._site(found)
+        try:
+            site = self._site(found)
+        except errors.InvalidInputError as error:
+            # Declared to another version of Helios; the other sites are built all the same.
+            _log.warning("site_unreadable", site=found.name, error=str(error))
+            return batcher.Wait(None)
         changed = await content_read.dirty(self._around.store, _which(site), found.built_position)
         timing = batcher.Timing(quiet=site.quiet, max_delay=site.max_delay, attempts=site.attempts)
         standing = found.standing(None if changed is None else _changed(changed))
