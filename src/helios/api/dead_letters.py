@@ -110,7 +110,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     note: str = ""
 
 
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
+class LettersProgress(msgspec.Struct, frozen=True, kw_only=True):
     """A line of work on many letters; the last has another `phase` than `working`.
 
     Attributes:

@@ -56,13 +56,15 @@ class LetterCalls(base.Calls):
 
     async def on_dead_letters(
         self, operation: Literal["retry", "discard"], wanted: shown.Wanted
-    ) -> AsyncIterator[shown.Progress]:
+    ) -> AsyncIterator[shown.LettersProgress]:
         """Work on all open letters of a filter: a step per letter, the last with the sums.
 
         Raises:
             HeliosError: it could not go on; what is done stays done.
         """
-        async for step in self._lines(shown.Progress, f"{_PATH}/{operation}", json=_json(wanted)):
+        async for step in self._lines(
+            shown.LettersProgress, f"{_PATH}/{operation}", json=_json(wanted)
+        ):
             yield step
 
     @abc.abstractmethod

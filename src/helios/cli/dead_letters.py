@@ -297,7 +297,7 @@ async def _all(
     return EXIT_STILL_DEAD if last.dead or last.skipped else 0
 
 
-def _ask(operation: str, preview: shown.Progress) -> None:
+def _ask(operation: str, preview: shown.LettersProgress) -> None:
     if not sys.stdin.isatty():
         raise errors.InvalidInputError(
             f"this would {operation} {preview.total} letters: look with --dry-run, then give --yes"
@@ -311,9 +311,9 @@ async def _progress(
     operation: Literal["retry", "discard"],
     wanted: shown.Wanted,
     total: int,
-) -> shown.Progress:
+) -> shown.LettersProgress:
     wanted = msgspec.structs.replace(wanted, dry_run=False)
-    last = shown.Progress(phase="done")
+    last = shown.LettersProgress(phase="done")
     with click.progressbar(
         length=total, label=operation, file=sys.stderr, hidden=not sys.stderr.isatty()
     ) as bar:

@@ -112,7 +112,9 @@ def _working(worker: "_Worker") -> list[web.Route]:
 
 def _together(bulk: "_Bulk") -> list[web.Route]:
     lines = {
-        200: web.Reply("A line per step; the last says what came of all.", shown.Progress, NDJSON)
+        200: web.Reply(
+            "A line per step; the last says what came of all.", shown.LettersProgress, NDJSON
+        )
     }
     return [
         web.Route(
@@ -247,7 +249,7 @@ class _Bulk:
         if wanted.dry_run:
             found = await view.groups(self._parts.store, where)
             groups = [shown.group(one) for one in found]
-            preview = shown.Progress(phase="preview", total=total, groups=groups)
+            preview = shown.LettersProgress(phase="preview", total=total, groups=groups)
             return web.Response(body=jsonio.encode(preview) + b"\n", content_type=NDJSON.encode())
         lines = self._lines(wanted, where, upto, total, what)
         return web.Response(content_type=NDJSON.encode(), stream=lines)
@@ -304,8 +306,8 @@ async def caught_up(parts: services.Services) -> None:
     await parts.views.wait_for(view.NAME, await parts.log.head(), timeout_s=VISIBLE_S)
 
 
-def _progress(phase: str, counts: Mapping[str, int], total: int) -> shown.Progress:
-    return shown.Progress(
+def _progress(phase: str, counts: Mapping[str, int], total: int) -> shown.LettersProgress:
+    return shown.LettersProgress(
         phase=phase,
         done=sum(counts.values()),
         total=total,

@@ -26,7 +26,7 @@ _BODY_BYTES_MAX = 1 << 20
 _PATH = f"{routes_of_sources.PATH}/{{name}}"
 
 
-class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SourceReplayRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to fetch again: `since` a time, or the events of these `ids`; one of the two."""
 
     since: str | None = None
@@ -136,7 +136,7 @@ def _fetching(desk: "_Desk") -> list[web.Route]:
             f"{_PATH}/replay",
             desk.replay,
             "Fetch again; what is in the log already stays as it is",
-            body={"application/json": ReplayRequest},
+            body={"application/json": SourceReplayRequest},
             replies=lines,
             parameters=parameters,
         ),
@@ -435,7 +435,7 @@ def _hook(hook: providers.Hook, url: str) -> HookView:
 
 
 def _replay(body: bytes) -> sources.Replay:
-    asked = _decode(body, ReplayRequest)
+    asked = _decode(body, SourceReplayRequest)
     if (asked.since is None) == (not asked.ids):
         raise errors.InvalidInputError("say either since or ids", field="since")
     if len(asked.ids) > IDS_MAX:
