@@ -23,6 +23,7 @@ from helios.api.routes import sources as source_routes
 from helios.api.routes import verdicts as verdict_routes
 from helios.api.routes import views as view_routes
 from helios.calls import letters as letter_calls
+from helios.calls import mirror as mirror_calls
 from helios.calls import sites as site_calls
 from helios.calls import subscribers as subscriber_calls
 from helios.ingest import gateway
@@ -50,7 +51,12 @@ class UnexpectedAnswerError(errors.HeliosError):
     code = "unexpected_answer"
 
 
-class Client(site_calls.SiteCalls, subscriber_calls.SubscriberCalls, letter_calls.LetterCalls):
+class Client(
+    site_calls.SiteCalls,
+    subscriber_calls.SubscriberCalls,
+    letter_calls.LetterCalls,
+    mirror_calls.MirrorCalls,
+):
     """Talks to one server.
 
     Args:

@@ -29,6 +29,7 @@ COMMANDS = {
     "events": "helios.cli.events:events",
     "health": "helios.cli.health:health",
     "log": "helios.cli.log:log",
+    "mirror": "helios.cli.mirror:mirror",
     "providers": "helios.cli.providers:providers",
     "reconcile": "helios.cli.reconcile:reconcile",
     "secrets": "helios.cli.secrets:secrets",

@@ -221,3 +221,41 @@ def test_a_declaration_of_another_version_hides_no_other(run: Any) -> None:
             assert sorted(one[field] for one in page) == ["unreadable", "webhook"]
 
     run(scenario)
+
+
+def test_the_mirror_is_read_by_client_by_provider_and_by_id(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        for n, (source, client) in enumerate([("a", "x"), ("b", "x"), ("a", "y"), ("a", "x")]):
+            event = {
+                "source": source,
+                "id": f"e{n}",
+                "eventType": "T",
+                "client_id": client,
+                "occurred_at": f"2026-01-0{n + 1}T00:00:00Z",
+                "payload": {"documentId": f"d{n}"},
+                "metadata": {"environment": "prod"},
+            }
+            at = (await helios.ingest(event)).json()["position"]
+
+        async def ids(query: str) -> list[str]:
+            headers = {"helios-after": str(at)}
+            page = await helios.get(f"/api/v1/mirror?{query}", headers=headers)
+            return [event["event_id"] for event in page.json()["events"]]
+
+        assert await ids("client_id=x") == ["e3", "e1", "e0"]
+        assert await ids("client_id=x&provider=a") == ["e3", "e0"]
+        assert await ids("client_id=x&start_time=2026-01-02T00:00:00Z") == ["e3", "e1"]
+        assert await ids("client_id=x&end_time=2026-01-02T00:00:00Z") == ["e0"]
+        assert await ids("client_id=y&event_id=e2") == ["e2"]
+        assert await ids("client_id=x&event_id=e2") == []
+        first = (await helios.get("/api/v1/mirror?client_id=x&limit=2")).json()
+        rest = await ids(f"client_id=x&cursor={first['next_cursor']}")
+        assert rest == ["e0"]
+        full = (await helios.get("/api/v1/mirror?client_id=x&payload=true&limit=1")).json()
+        (event,) = full["events"]
+        assert (event["payload"], event["content_id"]) == ({"documentId": "d3"}, "d3")
+        assert (event["environment"], event["drift_checked"]) == ("prod", False)
+        for wrong in ("event_id=e&provider=a", "payload=yes", "cursor=x", "start_time=now"):
+            assert (await helios.get(f"/api/v1/mirror?{wrong}")).status_code == 400
+
+    run(scenario)
