@@ -24,6 +24,9 @@ _encode = msgspec.json.Encoder().encode
 
 _DIGITS_TO_ZERO = bytes(0x30 if 0x30 <= byte < 0x3A else byte for byte in range(256))
 _MANY_ZEROS = b"0" * (limits.NUMBER_DIGITS_MAX // 2 + 1)
+_CONTAINERS = 50_000
+"""So many empty objects cost some milliseconds; from there on it is looked at how full they are."""
+
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 _NUMBER = re.compile(rb"[0-9]+(?:\.[0-9]+)?")
 
@@ -44,11 +47,15 @@ def parse(data: bytes, *, source: str | None = None, bytes_max: int | None = Non
     if bytes_max is not None and len(data) > bytes_max:
         msg = f"{len(data)} bytes of JSON, at most {bytes_max} are taken; send it in parts"
         raise errors.TooLargeError(msg, source=source)
+    containers = data.count(b"{") + data.count(b"[")
+    if containers > _CONTAINERS and _is_hollow(data, containers):
+        msg = f"{containers} objects and arrays in {len(data)} bytes: next to nothing is in them"
+        raise errors.InvalidInputError(msg, source=source)
     try:
         value = _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         _refuse(data, source, str(error))
-    if data.count(b"{") + data.count(b"[") > limits.JSON_DEPTH_MAX and _is_too_deep(value):
+    if containers > limits.JSON_DEPTH_MAX and _is_too_deep(value):
         _refuse(data, source, f"nested deeper than {limits.JSON_DEPTH_MAX} levels")
     if _MANY_ZEROS in data.translate(_DIGITS_TO_ZERO) and _has_long_number(data):
         _refuse(data, source, f"a number of more than {limits.NUMBER_DIGITS_MAX} digits")
@@ -100,6 +107,13 @@ def _refuse(data: bytes, source: str | None, reason: str) -> NoReturn:
         column=column,
         field=found.path or None,
     )
+
+
+def _is_hollow(data: bytes, containers: int) -> bool:
+    """Whether a document is made to take memory; what is nested too deeply is told as that."""
+    start = data[: 4 * limits.JSON_DEPTH_MAX]
+    opened = start.count(b"{") + start.count(b"[") - start.count(b"}") - start.count(b"]")
+    return opened <= limits.JSON_DEPTH_MAX and containers * limits.CONTAINER_BYTES_MIN > len(data)
 
 
 def _is_too_deep(value: Any) -> bool:

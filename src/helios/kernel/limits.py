@@ -6,6 +6,10 @@ EVENT_BYTES_MAX = 1 << 20
 JSON_DEPTH_MAX = 64
 """Nesting of untrusted JSON. Above: refused (400), or a dead letter offline."""
 
+CONTAINER_BYTES_MIN = 8
+"""Bytes of untrusted JSON for each object or array in it, where there are more than 50,000. Below:
+refused (400), or a dead letter; it is made to take memory."""
+
 NUMBER_DIGITS_MAX = 200
 """Digits of a number a rule reads. Above: dead letter; it is damage, and exact sums would cost."""
 
@@ -40,6 +44,10 @@ QUEUE_BYTES_MAX = 64 << 20
 
 PAGE_EVENTS_MAX = 1_000
 """Events in one page of a read. Above: clipped to it."""
+
+PAGE_BYTES_MAX = 8 << 20
+"""Payload bytes of one page read from SQLite. Above: the page ends there, after one event at
+least."""
 
 SCAN_EVENTS_MAX = 20_000
 """Events one page of a filtered read looks at. Above: the page ends there, maybe empty."""

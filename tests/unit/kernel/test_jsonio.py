@@ -188,3 +188,15 @@ def test_it_takes_exactly_what_the_rules_take(text: str) -> None:
 def test_random_bytes_are_read_or_refused_and_never_crash(data: bytes) -> None:
     with contextlib.suppress(errors.InvalidInputError):
         jsonio.parse(data)
+
+
+@pytest.mark.parametrize("body", [b"[" + b"[]," * 60_000 + b"[]]", b"[" + b"{}," * 60_000 + b"1]"])
+def test_a_document_of_next_to_nothing_but_containers_is_refused(body: bytes) -> None:
+    with pytest.raises(errors.InvalidInputError, match="next to nothing is in them"):
+        jsonio.parse(body)
+
+
+def test_many_containers_with_something_in_them_are_taken() -> None:
+    body = b"[" + b",".join(b'{"n":%d}' % n for n in range(60_000)) + b"]"
+
+    assert len(jsonio.parse(body)) == 60_000

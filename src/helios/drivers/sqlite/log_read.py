@@ -134,14 +134,15 @@ class Reader:
         self, after: int, limit: int, wanted: list[int] | None, head: envelope.Position
     ) -> tuple[list[_Row], envelope.Position]:
         if wanted is None:
-            rows = list(self._db.execute(_SCAN + _ORDER, (after, after + limit, limit)))
-            return rows, envelope.Position(min(after + limit, head))
+            rows, cut = _bounded(self._db.execute(_SCAN + _ORDER, (after, after + limit, limit)))
+            return rows, rows[-1][0] if cut else envelope.Position(min(after + limit, head))
         if not wanted:
             return [], head
         end = min(after + limits.SCAN_EVENTS_MAX, head)
         kinds = _numbers(wanted)
-        rows = list(self._db.execute(_SCAN + _KINDS + _ORDER, (after, end, kinds, limit)))
-        return rows, envelope.Position(rows[-1][0] if len(rows) == limit else end)
+        found = self._db.execute(_SCAN + _KINDS + _ORDER, (after, end, kinds, limit))
+        rows, cut = _bounded(found)
+        return rows, envelope.Position(rows[-1][0] if cut or len(rows) == limit else end)
 
     def _of_aggregate(
         self, after: int, limit: int, where: envelope.Filter, head: envelope.Position
@@ -239,6 +240,22 @@ class _Snapshot:
     def _end(self) -> None:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
+
+
+def _bounded(cursor: apsw.Cursor) -> tuple[list[_Row], bool]:
+    """The rows up to the bound of a page in bytes, and whether it ended there.
+
+    A thousand events of the greatest size would be a gigabyte, for each view that reads them.
+    """
+    rows: list[_Row] = []
+    left = limits.PAGE_BYTES_MAX
+    for row in cursor:
+        rows.append(row)
+        left -= len(row[7] or b"") + len(row[8] or b"")
+        if left <= 0:
+            cursor.close(True)  # noqa: FBT003 - apsw's signature
+            return rows, True
+    return rows, False
 
 
 def _decode(rows: Sequence[_Row], fields: dict[int, _KindFields]) -> list[envelope.Event]:
