@@ -291,11 +291,11 @@ async def _run(
     beside: list[asyncio.Future[None]] = [
         asyncio.ensure_future(clocked.run()),
         asyncio.ensure_future(_repairer(parts).run()),
-        asyncio.ensure_future(_builder(parts, listener).run()),
-        asyncio.ensure_future(parts.fanout.run()),
     ]
     serving: asyncio.Future[None] = asyncio.ensure_future(server.serve(http, listener))
     await _begun(parts, keeping)
+    beside.append(asyncio.ensure_future(_builder(parts, listener).run()))
+    beside.append(asyncio.ensure_future(parts.fanout.run()))
     parts.ingestion.runners.open()
     url = _url(listener)
     async with _following(parts) as following:
