@@ -69,6 +69,7 @@ class Senders:
         self._fresh = (f"{prefix}_{n:09d}" for n in itertools.count())
         self._stopping = False
         self._accepted = asyncio.Event()
+        self._era = 0
         self._work: list[asyncio.Task[None]] = []
 
     def start(self, count: int = webhooks.CONNECTIONS) -> None:
@@ -80,7 +81,10 @@ class Senders:
         await asyncio.gather(*self._work)
 
     async def accepted(self) -> None:
-        """Return at the next acknowledgement."""
+        """Return at the next acknowledgement of what is sent from now on: answers of a server that
+        was killed meanwhile may still be on their way.
+        """
+        self._era += 1
         self._accepted.clear()
         waiting = asyncio.ensure_future(self._accepted.wait())
         await asyncio.wait([waiting, *self._work], return_when=asyncio.FIRST_COMPLETED)
@@ -100,6 +104,7 @@ class Senders:
 
     async def _try(self, event_id: str, connection: Connection | None) -> Connection | None:
         body, headers = kit.signed(event_id)
+        era = self._era
         try:
             if connection is None:
                 connection = Connection(kit.HOST, self._server.port)
@@ -110,7 +115,8 @@ class Senders:
             return None
         if status == 202:
             self.acknowledged.add(event_id)
-            self._accepted.set()
+            if era == self._era:
+                self._accepted.set()
         elif status == 503:
             self.unavailable += 1
             await asyncio.sleep(RETRY_S)
