@@ -22,6 +22,7 @@ from helios.api.routes import source_actions, system
 from helios.api.routes import sources as source_routes
 from helios.api.routes import verdicts as verdict_routes
 from helios.api.routes import views as view_routes
+from helios.calls import base
 from helios.calls import letters as letter_calls
 from helios.calls import mirror as mirror_calls
 from helios.calls import sites as site_calls
@@ -34,8 +35,6 @@ T = TypeVar("T")
 
 TIMEOUT_S = 40.0
 """Longest wait for an answer: a little more than the longest wait of the server."""
-
-Params = Mapping[str, str | int | None]
 
 
 class UnreachableError(errors.HeliosError):
@@ -122,7 +121,7 @@ class Client(
         place = ""
         try:
             async with self._http.stream(
-                "GET", "/api/v1/events/stream", params=_given(query), timeout=None
+                "GET", "/api/v1/events/stream", params=base.given(query), timeout=None
             ) as answer:
                 if answer.is_error:
                     await answer.aread()
@@ -177,7 +176,7 @@ class Client(
         self, name: str, client_id: str | None = None
     ) -> contract_routes.ContractView:
         """The version of a contract that applies now."""
-        path = f"/api/v1/contracts/{_segment(name)}"
+        path = f"/api/v1/contracts/{base.segment(name)}"
         return await self._get(contract_routes.ContractView, path, {"client_id": client_id})
 
     async def withdraw(self, name: str, client_id: str | None = None) -> contract_routes.Withdrawn:
@@ -185,8 +184,8 @@ class Client(
         return await self._send(
             contract_routes.Withdrawn,
             "DELETE",
-            f"/api/v1/contracts/{_segment(name)}",
-            params=_given({"client_id": client_id}),
+            f"/api/v1/contracts/{base.segment(name)}",
+            params=base.given({"client_id": client_id}),
         )
 
     async def declare_sources(
@@ -265,7 +264,7 @@ class Client(
             source_actions.HookChange,
             "POST",
             _source_path(name, "/hooks"),
-            params=_given(query),
+            params=base.given(query),
             json={"url": url, "events": list(events)},
         )
 
@@ -275,7 +274,10 @@ class Client(
         """Take a webhook off at the provider."""
         query = {"client_id": client_id, "dry_run": "true" if dry_run else None, "hook_id": hook_id}
         return await self._send(
-            source_actions.HookChange, "DELETE", _source_path(name, "/hooks"), params=_given(query)
+            source_actions.HookChange,
+            "DELETE",
+            _source_path(name, "/hooks"),
+            params=base.given(query),
         )
 
     def replay_source(
@@ -290,14 +292,14 @@ class Client(
         the result. Raises as `on_view`.
         """
         asked = {"since": since, "ids": list(ids)}
-        query = _given({"client_id": client_id})
+        query = base.given({"client_id": client_id})
         return self._steps(_source_path(name, "/replay"), params=query, json=asked)
 
     def poll_source(
         self, name: str, client_id: str | None = None
     ) -> AsyncIterator[operations.Progress]:
         """Ask the provider of a source now what changed. As `replay_source`."""
-        return self._steps(_source_path(name, "/poll"), params=_given({"client_id": client_id}))
+        return self._steps(_source_path(name, "/poll"), params=base.given({"client_id": client_id}))
 
     async def providers(self) -> source_actions.ProviderList:
         """What a source can be of."""
@@ -310,7 +312,7 @@ class Client(
         if contract is None:
             path = "/api/v1/reconciliation/mismatches"
         else:
-            path = f"/api/v1/contracts/{_segment(contract)}/verdicts"
+            path = f"/api/v1/contracts/{base.segment(contract)}/verdicts"
         return await self._get(verdict_routes.VerdictList, path, query)
 
     async def alerts(self, **query: str | int | None) -> alert_routes.AlertList:
@@ -330,14 +332,14 @@ class Client(
         return await self._send(
             verdict_routes.KeyVerdicts,
             "GET",
-            f"/api/v1/contracts/{_segment(contract)}/verdicts/{_segment(key)}",
-            params=_given({"client_id": client_id, "history": "true" if history else None}),
+            f"/api/v1/contracts/{base.segment(contract)}/verdicts/{base.segment(key)}",
+            params=base.given({"client_id": client_id, "history": "true" if history else None}),
             headers={} if after is None else {"helios-after": str(after)},
         )
 
     async def order(self, order_id: str, client_id: str | None = None) -> verdict_routes.OrderView:
         """How one order stands, whichever contract knows it."""
-        path = f"/api/v1/reconciliation/{_segment(order_id)}"
+        path = f"/api/v1/reconciliation/{base.segment(order_id)}"
         return await self._get(verdict_routes.OrderView, path, {"client_id": client_id})
 
     async def views(self) -> view_routes.ViewList:
@@ -352,7 +354,7 @@ class Client(
         self, source: str, content_type: str, content_id: str, **query: str | None
     ) -> content_read.Page:
         """One content, a row for each language. Raises NotFoundError when it is not there."""
-        place = "/".join(_segment(part) for part in (source, content_type, content_id))
+        place = "/".join(base.segment(part) for part in (source, content_type, content_id))
         return await self._get(content_read.Page, f"/api/v1/content/{place}", query)
 
     async def invalidate(self, source: str, **which: str | None) -> content_routes.Invalidated:
@@ -361,7 +363,7 @@ class Client(
             content_routes.Invalidated,
             "POST",
             "/api/v1/content/invalidate",
-            json={"source": source, **_given(which)},
+            json={"source": source, **base.given(which)},
         )
 
     async def on_view(self, name: str, operation: str) -> AsyncIterator[operations.Progress]:
@@ -370,7 +372,7 @@ class Client(
         Raises:
             HeliosError: the operation failed; says why.
         """
-        path = f"/api/v1/views/{_segment(name)}/{operation}"
+        path = f"/api/v1/views/{base.segment(name)}/{operation}"
         async for step in self._steps(path):
             yield step
 
@@ -397,11 +399,11 @@ class Client(
         self, kind: type[T], method: str, name: str, below: str, client_id: str | None
     ) -> T:
         return await self._send(
-            kind, method, _source_path(name, below), params=_given({"client_id": client_id})
+            kind, method, _source_path(name, below), params=base.given({"client_id": client_id})
         )
 
-    async def _get(self, kind: type[T], path: str, query: Params | None = None) -> T:
-        return await self._send(kind, "GET", path, params=_given(query or {}))
+    async def _get(self, kind: type[T], path: str, query: base.Params | None = None) -> T:
+        return await self._send(kind, "GET", path, params=base.given(query or {}))
 
     async def _send(self, kind: type[T], method: str, path: str, **request: Any) -> T:
         answer = await self._request(method, path, **request)
@@ -409,8 +411,8 @@ class Client(
             _raise(answer)
         return _decode(answer, kind)
 
-    async def _fetch(self, path: str, query: Params | None = None) -> httpx.Response:
-        answer = await self._request("GET", path, params=_given(query or {}))
+    async def _fetch(self, path: str, query: base.Params | None = None) -> httpx.Response:
+        answer = await self._request("GET", path, params=base.given(query or {}))
         if answer.is_error:
             _raise(answer)
         return answer
@@ -472,25 +474,12 @@ def _error(body: bytes, place: str = "the server") -> errors.HeliosError:
     return _BY_CODE.get(code, errors.HeliosError)(detail)
 
 
-def _given(query: Params) -> dict[str, str]:
-    return {name: str(value) for name, value in query.items() if value is not None}
-
-
 def _source_path(name: str, below: str) -> str:
-    return f"{source_routes.PATH}/{_segment(name)}{below}"
+    return f"{source_routes.PATH}/{base.segment(name)}{below}"
 
 
 def _headers(idempotency_key: str | None) -> dict[str, str]:
     return {} if idempotency_key is None else {"idempotency-key": idempotency_key}
-
-
-def _segment(text: str) -> str:
-    """A path segment in which everything is encoded: a key may hold slashes or dots."""
-    unreserved = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_~")
-    return "".join(
-        char if char in unreserved else "".join(f"%{byte:02X}" for byte in char.encode())
-        for char in text
-    )
 
 
 __all__: Sequence[str] = ("Client", "UnexpectedAnswerError", "UnreachableError")

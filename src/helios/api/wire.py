@@ -4,13 +4,15 @@ Fields are in snake case. `eventType` is not, because producers send it so: what
 be posted again, apart from its place in the log.
 """
 
+from collections.abc import Collection, Mapping
+
 import msgspec
 
-from helios.api import web
+from helios.api import problems, web
 from helios.eventlog import cursor as cursors
 from helios.eventlog import envelope
 from helios.kernel import clock as clocks
-from helios.kernel import errors, limits, rfc3339
+from helios.kernel import cloudevents_wire, errors, jsonio, limits, rfc3339
 
 
 class AggregateView(msgspec.Struct, frozen=True):
@@ -164,6 +166,58 @@ def time(query: dict[str, str], name: str) -> clocks.Timestamp | None:
         # A plus sign in a query string means a space; senders forget to encode it.
         hint = " (write + as %2B)" if " " in text else ""
         raise errors.InvalidInputError(f"{error}{hint}", field=name) from None
+
+
+YAML = ("application/yaml", "application/x-yaml")
+"""What declarations are sent as. Not text/plain where a declaration runs or calls something: a page
+of another origin may post that without asking."""
+
+YAML_OR_TEXT = (*YAML, "text/yaml", "text/x-yaml", "text/plain")
+REPLAYED = (b"idempotency-replayed", b"true")
+
+
+async def document(request: web.Request, bytes_max: int, kinds: Collection[str] = YAML) -> str:
+    """The text of a declaration: YAML, or strict JSON.
+
+    Raises:
+        MediaTypeError: another content type.
+        TooLargeError: more than `bytes_max`.
+        InvalidInputError: not UTF-8, or not strict JSON though it says so.
+    """
+    kind = cloudevents_wire.media_type(request.header(b"content-type"))
+    if kind not in ("application/json", *kinds):
+        raise problems.MediaTypeError(
+            f"content type {kind or 'nothing'}; send application/yaml or application/json"
+        )
+    body = await request.body(bytes_max)
+    if kind == "application/json":
+        jsonio.parse_object(body)
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise errors.InvalidInputError(f"not UTF-8: byte {error.start}") from error
+
+
+def client(request: web.Request, *known: str) -> str:
+    """The `client_id` of a request; `known` are the other parameters that it may have."""
+    return request.query("client_id", *known).get("client_id", envelope.DEFAULT_TENANT)
+
+
+def flag(query: Mapping[str, str], name: str) -> bool:
+    """A parameter that is `true` or `false`; without it false.
+
+    Raises:
+        InvalidInputError: it is neither.
+    """
+    value = query.get(name, "false")
+    if value not in ("true", "false"):
+        raise errors.InvalidInputError("expected true or false", field=name)
+    return value == "true"
+
+
+def version_etag(version: int) -> tuple[bytes, bytes]:
+    """The header that names a declaration's version, for If-Match."""
+    return (b"etag", b'"%d"' % version)
 
 
 def position_header(at: int) -> tuple[bytes, bytes]:

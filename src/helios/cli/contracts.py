@@ -37,7 +37,10 @@ def check(output: outputs.Format, files: Sequence[str]) -> None:
     Example:
       helios contracts check order-fulfilment.yaml
     """  # noqa: D301 - click reads \b as the character
-    found = [(file, explaining.explain(streams.parse(_text(file), source=file))) for file in files]
+    found = [
+        (file, explaining.explain(streams.parse(session.whole_text(file), source=file)))
+        for file in files
+    ]
     if output == "table":
         for file, explained in found:
             click.echo("\n".join([f"{file}: valid", *explaining.lines(explained)]))
@@ -61,7 +64,7 @@ def apply(
       helios contracts apply order-fulfilment.yaml
       helios contracts apply --dry-run *.yaml
     """  # noqa: D301 - click reads \b as the character
-    documents = [(file, _text(file)) for file in files]
+    documents = [(file, session.whole_text(file)) for file in files]
 
     async def run() -> list[routes.Declared]:
         async with session.opened(where) as helios:
@@ -75,7 +78,7 @@ def apply(
             return found
 
     done = asyncio.run(run())
-    rows = [{**outputs.plain(d), "result": _result(d)} for d in done]
+    rows = [{**outputs.plain(d), "result": outputs.declared(d)} for d in done]
     outputs.show(done, output, rows=rows, columns=["name", "client_id", "version", "result"])
 
 
@@ -136,16 +139,3 @@ def delete(where: session.Where, output: outputs.Format, name: str, client_id: s
     done = asyncio.run(run())
     row: dict[str, Any] = outputs.plain(done)
     outputs.show(done, output, rows=[row], columns=list(row))
-
-
-def _text(file: str) -> str:
-    try:
-        return session.whole_input(file).decode()
-    except UnicodeDecodeError as error:
-        raise errors.InvalidInputError(f"not UTF-8: byte {error.start}", source=file) from error
-
-
-def _result(done: routes.Declared) -> str:
-    if done.dry_run:
-        return "valid"
-    return "unchanged" if done.unchanged else "declared"

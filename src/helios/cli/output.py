@@ -3,7 +3,7 @@
 import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import click
 import msgspec
@@ -48,6 +48,23 @@ def show(
         click.echo(empty)
     else:
         table(rows, columns)
+
+
+class Outcome(Protocol):
+    """What became of a declaration."""
+
+    @property
+    def dry_run(self) -> bool: ...
+
+    @property
+    def unchanged(self) -> bool: ...
+
+
+def declared(done: Outcome) -> str:
+    """The same in a word, for the column `result`."""
+    if done.dry_run:
+        return "valid"
+    return "unchanged" if done.unchanged else "declared"
 
 
 def plain(value: Any) -> Any:

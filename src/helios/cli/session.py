@@ -126,3 +126,15 @@ def whole_input(path: str) -> bytes:
     except OSError as error:
         raise errors.InvalidInputError(f"cannot be read: {error.strerror}", source=path) from error
     return data
+
+
+def whole_text(file: str) -> str:
+    """All of a file or standard input, as text.
+
+    Raises:
+        InvalidInputError: it cannot be read, or is not UTF-8; names the file.
+    """
+    try:
+        return whole_input(file).decode()
+    except UnicodeDecodeError as error:
+        raise errors.InvalidInputError(f"not UTF-8: byte {error.start}", source=file) from error

@@ -9,7 +9,6 @@ from helios import client as clients
 from helios.api.routes import sites as routes
 from helios.cli import output as outputs
 from helios.cli import session
-from helios.kernel import errors
 from helios.reconcile.builds import site as declarations
 
 EXIT_FAILED = 1
@@ -38,7 +37,7 @@ def apply(
       helios sites apply blog.yaml
       helios sites apply --dry-run *.yaml
     """  # noqa: D301 - click reads \b as the character
-    documents = [(file, _text(file)) for file in files]
+    documents = [(file, session.whole_text(file)) for file in files]
     for file, text in documents:
         declarations.parse(text, source=file)
 
@@ -49,7 +48,7 @@ def apply(
             ]
 
     done = asyncio.run(run())
-    rows = [{**outputs.plain(d), "result": _result(d)} for d in done]
+    rows = [{**outputs.plain(d), "result": outputs.declared(d)} for d in done]
     outputs.show(done, output, rows=rows, columns=["name", "client_id", "version", "result"])
 
 
@@ -240,16 +239,3 @@ def cancel(
 
     done = asyncio.run(run())
     outputs.show(done, output, rows=[outputs.plain(done)], columns=["name", "position"])
-
-
-def _result(done: routes.DeclaredSite) -> str:
-    if done.dry_run:
-        return "valid"
-    return "unchanged" if done.unchanged else "declared"
-
-
-def _text(file: str) -> str:
-    try:
-        return session.whole_input(file).decode()
-    except UnicodeDecodeError as error:
-        raise errors.InvalidInputError(f"not UTF-8: byte {error.start}", source=file) from error

@@ -42,7 +42,7 @@ def check(output: outputs.Format, files: Sequence[str]) -> None:
     found = [
         {"file": file, **_checked(each, known)}
         for file in files
-        for each in declaring.parse(_text(file), source=file)
+        for each in declaring.parse(session.whole_text(file), source=file)
     ]
     columns = ["file", "name", "client_id", "provider", "result"]
     outputs.show(found, output, rows=found, columns=columns)
@@ -63,7 +63,7 @@ def apply(
       helios sources apply sources.yaml
       helios sources apply --dry-run *.yaml
     """  # noqa: D301 - click reads \b as the character
-    documents = [(file, _text(file)) for file in files]
+    documents = [(file, session.whole_text(file)) for file in files]
 
     async def run(helios: client.Client) -> list[routes.DeclaredSource]:
         found: list[routes.DeclaredSource] = []
@@ -75,7 +75,7 @@ def apply(
         return found
 
     done = _ask(where, run)
-    rows = [{**outputs.plain(d), "result": _result(d)} for d in done]
+    rows = [{**outputs.plain(d), "result": outputs.declared(d)} for d in done]
     columns = ["name", "client_id", "provider", "version", "result", "webhook_url"]
     outputs.show(done, output, rows=rows, columns=columns)
     for each in done:
@@ -342,16 +342,3 @@ def _flat(value: Any) -> Any:
     if isinstance(value, dict):
         return ", ".join(f"{name} {one}" for name, one in value.items())
     return value
-
-
-def _text(file: str) -> str:
-    try:
-        return session.whole_input(file).decode()
-    except UnicodeDecodeError as error:
-        raise errors.InvalidInputError(f"not UTF-8: byte {error.start}", source=file) from error
-
-
-def _result(done: routes.DeclaredSource) -> str:
-    if done.dry_run:
-        return "valid"
-    return "unchanged" if done.unchanged else "declared"

@@ -11,7 +11,6 @@ from helios.api.routes import subscribers as routes
 from helios.cli import output as outputs
 from helios.cli import session
 from helios.fanout import subscriber as declarations
-from helios.kernel import errors
 
 T = TypeVar("T")
 
@@ -38,7 +37,7 @@ def apply(
       helios subscribers apply search-index.yaml
       helios subscribers apply --dry-run *.yaml
     """  # noqa: D301 - click reads \b as the character
-    documents = [(file, _text(file)) for file in files]
+    documents = [(file, session.whole_text(file)) for file in files]
     for file, text in documents:
         declarations.parse(text, source=file)
 
@@ -46,7 +45,7 @@ def apply(
         return [await helios.declare_subscriber(text, dry_run=dry_run) for _, text in documents]
 
     done = _run(where, call)
-    rows = [{**outputs.plain(d), "result": _result(d)} for d in done]
+    rows = [{**outputs.plain(d), "result": outputs.declared(d)} for d in done]
     outputs.show(done, output, rows=rows, columns=["name", "client_id", "version", "result"])
 
 
@@ -176,16 +175,3 @@ def _run(where: session.Where, call: Callable[[clients.Client], Awaitable[T]]) -
 
 def _noted(done: routes.Noted, output: outputs.Format) -> None:
     outputs.show(done, output, rows=[outputs.plain(done)], columns=["name", "position"])
-
-
-def _result(done: routes.DeclaredSubscriber) -> str:
-    if done.dry_run:
-        return "valid"
-    return "unchanged" if done.unchanged else "declared"
-
-
-def _text(file: str) -> str:
-    try:
-        return session.whole_input(file).decode()
-    except UnicodeDecodeError as error:
-        raise errors.InvalidInputError(f"not UTF-8: byte {error.start}", source=file) from error

@@ -1,7 +1,7 @@
 """Subscribers, and the deliveries that were set aside, as the log tells of them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, TypeAlias, TypeVar
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -9,9 +9,7 @@ from helios.eventlog import envelope
 from helios.fanout import events
 from helios.kernel import clock as clocks
 from helios.kernel import errors, limits
-from helios.projections import ports
-
-T = TypeVar("T")
+from helios.projections import folding, ports
 
 NAME = "subscribers"
 Status: TypeAlias = Literal["waiting", "abandoned"]
@@ -187,7 +185,7 @@ async def next_due(store: ports.ViewStore, client_id: str, name: str) -> clocks.
 
 
 def _declared(event: envelope.Event) -> list[ports.Write]:
-    said = _read(event, events.Declared)
+    said = folding.payload(event, events.Declared)
     cursor = 0 if said.start == "beginning" else event.position
     key = (event.tenant, said.name)
     place = (event.position, event.sequence)
@@ -204,30 +202,30 @@ def _removed(event: envelope.Event) -> list[ports.Write]:
 
 
 def _disabled(event: envelope.Event) -> list[ports.Write]:
-    note = _read(event, events.Noted).note
+    note = folding.payload(event, events.Noted).note
     return [ports.Write(_DISABLE, [(note, event.sequence, *_key(event))])]
 
 
 def _enabled(event: envelope.Event) -> list[ports.Write]:
-    skip = int(_read(event, events.Noted).skip)
+    skip = int(folding.payload(event, events.Noted).skip)
     return [ports.Write(_ENABLE, [(event.sequence, skip, event.position, *_key(event))])]
 
 
 def _advanced(event: envelope.Event) -> list[ports.Write]:
-    said = _read(event, events.Advanced)
+    said = folding.payload(event, events.Advanced)
     row = (said.position, said.position, said.delivered, event.sequence, *_key(event))
     return [ports.Write(_ADVANCE, [row])]
 
 
 def _failed(event: envelope.Event) -> list[ports.Write]:
-    said = _read(event, events.Failed)
+    said = folding.payload(event, events.Failed)
     key = _key(event)
     row = (*key, said.position, said.attempt, said.next_at, said.detail, event.recorded_at)
     return [ports.Write(_SET_ASIDE, [row]), ports.Write(_SEEN, [(event.sequence, *key)])]
 
 
 def _settled(event: envelope.Event) -> list[ports.Write]:
-    said = _read(event, events.Settled)
+    said = folding.payload(event, events.Settled)
     key = _key(event)
     abandoned = said.result == "abandoned"
     counted = (int(said.result == "delivered"), int(abandoned), event.sequence, *key)
@@ -250,13 +248,6 @@ _APPLY: Mapping[str, Callable[[envelope.Event], list[ports.Write]]] = {
 
 def _key(event: envelope.Event) -> tuple[str, str]:
     return (event.tenant, event.aggregate_id)
-
-
-def _read(event: envelope.Event, kind: type[T]) -> T:
-    try:
-        return msgspec.json.decode(event.payload, type=kind)
-    except msgspec.DecodeError as error:
-        raise errors.InvalidInputError(f"payload of {event.type}: {error}") from error
 
 
 def _row(row: ports.Row) -> Row:

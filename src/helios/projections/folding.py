@@ -2,12 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from helios.eventlog import envelope
 from helios.eventlog import ports as log_ports
 from helios.kernel import errors
 from helios.projections import ports
+
+T = TypeVar("T")
 
 
 class ApplyError(errors.HeliosError):
@@ -21,6 +25,18 @@ class ApplyError(errors.HeliosError):
             f"{event.position}: {type(cause).__name__}: {cause}"
         )
         self.event = event
+
+
+def payload(event: envelope.Event, kind: type[T]) -> T:
+    """The payload of an event that Helios itself wrote.
+
+    Raises:
+        InvalidInputError: it is not of that kind.
+    """
+    try:
+        return msgspec.json.decode(event.payload, type=kind)
+    except msgspec.DecodeError as error:
+        raise errors.InvalidInputError(f"payload of {event.type}: {error}") from error
 
 
 def fold(view: ports.View, events: Sequence[envelope.Event]) -> list[ports.Write]:

@@ -4,11 +4,11 @@ import hashlib
 
 import msgspec
 
-from helios.api import problems, services, web, wire
+from helios.api import services, web, wire
 from helios.api.routes import ingest
 from helios.eventlog import envelope
 from helios.kernel import clock as clocks
-from helios.kernel import cloudevents_wire, errors, jsonio
+from helios.kernel import errors, jsonio
 from helios.projections.views import contracts
 from helios.reconcile.streams import contract as streams
 
@@ -17,8 +17,6 @@ CONTRACT_BYTES_MAX = 256 << 10
 
 VISIBLE_S = 5.0
 """How long a write waits to see itself in the view; after that it answers without a version."""
-
-_YAML = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml", "text/plain")
 
 
 class ContractView(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,16 +149,16 @@ class _Desk:
 
     async def declare(self, request: web.Request) -> web.Response:
         query = request.query("dry_run")
-        text = await _document(request)
+        text = await wire.document(request, CONTRACT_BYTES_MAX, wire.YAML_OR_TEXT)
         contract = streams.parse(text)
-        if _flag(query, "dry_run"):
+        if wire.flag(query, "dry_run"):
             return web.answer(_declared(contract, dry_run=True))
         digest = hashlib.sha256(text.encode()).hexdigest()
         key = ingest.idempotency(request, text.encode(), contract.tenant)
         now = await self._current(contract.tenant, contract.name)
         if now is not None and now.hash == digest and key is None:
             same = _declared(contract, version=now.version, position=now.position, unchanged=True)
-            return web.answer(same, headers=[_etag(now.version)])
+            return web.answer(same, headers=[wire.version_etag(now.version)])
         event = self._event(
             contracts.DECLARED,
             contract.tenant,
@@ -172,9 +170,9 @@ class _Desk:
         version = await self._version(contract, appended.position)
         headers = [wire.position_header(appended.position)]
         if version is not None:
-            headers.append(_etag(version))
+            headers.append(wire.version_etag(version))
         if appended.replayed:
-            headers.append((b"idempotency-replayed", b"true"))
+            headers.append(wire.REPLAYED)
         made = _declared(contract, version=version, position=appended.position)
         return web.answer(made, status=201, headers=headers)
 
@@ -185,13 +183,13 @@ class _Desk:
         return web.answer(ContractList(contracts=[_view(c) for c in found]))
 
     async def one(self, request: web.Request) -> web.Response:
-        name, tenant = request.params["name"], _client(request)
+        name, tenant = request.params["name"], wire.client(request)
         await self._visible(request)
         found = await contracts.current(self._store, tenant, name)
-        return web.answer(_view(found), headers=[_etag(found.version)])
+        return web.answer(_view(found), headers=[wire.version_etag(found.version)])
 
     async def history(self, request: web.Request) -> web.Response:
-        name, tenant = request.params["name"], _client(request)
+        name, tenant = request.params["name"], wire.client(request)
         await self._visible(request)
         found = await contracts.history(self._store, tenant, name)
         if not found:
@@ -199,7 +197,7 @@ class _Desk:
         return web.answer(ContractHistory(versions=[_view(c) for c in found]))
 
     async def withdraw(self, request: web.Request) -> web.Response:
-        name, tenant = request.params["name"], _client(request)
+        name, tenant = request.params["name"], wire.client(request)
         key = ingest.idempotency(request, b"", tenant)
         now = await self._current(tenant, name)
         if now is None and key is None:
@@ -209,7 +207,7 @@ class _Desk:
         appended = await self._log.append([event], expected=expected, idempotency=key)
         headers = [wire.position_header(appended.position)]
         if appended.replayed:
-            headers.append((b"idempotency-replayed", b"true"))
+            headers.append(wire.REPLAYED)
         done = Withdrawn(name=name, client_id=tenant, position=appended.position)
         return web.answer(done, headers=headers)
 
@@ -262,36 +260,6 @@ class _Desk:
         after = wire.after_header(request)
         if after is not None:
             await self._views.wait_for(contracts.NAME, after)
-
-
-async def _document(request: web.Request) -> str:
-    kind = cloudevents_wire.media_type(request.header(b"content-type"))
-    if kind not in ("application/json", *_YAML):
-        raise problems.MediaTypeError(
-            f"content type {kind or 'nothing'}; send application/yaml or application/json"
-        )
-    body = await request.body(CONTRACT_BYTES_MAX)
-    if kind == "application/json":
-        jsonio.parse_object(body)
-    try:
-        return body.decode()
-    except UnicodeDecodeError as error:
-        raise errors.InvalidInputError(f"not UTF-8: byte {error.start}") from error
-
-
-def _client(request: web.Request) -> str:
-    return request.query("client_id").get("client_id", envelope.DEFAULT_TENANT)
-
-
-def _flag(query: dict[str, str], name: str) -> bool:
-    value = query.get(name, "false")
-    if value not in ("true", "false"):
-        raise errors.InvalidInputError("expected true or false", field=name)
-    return value == "true"
-
-
-def _etag(version: int) -> tuple[bytes, bytes]:
-    return (b"etag", b'"%d"' % version)
 
 
 def _declared(

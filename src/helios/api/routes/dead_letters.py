@@ -154,7 +154,7 @@ class _Reader:
         return web.answer(shown.GroupList(groups=[shown.group(one) for one in found]))
 
     async def one(self, request: web.Request) -> web.Response:
-        client_id = _client(request)
+        client_id = wire.client(request)
         await self._visible(request)
         row = await view.one(self._store, client_id, request.params["id"])
         letter = await self._parts.letters.read(row.position, row.edited_position)
@@ -373,10 +373,6 @@ def _where(query: dict[str, str]) -> view.Where:
         start=wire.time(query, "since"),
         end=wire.time(query, "until"),
     )
-
-
-def _client(request: web.Request) -> str:
-    return request.query("client_id").get("client_id", envelope.DEFAULT_TENANT)
 
 
 def _note(text: str) -> str:

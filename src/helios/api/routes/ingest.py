@@ -13,7 +13,6 @@ from helios.kernel import clock as clocks
 from helios.kernel import cloudevents_wire, errors, limits
 from helios.providers import ports as providers
 
-_REPLAYED = (b"idempotency-replayed", b"true")
 _NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 _encode = msgspec.json.Encoder().encode
 
@@ -126,7 +125,7 @@ class _Doors:
     async def _take(self, event: envelope.NewEvent, key: ports.Idempotency | None) -> web.Response:
         receipt, replayed = await self._gateway.take(event, idempotency=key)
         at = (b"helios-position", b"%d" % receipt.position)
-        headers = (at, _REPLAYED) if replayed else (at,)
+        headers = (at, wire.REPLAYED) if replayed else (at,)
         return web.Response(status=202, body=_encode(receipt), headers=headers)
 
     async def _take_all(self, kind: str, request: web.Request, body: bytes) -> web.Response:
@@ -148,7 +147,7 @@ class _Doors:
             )
         headers = [wire.position_header(receipt.position)]
         if replayed:
-            headers.append(_REPLAYED)
+            headers.append(wire.REPLAYED)
         return web.answer(receipt, status=207 if receipt.rejected else 202, headers=headers)
 
 

@@ -6,11 +6,11 @@ from typing import TypeAlias
 
 import msgspec
 
-from helios.api import problems, services, web, wire
+from helios.api import services, web, wire
 from helios.api.routes import ingest
 from helios.eventlog import envelope
 from helios.kernel import clock as clocks
-from helios.kernel import cloudevents_wire, errors, jsonio
+from helios.kernel import errors, jsonio
 from helios.projections.views import content_read
 from helios.reconcile.builds import events, view
 from helios.reconcile.builds import site as sites
@@ -19,12 +19,8 @@ SITE_BYTES_MAX = 256 << 10
 """One site document. Above: refused (413)."""
 
 VISIBLE_S = 5.0
-_YAML = ("application/yaml", "application/x-yaml")
-"""Not text/plain: a page of another origin may post that without asking, and a site runs
-commands."""
 
 _ACTOR = "user:anonymous"
-_REPLAYED = (b"idempotency-replayed", b"true")
 
 
 class SiteView(msgspec.Struct, frozen=True, kw_only=True):
@@ -204,7 +200,7 @@ class _Desk:
         appended = await self._parts.log.append([event], expected=expected, idempotency=key)
         headers = [wire.position_header(appended.position)]
         if appended.replayed:
-            headers.append(_REPLAYED)
+            headers.append(wire.REPLAYED)
         made = Accepted(name=event.aggregate_id, client_id=event.tenant, position=appended.position)
         return web.answer(made, status=202, headers=headers)
 
@@ -230,14 +226,14 @@ class _Desk:
 class _Sites(_Desk):
     async def declare(self, request: web.Request) -> web.Response:
         query = request.query("dry_run")
-        text = await _document(request)
+        text = await wire.document(request, SITE_BYTES_MAX)
         site = sites.parse(text)
         now = await self._current(site.client_id, site.name)
-        if _flag(query, "dry_run"):
+        if wire.flag(query, "dry_run"):
             return web.answer(_declared(site, None, 0, dry_run=True))
         if now is not None and now.hash == site.hash:
             same = _declared(site, now.version, now.position, unchanged=True)
-            return web.answer(same, headers=[_etag(now.version)])
+            return web.answer(same, headers=[wire.version_etag(now.version)])
         payload = events.Declared(name=site.name, yaml=text, hash=site.hash)
         event = self._event(events.DECLARED, site.client_id, site.name, payload)
         wanted = request.header(b"if-match")
@@ -252,9 +248,9 @@ class _Sites(_Desk):
         headers = [wire.position_header(appended.position)]
         version = await self._version(site, appended.position)
         if version is not None:
-            headers.append(_etag(version))
+            headers.append(wire.version_etag(version))
         if appended.replayed:
-            headers.append(_REPLAYED)
+            headers.append(wire.REPLAYED)
         made = _declared(site, version, appended.position)
         return web.answer(made, status=201, headers=headers)
 
@@ -265,20 +261,20 @@ class _Sites(_Desk):
         return web.answer(SiteList(sites=[await self._view(site) for site in found]))
 
     async def one(self, request: web.Request) -> web.Response:
-        tenant = _client(request)
+        tenant = wire.client(request)
         await self._visible(request)
         found = await view.site(self._parts.store, tenant, request.params["name"])
-        return web.answer(await self._view(found), headers=[_etag(found.version)])
+        return web.answer(await self._view(found), headers=[wire.version_etag(found.version)])
 
     async def remove(self, request: web.Request) -> web.Response:
-        found = await view.site(self._parts.store, _client(request), request.params["name"])
+        found = await view.site(self._parts.store, wire.client(request), request.params["name"])
         payload = events.Named(name=found.name)
         return await self._append(
             request, self._event(events.REMOVED, found.client_id, found.name, payload)
         )
 
     async def build(self, request: web.Request) -> web.Response:
-        found = await view.site(self._parts.store, _client(request), request.params["name"])
+        found = await view.site(self._parts.store, wire.client(request), request.params["name"])
         payload = events.Named(name=found.name)
         return await self._append(
             request, self._event(events.REQUESTED, found.client_id, found.name, payload)
@@ -349,53 +345,23 @@ class _Builds(_Desk):
         return web.answer(BuildList(builds=[_build(b) for b in found], next_cursor=more))
 
     async def one(self, request: web.Request) -> web.Response:
-        tenant = _client(request)
+        tenant = wire.client(request)
         await self._visible(request)
         return web.answer(_build(await view.build(self._parts.store, tenant, request.params["id"])))
 
     async def log(self, request: web.Request) -> web.Response:
-        build = await view.build(self._parts.store, _client(request), request.params["id"])
+        build = await view.build(self._parts.store, wire.client(request), request.params["id"])
         kept = self._parts.build_logs.read(build.client_id, build.site, build.id)
         return web.Response(body=kept, content_type=b"text/plain; charset=utf-8")
 
     async def cancel(self, request: web.Request) -> web.Response:
-        build = await view.build(self._parts.store, _client(request), request.params["id"])
+        build = await view.build(self._parts.store, wire.client(request), request.params["id"])
         if build.status != "running":
             raise errors.ConflictError(f"build {build.id} has {build.status}; nothing to cancel")
         payload = events.CancelRequested(build_id=build.id)
         return await self._append(
             request, self._event(events.CANCEL_REQUESTED, build.client_id, build.site, payload)
         )
-
-
-async def _document(request: web.Request) -> str:
-    kind = cloudevents_wire.media_type(request.header(b"content-type"))
-    if kind not in ("application/json", *_YAML):
-        raise problems.MediaTypeError(
-            f"content type {kind or 'nothing'}; send application/yaml or application/json"
-        )
-    body = await request.body(SITE_BYTES_MAX)
-    if kind == "application/json":
-        jsonio.parse_object(body)
-    try:
-        return body.decode()
-    except UnicodeDecodeError as error:
-        raise errors.InvalidInputError(f"not UTF-8: byte {error.start}") from error
-
-
-def _client(request: web.Request) -> str:
-    return request.query("client_id").get("client_id", envelope.DEFAULT_TENANT)
-
-
-def _flag(query: dict[str, str], name: str) -> bool:
-    value = query.get(name, "false")
-    if value not in ("true", "false"):
-        raise errors.InvalidInputError("expected true or false", field=name)
-    return value == "true"
-
-
-def _etag(version: int) -> tuple[bytes, bytes]:
-    return (b"etag", b'"%d"' % version)
 
 
 def _declared(

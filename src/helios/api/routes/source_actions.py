@@ -220,7 +220,7 @@ class _Desk:
         self._parts = parts
 
     async def replay(self, request: web.Request) -> web.Response:
-        tenant, name = routes_of_sources.client(request), request.params["name"]
+        tenant, name = wire.client(request), request.params["name"]
         body = await request.body(_BODY_BYTES_MAX)
         what = _replay(body)
         self._parts.table.find(tenant, name)
@@ -232,7 +232,7 @@ class _Desk:
         return self._long(request, "source.replay", body, asked, run)
 
     async def poll(self, request: web.Request) -> web.Response:
-        tenant, name = routes_of_sources.client(request), request.params["name"]
+        tenant, name = wire.client(request), request.params["name"]
         self._parts.table.find(tenant, name)
 
         async def run() -> Mapping[str, Any]:
@@ -326,7 +326,7 @@ class _Desk:
         return web.answer(shown(known, name))
 
     def _found(self, request: web.Request, *known: str) -> directory.Found:
-        tenant = routes_of_sources.client(request, *known)
+        tenant = wire.client(request, *known)
         return self._parts.table.find(tenant, request.params["name"])
 
     def _api(self, found: directory.Found) -> providers.Api:
@@ -344,7 +344,7 @@ class _Desk:
         name = request.params["name"]
         return operations.Operation(
             kind=kind,
-            tenant=routes_of_sources.client(request, "dry_run", "hook_id"),
+            tenant=wire.client(request, "dry_run", "hook_id"),
             # Not the source itself: its own events decide what If-Match means.
             aggregate_type="source_action",
             aggregate_id=name,
@@ -381,7 +381,7 @@ class _Desk:
         operation = self._operation(request, kind, {"provider": found.declared.provider})
         key = ingest.idempotency(request, body, operation.tenant)
         result, replayed = await operations.once(self._parts, operation, key, run)
-        headers = [(b"idempotency-replayed", b"true")] if replayed else []
+        headers = [wire.REPLAYED] if replayed else []
         return web.answer(result, headers=headers)
 
 
@@ -458,7 +458,7 @@ def _decode(body: bytes, kind: type[T]) -> T:
 
 
 def _is_dry(request: web.Request, *known: str) -> bool:
-    return routes_of_sources.flag(request.query("client_id", "dry_run", *known), "dry_run")
+    return wire.flag(request.query("client_id", "dry_run", *known), "dry_run")
 
 
 def _plain(value: Any) -> dict[str, Any]:

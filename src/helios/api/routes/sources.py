@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
-from helios.api import problems, services, web, wire
+from helios.api import services, web, wire
 from helios.api.routes import ingest
 from helios.eventlog import envelope
 from helios.ingest import declaring, directory, sources
 from helios.kernel import clock as clocks
-from helios.kernel import cloudevents_wire, errors, jsonio, yamldoc
+from helios.kernel import errors, jsonio, yamldoc
 from helios.projections.views import event_mirror
 from helios.projections.views import sources as views
 
@@ -20,8 +20,6 @@ VISIBLE_S = 5.0
 """How long a write waits to see itself in the view; after that it answers without a version."""
 
 PATH = "/api/v1/sources"
-_YAML = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml", "text/plain")
-_REPLAYED = (b"idempotency-replayed", b"true")
 
 CLIENT = web.Parameter("client_id", "Whose source; `default` without it.")
 MATCH = web.Parameter("If-Match", "ETag of the version to replace.", str, "header")
@@ -195,11 +193,11 @@ class _Desk:
 
     async def declare(self, request: web.Request) -> web.Response:
         query = request.query("dry_run")
-        text = await _document(request)
+        text = await wire.document(request, yamldoc.DOCUMENT_CHARS_MAX, wire.YAML_OR_TEXT)
         found = declaring.parse(text)
         for each in found:
             declaring.check(each, self._parts.kinds)
-        if flag(query, "dry_run"):
+        if wire.flag(query, "dry_run"):
             checked = [self._declared(each, request, dry_run=True) for each in found]
             return web.answer(DeclaredSources(sources=checked))
         key = ingest.idempotency(request, text.encode(), _tenant(found))
@@ -218,7 +216,7 @@ class _Desk:
             positions = dict(zip(map(id, changed), appended.positions, strict=True))
             headers = [wire.position_header(appended.position)]
             if appended.replayed:
-                headers.append(_REPLAYED)
+                headers.append(wire.REPLAYED)
             await self._seen(appended.position)
         answers = [
             self._declared(
@@ -231,7 +229,7 @@ class _Desk:
             for each, unchanged in zip(found, same, strict=True)
         ]
         if len(answers) == 1 and answers[0].version is not None:
-            headers.append(_etag(answers[0].version))
+            headers.append(wire.version_etag(answers[0].version))
         made = DeclaredSources(sources=answers)
         return web.answer(made, status=201 if changed else 200, headers=headers)
 
@@ -242,13 +240,15 @@ class _Desk:
         return web.answer(SourceList(sources=[await self._view(s, request) for s in found]))
 
     async def one(self, request: web.Request) -> web.Response:
-        tenant = client(request)
+        tenant = wire.client(request)
         await self._visible(request)
         found = await views.current(self._store, tenant, request.params["name"])
-        return web.answer(await self._view(found, request), headers=[_etag(found.version)])
+        return web.answer(
+            await self._view(found, request), headers=[wire.version_etag(found.version)]
+        )
 
     async def remove(self, request: web.Request) -> web.Response:
-        tenant, name = client(request), request.params["name"]
+        tenant, name = wire.client(request), request.params["name"]
         key = ingest.idempotency(request, b"", tenant)
         now = await views.last(self._store, tenant, name)
         if (now is None or now.is_removed) and key is None:
@@ -264,7 +264,7 @@ class _Desk:
         return await self._switch(request, views.RESUMED)
 
     async def _switch(self, request: web.Request, kind: str) -> web.Response:
-        tenant, name = client(request), request.params["name"]
+        tenant, name = wire.client(request), request.params["name"]
         key = ingest.idempotency(request, b"", tenant)
         now = await views.current(self._store, tenant, name)
         if now.paused == (kind == views.PAUSED) and key is None:
@@ -282,7 +282,7 @@ class _Desk:
         appended = await self._log.append([event], expected=expected, idempotency=key)
         headers = [wire.position_header(appended.position)]
         if appended.replayed:
-            headers.append(_REPLAYED)
+            headers.append(wire.REPLAYED)
         await self._seen(appended.position)
         done = ChangedSource(
             name=event.aggregate_id,
@@ -409,34 +409,6 @@ class _Desk:
             await self._parts.views.wait_for(views.NAME, after)
 
 
-async def _document(request: web.Request) -> str:
-    kind = cloudevents_wire.media_type(request.header(b"content-type"))
-    if kind not in ("application/json", *_YAML):
-        raise problems.MediaTypeError(
-            f"content type {kind or 'nothing'}; send application/yaml or application/json"
-        )
-    body = await request.body(yamldoc.DOCUMENT_CHARS_MAX)
-    if kind == "application/json":
-        jsonio.parse_object(body)
-    try:
-        return body.decode()
-    except UnicodeDecodeError as error:
-        raise errors.InvalidInputError(f"not UTF-8: byte {error.start}") from error
-
-
-def client(request: web.Request, *known: str) -> str:
-    """Whose source the request speaks of; `known` are its other parameters."""
-    return request.query("client_id", *known).get("client_id", envelope.DEFAULT_TENANT)
-
-
-def flag(query: Mapping[str, str], name: str) -> bool:
-    """A parameter that is `true` or `false`, which it is when left out."""
-    value = query.get(name, "false")
-    if value not in ("true", "false"):
-        raise errors.InvalidInputError("expected true or false", field=name)
-    return value == "true"
-
-
 def _tenant(found: Sequence[declaring.Declaration]) -> str:
     """Whose declarations they are; mixed ones are nobody's in particular."""
     tenants = {each.declared.client_id for each in found}
@@ -459,7 +431,3 @@ def _expected(
         found = "there is none" if now is None or now.is_removed else f'it is "{now.version}"'
         raise errors.ConflictError(f"If-Match asks for version {wanted[:40]}, but {found}")
     return {aggregate: now.sequence}
-
-
-def _etag(version: int) -> tuple[bytes, bytes]:
-    return (b"etag", b'"%d"' % version)

@@ -6,20 +6,18 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
-from helios.api import problems, services, web, wire
+from helios.api import services, web, wire
 from helios.api.routes import ingest
 from helios.eventlog import envelope
 from helios.fanout import events, subscriber, view
 from helios.ingest import incoming
 from helios.kernel import clock as clocks
-from helios.kernel import cloudevents_wire, errors, jsonio, limits
+from helios.kernel import errors, jsonio, limits
 
 T = TypeVar("T")
 
 BYTES_MAX = 256 << 10
 VISIBLE_S = 5.0
-_YAML = ("application/yaml", "application/x-yaml")
-_REPLAYED = (b"idempotency-replayed", b"true")
 _PATH = "/api/v1/subscribers"
 
 
@@ -175,13 +173,10 @@ class _Desk:
 
     async def declare(self, request: web.Request) -> web.Response:
         query = request.query("dry_run")
-        text = await _document(request)
+        text = await wire.document(request, BYTES_MAX)
         asked = subscriber.parse(text)
         now = await self._current(asked.client_id, asked.name)
-        dry_run = query.get("dry_run", "false")
-        if dry_run not in ("true", "false"):
-            raise errors.InvalidInputError("expected true or false", field="dry_run")
-        if dry_run == "true":
+        if wire.flag(query, "dry_run"):
             return web.answer(_declared(asked, None, 0, dry_run=True))
         if now is not None and now.hash == asked.hash and not now.disabled:
             return web.answer(_declared(asked, now.version, now.position, unchanged=True))
@@ -206,7 +201,7 @@ class _Desk:
         return web.answer(SubscriberList(subscribers=[await self._view(row) for row in found]))
 
     async def one(self, request: web.Request) -> web.Response:
-        tenant = _client(request)
+        tenant = wire.client(request)
         await self._visible(request)
         found = await view.one(self._parts.store, tenant, request.params["name"])
         return web.answer(await self._view(found))
@@ -234,7 +229,7 @@ class _Desk:
         return web.answer(DeliveryList(deliveries=[_delivery(one) for one in found]))
 
     async def redeliver(self, request: web.Request) -> web.Response:
-        tenant, name = _client(request), request.params["name"]
+        tenant, name = wire.client(request), request.params["name"]
         row = await view.one(self._parts.store, tenant, name)
         asked = await _body(request, Redeliver)
         there = await view.set_aside(self._parts.store, tenant, name, limit=limits.PAGE_EVENTS_MAX)
@@ -267,7 +262,7 @@ class _Desk:
         return web.answer(done, status=202, headers=[wire.position_header(appended.position)])
 
     async def _note(self, request: web.Request, kind: str, payload: events.Noted) -> web.Response:
-        tenant = _client(request)
+        tenant = wire.client(request)
         row = await view.one(self._parts.store, tenant, payload.name)
         position, headers = await self._append(request, kind, row.client_id, row.name, payload)
         done = Noted(name=row.name, client_id=row.client_id, position=position)
@@ -286,7 +281,7 @@ class _Desk:
         appended = await self._parts.log.append([event], idempotency=key)
         headers = [wire.position_header(appended.position)]
         if appended.replayed:
-            headers.append(_REPLAYED)
+            headers.append(wire.REPLAYED)
         return appended.position, headers
 
     def _event(
@@ -346,21 +341,6 @@ class _Desk:
             await self._parts.views.wait_for(view.NAME, after)
 
 
-async def _document(request: web.Request) -> str:
-    kind = cloudevents_wire.media_type(request.header(b"content-type"))
-    if kind not in ("application/json", *_YAML):
-        raise problems.MediaTypeError(
-            f"content type {kind or 'nothing'}; send application/yaml or application/json"
-        )
-    body = await request.body(BYTES_MAX)
-    if kind == "application/json":
-        jsonio.parse_object(body)
-    try:
-        return body.decode()
-    except UnicodeDecodeError as error:
-        raise errors.InvalidInputError(f"not UTF-8: byte {error.start}") from error
-
-
 async def _has_body(request: web.Request) -> bool:
     return request.header(b"content-length") not in (None, "0")
 
@@ -372,10 +352,6 @@ async def _body(request: web.Request, kind: type[T]) -> T:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         incoming.refuse_shape(error)
-
-
-def _client(request: web.Request) -> str:
-    return request.query("client_id").get("client_id", envelope.DEFAULT_TENANT)
 
 
 def _declared(

@@ -239,7 +239,7 @@ class _Desk:
                 tenant=asked.client_id, contract=asked.contract, keys=keys, start=start, end=end
             ),
         )
-        headers = [(b"idempotency-replayed", b"true")] if replayed else []
+        headers = [wire.REPLAYED] if replayed else []
         return web.answer(result, headers=headers)
 
     async def _list(

@@ -1,17 +1,15 @@
 """Sites and their builds, as the log tells of them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
 from helios.eventlog import envelope
 from helios.kernel import clock as clocks
 from helios.kernel import errors, jsonio, limits
-from helios.projections import ports
+from helios.projections import folding, ports
 from helios.reconcile.builds import batcher, events
-
-T = TypeVar("T")
 
 NAME = "builds"
 Status: TypeAlias = Literal["running", "succeeded", "failed"]
@@ -234,7 +232,7 @@ async def build(store: ports.ViewStore, client_id: str, build_id: str) -> Build:
 
 
 def _declared(event: envelope.Event) -> list[ports.Write]:
-    said = _read(event, events.Declared)
+    said = folding.payload(event, events.Declared)
     key = (event.tenant, said.name)
     row = (*key, event.position, event.sequence, said.yaml, said.hash, event.recorded_at)
     return [ports.Write(_DECLARE, [row])]
@@ -249,12 +247,12 @@ def _requested(event: envelope.Event) -> list[ports.Write]:
 
 
 def _cancel_requested(event: envelope.Event) -> list[ports.Write]:
-    said = _read(event, events.CancelRequested)
+    said = folding.payload(event, events.CancelRequested)
     return [ports.Write(_CANCEL, [(said.build_id, event.sequence, *_key(event))])]
 
 
 def _started(event: envelope.Event) -> list[ports.Write]:
-    said = _read(event, events.Started)
+    said = folding.payload(event, events.Started)
     key = _key(event)
     row = (
         *key,
@@ -275,7 +273,7 @@ def _started(event: envelope.Event) -> list[ports.Write]:
 
 
 def _succeeded(event: envelope.Event) -> list[ports.Write]:
-    said = _read(event, events.Succeeded)
+    said = folding.payload(event, events.Succeeded)
     upto = said.upto_position
     site_row = (said.build_id, event.sequence, upto, upto, event.recorded_at, said.changes)
     published = "" if said.published is None else jsonio.encode(said.published).decode()
@@ -287,7 +285,7 @@ def _succeeded(event: envelope.Event) -> list[ports.Write]:
 
 
 def _failed(event: envelope.Event) -> list[ports.Write]:
-    said = _read(event, events.Failed)
+    said = folding.payload(event, events.Failed)
     end = ("failed", event.recorded_at, said.cause, said.exit_code, said.detail, "")
     ended = ports.Write(_END, [(*end, event.tenant, said.build_id)])
     if said.cause == "interrupted":
@@ -311,13 +309,6 @@ _APPLY: Mapping[str, Callable[[envelope.Event], list[ports.Write]]] = {
 
 def _key(event: envelope.Event) -> tuple[str, str]:
     return (event.tenant, event.aggregate_id)
-
-
-def _read(event: envelope.Event, kind: type[T]) -> T:
-    try:
-        return msgspec.json.decode(event.payload, type=kind)
-    except msgspec.DecodeError as error:
-        raise errors.InvalidInputError(f"payload of {event.type}: {error}") from error
 
 
 def _site(row: ports.Row) -> Site:
