@@ -4,17 +4,14 @@ A declaration makes the next version of its name; a withdrawal ends the version 
 Nothing is deleted: which contract judged a key at some position can always be told.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from helios.eventlog import envelope
 from helios.kernel import clock as clocks
 from helios.kernel import errors
-from helios.projections import ports
-
-T = TypeVar("T")
+from helios.projections import folding, ports
 
 NAME = "contracts"
 SOURCE = "helios"
@@ -47,10 +44,6 @@ class _Payload(msgspec.Struct):
 
 class _Name(msgspec.Struct):
     name: str
-
-
-_payload = msgspec.json.Decoder(_Payload).decode
-_name = msgspec.json.Decoder(_Name).decode
 
 
 class Contract(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,22 +135,15 @@ async def _select(store: ports.ViewStore, where: str, params: ports.Row) -> list
 
 
 def _declare(event: envelope.Event) -> ports.Write:
-    said = _decoded(_payload, event)
+    said = folding.payload(event, _Payload)
     key = (event.tenant, said.name)
     row = (*key, *key, event.position, said.yaml, said.hash, event.recorded_at)
     return ports.Write(_DECLARE, [row])
 
 
 def _withdraw(event: envelope.Event) -> ports.Write:
-    key = (event.tenant, _decoded(_name, event).name)
+    key = (event.tenant, folding.payload(event, _Name).name)
     return ports.Write(_WITHDRAW, [(event.position, *key, *key)])
-
-
-def _decoded(decode: Callable[[bytes], T], event: envelope.Event) -> T:
-    try:
-        return decode(event.payload)
-    except msgspec.DecodeError as error:
-        raise errors.InvalidInputError(f"payload of {event.type}: {error}") from error
 
 
 def _contract(row: ports.Row) -> Contract:

@@ -5,17 +5,15 @@ however large a letter is. A letter that was tried again and failed stays open, 
 reason; one that was stored or turned out to be there already is `retried`, and never open again.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
 from helios.eventlog import envelope
 from helios.kernel import clock as clocks
 from helios.kernel import errors
-from helios.projections import ports
-
-T = TypeVar("T")
+from helios.projections import folding, ports
 
 NAME = "dead_letters"
 SOURCE = "helios"
@@ -73,10 +71,6 @@ class _Retried(msgspec.Struct):
     result: str
     reason: str = ""
     detail: str = ""
-
-
-_recorded = msgspec.json.Decoder(_Recorded).decode
-_retried = msgspec.json.Decoder(_Retried).decode
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
@@ -316,7 +310,7 @@ def _write(event: envelope.Event) -> ports.Write:
         return ports.Write(_EDIT, [row])
     if event.type == DISCARDED:
         return ports.Write(_DISCARD, [(event.recorded_at, event.sequence, *key)])
-    said = _decoded(_retried, event)
+    said = folding.payload(event, _Retried)
     if said.result == "dead":
         row = (said.reason, said.detail, event.recorded_at, event.sequence, *key)
         return ports.Write(_FAILED, [row])
@@ -324,7 +318,7 @@ def _write(event: envelope.Event) -> ports.Write:
 
 
 def _record(event: envelope.Event) -> ports.Write:
-    said = _decoded(_recorded, event)
+    said = folding.payload(event, _Recorded)
     row = (
         event.tenant,
         event.aggregate_id,
@@ -347,13 +341,6 @@ def _record(event: envelope.Event) -> ports.Write:
         event.sequence,
     )
     return ports.Write(_INSERT, [row])
-
-
-def _decoded(decode: Callable[[bytes], T], event: envelope.Event) -> T:
-    try:
-        return decode(event.payload)
-    except msgspec.DecodeError as error:
-        raise errors.InvalidInputError(f"payload of {event.type}: {error}") from error
 
 
 def _letter(row: ports.Row) -> Letter:

@@ -4,17 +4,14 @@ A declaration makes the next version of its name. A source that was removed keep
 whoever still sends to it can be told that it is gone, and its next declaration goes on counting.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from helios.eventlog import envelope
 from helios.kernel import clock as clocks
 from helios.kernel import errors
-from helios.projections import ports
-
-T = TypeVar("T")
+from helios.projections import folding, ports
 
 NAME = "sources"
 SOURCE = "helios"
@@ -73,10 +70,6 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
     """Payload of the other events."""
 
     name: str
-
-
-_payload = msgspec.json.Decoder(Payload).decode
-_name = msgspec.json.Decoder(Named).decode
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,14 +175,14 @@ def _writes(event: envelope.Event) -> list[ports.Write]:
         return _declare(event)
     if event.type not in (REMOVED, PAUSED, RESUMED):
         return [ports.Write(_TOUCH, [(event.sequence, event.tenant, event.aggregate_id)])]
-    key = (event.tenant, _decoded(_name, event).name)
+    key = (event.tenant, folding.payload(event, Named).name)
     if event.type == REMOVED:
         return [ports.Write(_REMOVE, [(event.position, event.sequence, *key)])]
     return [ports.Write(_CHANGE, [(int(event.type == PAUSED), event.sequence, *key)])]
 
 
 def _declare(event: envelope.Event) -> list[ports.Write]:
-    said = _decoded(_payload, event)
+    said = folding.payload(event, Payload)
     key = (event.tenant, said.name)
     place = (event.position, event.sequence)
     row = (*key, *place, said.provider, said.yaml, said.hash, event.recorded_at)
@@ -197,13 +190,6 @@ def _declare(event: envelope.Event) -> list[ports.Write]:
     if said.paused is not None:
         writes.append(ports.Write(_CHANGE, [(int(said.paused), event.sequence, *key)]))
     return writes
-
-
-def _decoded(decode: Callable[[bytes], T], event: envelope.Event) -> T:
-    try:
-        return decode(event.payload)
-    except msgspec.DecodeError as error:
-        raise errors.InvalidInputError(f"payload of {event.type}: {error}") from error
 
 
 def _source(row: ports.Row) -> Source:
