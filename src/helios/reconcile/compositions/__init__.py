@@ -1,0 +1,1 @@
+"""Declared stacks: drift found, planned, approved, healed."""
