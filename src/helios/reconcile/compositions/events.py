@@ -129,7 +129,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Noted(msgspec.Struct, frozen=True, kw_only=True):
-    """Payload of `StackRemoved`, `StackUnpinned`, `StackResumed` and, of a guard, `HealingResumed`."""
+    """Payload of `StackRemoved`, `StackUnpinned`, `StackResumed`; of a guard `HealingResumed`."""
 
     reason: str = ""
 

@@ -96,6 +96,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         value: its fields, those that could be seen; None unless present.
+        unknown: fields that could not be looked at though the component is there.
         as_of: when it was so.
         detail: for people: why it is unknown, or what is wrong.
     """
@@ -103,6 +104,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     state: Presence
     as_of: clocks.Timestamp
     value: Mapping[str, Any] | None = None
+    unknown: tuple[str, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     detail: str = ""
 
