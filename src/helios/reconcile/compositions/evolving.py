@@ -282,7 +282,7 @@ def _set_aside(before: stack.Stack, approval: model.Approval, reason: str) -> st
         else drift
         for name, drift in before.drifts.items()
     }
-    return _replace(before, plan=None, approval=None, drifts=drifts)
+    return _replace(before, plan=None, approval=approval, drifts=drifts)
 
 
 def _meant(plan: model.Plan) -> list[str]:

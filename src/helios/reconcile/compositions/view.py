@@ -1,0 +1,472 @@
+"""Stacks as the log tells of them: how each stands, and what was found, planned and done.
+
+A stack's row holds its whole state (`stack.Stack`, folded by `evolving`), with columns for what is
+asked of many stacks at once: who drifted is one indexed query. The other tables list drifts,
+plans, approvals, heals and reconciliations one by one. Guards are folded per client.
+
+The fold reads the states that a page of events is about, and keeps a bounded number of them.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+
+from helios.eventlog import envelope
+from helios.eventlog import ports as log_ports
+from helios.kernel import errors, jsonio
+from helios.projections import folding, ports
+from helios.reconcile.compositions import (
+    document,
+    events,
+    evolving,
+    guard_events,
+    guards,
+    model,
+    policy_document,
+    stack,
+    verified,
+)
+
+NAME = "stacks"
+STATES_KEPT = 2_000
+"""States of stacks that the fold keeps between pages. Above: the one unused longest is read again
+when it is needed."""
+
+STACK_COLUMNS = (
+    "tenant, stack, uid, generation, version, sequence, position, environment, hash, "
+    "expected_hash, observed_hash, drifts, status, removed, last_verified, updated_at, state"
+)
+DRIFT_COLUMNS = (
+    "tenant, stack, drift_id, occurrence, state, type, cause, component, path, severity, "
+    "detected_at, confirmed_at, closed_at, position, record"
+)
+PLAN_COLUMNS = "tenant, plan_id, stack, digest, voided, created_at, position, record"
+APPROVAL_COLUMNS = "tenant, approval_id, stack, status, requested_at, expires_at, position, record"
+HEAL_COLUMNS = (
+    "tenant, action_id, stack, kind, target, status, started_at, ended_at, position, record"
+)
+RUN_COLUMNS = "tenant, reconciliation_id, stack, status, completed_at, position, record"
+GUARD_COLUMNS = "tenant, state"
+
+_log = structlog.get_logger("helios.stacks")
+_encode = jsonio.encode
+_GUARDED = frozenset((*guard_events.TYPES, *events.HEAL_TYPES))
+_Name = tuple[str, str]
+
+
+def _upsert(table: str, columns: str, keys: str) -> str:
+    names = [name.strip() for name in columns.split(",")]
+    marks = ", ".join("?" * len(names))
+    held = {name.strip() for name in keys.split(",")}
+    update = ", ".join(f"{name} = excluded.{name}" for name in names if name not in held)
+    return (
+        f"INSERT INTO {{t}}{table} ({columns}) VALUES ({marks}) "
+        f"ON CONFLICT ({keys}) DO UPDATE SET {update}"
+    )
+
+
+_STACKS_BUT_VERIFIED = STACK_COLUMNS.replace(" last_verified,", "")
+_PUT_STACK = _upsert("stacks", _STACKS_BUT_VERIFIED, "tenant, stack")
+_PUT_TEXT = _upsert(
+    "texts", "tenant, stack, generation, text, declared", "tenant, stack, generation"
+)
+_PUT_POLICY = _upsert("policies", "tenant, stack, text, declared", "tenant, stack")
+_PUT_DRIFT = _upsert("drifts", DRIFT_COLUMNS, "tenant, stack, drift_id, occurrence")
+_PUT_PLAN = _upsert("plans", PLAN_COLUMNS, "tenant, plan_id")
+_VOID_PLAN = "UPDATE {t}plans SET voided = ? WHERE tenant = ? AND plan_id = ?"
+_PUT_APPROVAL = _upsert("approvals", APPROVAL_COLUMNS, "tenant, approval_id")
+_END_APPROVALS = (
+    "UPDATE {t}approvals SET status = 'stale' WHERE tenant = ? AND stack = ? "
+    "AND status IN ('pending', 'granted')"
+)
+_PUT_HEAL = _upsert("heals", HEAL_COLUMNS, "tenant, action_id")
+_PUT_RUN = _upsert("runs", RUN_COLUMNS, "tenant, reconciliation_id")
+_PUT_GUARD = _upsert("guards", GUARD_COLUMNS, "tenant")
+_VERIFY = "UPDATE {t}stacks SET last_verified = ? WHERE tenant = ? AND stack = ?"
+
+
+class StacksView:
+    """The projection; see the module."""
+
+    name = NAME
+    version = 1
+    tables: Sequence[str] = (
+        "stacks",
+        "texts",
+        "policies",
+        "drifts",
+        "plans",
+        "approvals",
+        "heals",
+        "runs",
+        "guards",
+    )
+    volatile: Sequence[str] = ()
+    keys: Mapping[str, Sequence[str]] = {
+        "stacks": ("tenant", "stack"),
+        "texts": ("tenant", "stack", "generation"),
+        "policies": ("tenant", "stack"),
+        "drifts": ("tenant", "stack", "drift_id", "occurrence"),
+        "plans": ("tenant", "plan_id"),
+        "approvals": ("tenant", "approval_id"),
+        "heals": ("tenant", "action_id"),
+        "runs": ("tenant", "reconciliation_id"),
+        "guards": ("tenant",),
+    }
+    where = envelope.Filter(
+        sources=(events.SOURCE,),
+        types=(*events.STACK_TYPES, *guard_events.TYPES, verified.TYPE),
+    )
+    schema: Sequence[str] = (
+        (
+            "CREATE TABLE {t}stacks (tenant TEXT NOT NULL, stack TEXT NOT NULL, uid TEXT NOT NULL, "
+            "generation INTEGER NOT NULL, version TEXT NOT NULL, sequence INTEGER NOT NULL, "
+            "position INTEGER NOT NULL, environment TEXT NOT NULL, hash TEXT NOT NULL, "
+            "expected_hash TEXT NOT NULL, observed_hash TEXT NOT NULL, drifts INTEGER NOT NULL, "
+            "status TEXT NOT NULL, removed INTEGER NOT NULL, "
+            "last_verified INTEGER NOT NULL DEFAULT 0, updated_at INTEGER NOT NULL, "
+            "state TEXT NOT NULL, PRIMARY KEY (tenant, stack))"
+        ),
+        (
+            "CREATE TABLE {t}texts (tenant TEXT NOT NULL, stack TEXT NOT NULL, "
+            "generation INTEGER NOT NULL, text TEXT NOT NULL, declared TEXT NOT NULL, "
+            "PRIMARY KEY (tenant, stack, generation))"
+        ),
+        (
+            "CREATE TABLE {t}policies (tenant TEXT NOT NULL, stack TEXT NOT NULL, "
+            "text TEXT NOT NULL, declared TEXT NOT NULL, PRIMARY KEY (tenant, stack))"
+        ),
+        (
+            "CREATE TABLE {t}drifts (tenant TEXT NOT NULL, stack TEXT NOT NULL, "
+            "drift_id TEXT NOT NULL, occurrence INTEGER NOT NULL, state TEXT NOT NULL, "
+            "type TEXT NOT NULL, cause TEXT NOT NULL, component TEXT NOT NULL, "
+            "path TEXT NOT NULL, severity TEXT NOT NULL, detected_at INTEGER NOT NULL, "
+            "confirmed_at INTEGER NOT NULL, closed_at INTEGER NOT NULL, "
+            "position INTEGER NOT NULL, record TEXT NOT NULL, "
+            "PRIMARY KEY (tenant, stack, drift_id, occurrence))"
+        ),
+        (
+            "CREATE TABLE {t}plans (tenant TEXT NOT NULL, plan_id TEXT NOT NULL, "
+            "stack TEXT NOT NULL, digest TEXT NOT NULL, voided TEXT NOT NULL, "
+            "created_at INTEGER NOT NULL, position INTEGER NOT NULL, record TEXT NOT NULL, "
+            "PRIMARY KEY (tenant, plan_id))"
+        ),
+        (
+            "CREATE TABLE {t}approvals (tenant TEXT NOT NULL, approval_id TEXT NOT NULL, "
+            "stack TEXT NOT NULL, status TEXT NOT NULL, requested_at INTEGER NOT NULL, "
+            "expires_at INTEGER NOT NULL, position INTEGER NOT NULL, record TEXT NOT NULL, "
+            "PRIMARY KEY (tenant, approval_id))"
+        ),
+        (
+            "CREATE TABLE {t}heals (tenant TEXT NOT NULL, action_id TEXT NOT NULL, "
+            "stack TEXT NOT NULL, kind TEXT NOT NULL, target TEXT NOT NULL, "
+            "status TEXT NOT NULL, started_at INTEGER NOT NULL, ended_at INTEGER NOT NULL, "
+            "position INTEGER NOT NULL, record TEXT NOT NULL, PRIMARY KEY (tenant, action_id))"
+        ),
+        (
+            "CREATE TABLE {t}runs (tenant TEXT NOT NULL, reconciliation_id TEXT NOT NULL, "
+            "stack TEXT NOT NULL, status TEXT NOT NULL, completed_at INTEGER NOT NULL, "
+            "position INTEGER NOT NULL, record TEXT NOT NULL, "
+            "PRIMARY KEY (tenant, reconciliation_id))"
+        ),
+        (
+            "CREATE TABLE {t}guards (tenant TEXT NOT NULL, state TEXT NOT NULL, "
+            "PRIMARY KEY (tenant))"
+        ),
+        (
+            "CREATE INDEX {t}drifted ON {t}stacks (tenant, stack) "
+            "WHERE expected_hash <> observed_hash AND removed = 0"
+        ),
+    )
+    indexes: Sequence[str] = (
+        "CREATE INDEX {t}drifts_by_time ON {t}drifts (tenant, position)",
+        "CREATE INDEX {t}drifts_open ON {t}drifts (tenant, state)",
+        "CREATE INDEX {t}plans_of ON {t}plans (tenant, stack, position)",
+        "CREATE INDEX {t}approvals_by ON {t}approvals (tenant, status, position)",
+        "CREATE INDEX {t}heals_of ON {t}heals (tenant, stack, position)",
+        "CREATE INDEX {t}heals_by_time ON {t}heals (tenant, position)",
+        "CREATE INDEX {t}runs_of ON {t}runs (tenant, stack, position)",
+    )
+
+    def apply(self, found: Sequence[envelope.Event]) -> list[ports.Write]:
+        """Not used: this view reads what it wrote, see `begin`."""
+        raise NotImplementedError
+
+    async def begin(
+        self, slot: ports.Slot, log: log_ports.EventLog, store: ports.ViewStore
+    ) -> "Fold":
+        """Go on from a copy's checkpoint."""
+        del log
+        return Fold(slot, store)
+
+
+VIEW = StacksView()
+
+
+class Fold:
+    """Folds pages; see `ports.Fold`."""
+
+    def __init__(self, slot: ports.Slot, store: ports.ViewStore) -> None:
+        self._slot = slot
+        self._store = store
+        self._states: OrderedDict[_Name, stack.Stack] = OrderedDict()
+        self._guards: dict[str, guards.Guards] = {}
+
+    async def apply(
+        self, events_: Sequence[envelope.Event], upto: envelope.Position
+    ) -> Sequence[ports.Write]:
+        del upto
+        await self._find(events_)
+        writes: list[ports.Write] = []
+        touched: dict[_Name, None] = {}
+        watched: dict[str, None] = {}
+        for event in events_:
+            if event.type == verified.TYPE:
+                writes += self._flushed(touched)
+                writes.append(_verified(event))
+                continue
+            if event.aggregate_type == events.STACK:
+                name = (event.tenant, event.aggregate_id)
+                self._states[name] = evolving.evolve(self._states[name], event)
+                touched[name] = None
+                writes += _DETAILS.get(event.type, _nothing)(event, self._states[name])
+            if event.type in _GUARDED:
+                self._guards[event.tenant] = guards.evolve(self._guards[event.tenant], event)
+                watched[event.tenant] = None
+        writes += self._flushed(touched)
+        rows = [(tenant, _text(self._guards[tenant])) for tenant in watched]
+        if rows:
+            writes.append(ports.Write(_PUT_GUARD, rows))
+        return writes
+
+    def committed(self) -> None:
+        while len(self._states) > STATES_KEPT:
+            self._states.popitem(last=False)
+
+    def _flushed(self, touched: dict[_Name, None]) -> list[ports.Write]:
+        if not touched:
+            return []
+        rows = [_row(self._states[name]) for name in touched]
+        touched.clear()
+        return [ports.Write(_PUT_STACK, rows)]
+
+    async def _find(self, events_: Sequence[envelope.Event]) -> None:
+        """Have the states that a page is about at hand."""
+        for event in events_:
+            if event.aggregate_type == events.STACK:
+                name = (event.tenant, event.aggregate_id)
+                if name in self._states:
+                    self._states.move_to_end(name)
+                else:
+                    self._states[name] = await self._state(name)
+            if event.type in _GUARDED and event.tenant not in self._guards:
+                self._guards[event.tenant] = await self._guard(event.tenant)
+
+    async def _state(self, name: _Name) -> stack.Stack:
+        sql = "SELECT state FROM {t}stacks WHERE tenant = ? AND stack = ?"
+        found = await self._store.query_slot(self._slot, sql, name)
+        if not found:
+            return evolving.empty(*name)
+        return msgspec.json.decode(found[0][0], type=stack.Stack)
+
+    async def _guard(self, tenant: str) -> guards.Guards:
+        sql = "SELECT state FROM {t}guards WHERE tenant = ?"
+        found = await self._store.query_slot(self._slot, sql, (tenant,))
+        if not found:
+            return guards.Guards()
+        return msgspec.json.decode(found[0][0], type=guards.Guards)
+
+
+def _text(value: Any) -> str:
+    return _encode(value).decode()
+
+
+def _row(state: stack.Stack) -> ports.Row:
+    drifts = sum(drift.state not in ("suspected", "ignored") for drift in state.drifts.values())
+    return (
+        state.client_id,
+        state.stack_id,
+        state.uid,
+        state.generation,
+        state.version,
+        state.sequence,
+        state.position,
+        state.environment,
+        state.hash,
+        state.expected_hash,
+        state.observed_hash,
+        drifts,
+        state.status,
+        int(state.removed),
+        state.updated_at,
+        _text(state),
+    )
+
+
+def _verified(event: envelope.Event) -> ports.Write:
+    said = folding.payload(event, verified.Verified)
+    return ports.Write(_VERIFY, [(at, event.tenant, name) for name, at in said.stacks.items()])
+
+
+def _nothing(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
+    del event, state
+    return []
+
+
+def _declared(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
+    said = folding.payload(event, events.Declared)
+    try:
+        parsed = document.parse(said.text)
+        declared = _text(msgspec.structs.replace(parsed, text="", document={}))
+    except errors.InvalidInputError as error:
+        # Another version of Helios declared it; the stack then stands still and says why.
+        _log.warning("stack_unreadable", stack=event.aggregate_id, error=str(error))
+        declared = ""
+    row = (event.tenant, event.aggregate_id, said.generation, said.text, declared)
+    return [ports.Write(_PUT_TEXT, [row]), *_stale(event, state)]
+
+
+def _policy(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
+    del state
+    said = folding.payload(event, events.PolicyDeclared)
+    declared = ""
+    if said.text:
+        try:
+            declared = _text(policy_document.parse(said.text))
+        except errors.InvalidInputError as error:
+            _log.warning("policy_unreadable", stack=event.aggregate_id, error=str(error))
+    return [ports.Write(_PUT_POLICY, [(event.tenant, event.aggregate_id, said.text, declared)])]
+
+
+def _drift(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
+    return _drifts(event, state, [folding.payload(event, events.DriftMoved).drift])
+
+
+def _drifts(
+    event: envelope.Event, state: stack.Stack, found: Sequence[model.Drift]
+) -> list[ports.Write]:
+    rows = []
+    for drift in found:
+        current = state.drifts.get(drift.drift_id, drift)
+        closed_at = 0 if current.is_open else event.occurred_at
+        rows.append(
+            (
+                event.tenant,
+                event.aggregate_id,
+                current.drift_id,
+                current.occurrence,
+                current.state,
+                current.type,
+                current.cause,
+                current.component,
+                current.path,
+                current.severity,
+                current.detected_at,
+                current.confirmed_at or 0,
+                closed_at,
+                event.position,
+                _text(current),
+            )
+        )
+    return [ports.Write(_PUT_DRIFT, rows)] if rows else []
+
+
+def _all_drifts(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
+    """What an event about plans and approvals made of the open drifts."""
+    return _drifts(event, state, list(state.drifts.values()))
+
+
+def _plan(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
+    plan = folding.payload(event, events.PlanMade).plan
+    row = (
+        event.tenant,
+        plan.plan_id,
+        event.aggregate_id,
+        plan.digest,
+        "",
+        plan.created_at,
+        event.position,
+        _text(plan),
+    )
+    return [ports.Write(_PUT_PLAN, [row]), *_all_drifts(event, state)]
+
+
+def _voided(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
+    said = folding.payload(event, events.PlanVoided)
+    row = (said.code, event.tenant, said.plan_id)
+    return [ports.Write(_VOID_PLAN, [row]), *_stale(event, state)]
+
+
+def _stale(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
+    """Approvals of a plan that is no more, and drifts that it was to mend."""
+    ended = ports.Write(_END_APPROVALS, [(event.tenant, event.aggregate_id)])
+    return [ended, *_all_drifts(event, state)]
+
+
+def _approval(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
+    approval = state.approval
+    if approval is None:
+        return _stale(event, state)
+    row = (
+        event.tenant,
+        approval.approval_id,
+        event.aggregate_id,
+        approval.status,
+        approval.requested_at,
+        approval.expires_at,
+        event.position,
+        _text(approval),
+    )
+    return [ports.Write(_PUT_APPROVAL, [row]), *_all_drifts(event, state)]
+
+
+def _heal(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
+    heal = folding.payload(event, events.HealMoved).heal
+    row = (
+        event.tenant,
+        heal.action.id,
+        event.aggregate_id,
+        heal.action.kind,
+        heal.action.target,
+        heal.status,
+        heal.started_at,
+        heal.ended_at or 0,
+        event.position,
+        _text(heal),
+    )
+    found = [state.drifts[name] for name in heal.action.drift_ids if name in state.drifts]
+    return [ports.Write(_PUT_HEAL, [row]), *_drifts(event, state, found)]
+
+
+def _run(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
+    del state
+    said = folding.payload(event, events.Completed)
+    row = (
+        event.tenant,
+        said.reconciliation_id,
+        event.aggregate_id,
+        said.status,
+        event.occurred_at,
+        event.position,
+        _text(said),
+    )
+    return [ports.Write(_PUT_RUN, [row])]
+
+
+_DETAILS: Mapping[str, Callable[[envelope.Event, stack.Stack], list[ports.Write]]] = {
+    events.STACK_DECLARED: _declared,
+    events.POLICY_DECLARED: _policy,
+    **dict.fromkeys(events.DRIFT_TYPES, _drift),
+    events.PLAN_MADE: _plan,
+    events.PLAN_VOIDED: _voided,
+    events.APPROVAL_REQUESTED: _approval,
+    events.APPROVAL_GRANTED: _approval,
+    events.APPROVAL_DENIED: _approval,
+    events.APPROVAL_REVOKED: _approval,
+    events.APPROVAL_EXPIRED: _approval,
+    **dict.fromkeys(events.HEAL_TYPES, _heal),
+    events.RECONCILIATION_COMPLETED: _run,
+}
