@@ -360,6 +360,8 @@ class Heal(msgspec.Struct, frozen=True, kw_only=True):
             `succeeded`: seen to have helped; `failed`; `unverified`: done, and did not help;
             `avoided`: the drift was gone before anything was written.
         undo: params that reverse it, as the executor told.
+        changes: field to [before, after], as the executor told; masked where secret.
+        settles_s: how long it may take until it shows.
     """
 
     action: Action
@@ -375,6 +377,8 @@ class Heal(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     error_code: str = ""
     undo: Mapping[str, Any] | None = None
+    changes: Mapping[str, Any] = {}
+    settles_s: float = 0.0
     manual: bool = False
 
     @property
