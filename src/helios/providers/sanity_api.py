@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from helios.kernel import clock as clocks
-from helios.kernel import jsonio, outbound
+from helios.kernel import jsonio, outbound, secret
 from helios.providers import calling, ports
 
 PAGE = 500
@@ -53,6 +53,7 @@ class SanityApi:
     """
 
     capabilities: ClassVar[frozenset[ports.Capability]] = calling.ALL
+    hook_headers: ClassVar[bool] = True
 
     def normalise(
         self,
@@ -302,6 +303,10 @@ def _hook(value: Mapping[str, Any]) -> ports.Hook:
         events=tuple(sorted(map(str, calling.listed(rule.get("on"))))),
         enabled=value.get("isDisabledByUser") is not True and value.get("isDisabled") is not True,
         headers=tuple(sorted(calling.mapping(value.get("headers")))),
+        header_values={
+            name: secret.Secret(str(kept))
+            for name, kept in sorted(calling.mapping(value.get("headers")).items())
+        },
         detail={k: value[k] for k in ("dataset", "apiVersion", "httpMethod") if k in value},
     )
 
@@ -328,4 +333,6 @@ def _hook_body(hook: ports.Hook, source: ports.Source) -> dict[str, Any]:
         "isDisabledByUser": not hook.enabled,
         "rule": rule,
     }
+    if hook.header_values:
+        body["headers"] = {name: value.text for name, value in hook.header_values.items()}
     return body if hook.secret is None else body | {"secret": hook.secret.text}

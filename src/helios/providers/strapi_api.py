@@ -17,7 +17,7 @@ from urllib import parse as urls
 import msgspec
 
 from helios.kernel import clock as clocks
-from helios.kernel import jsonio, outbound
+from helios.kernel import jsonio, outbound, secret
 from helios.providers import authentication, calling, ports
 
 PAGE_ROWS = 100
@@ -69,6 +69,7 @@ class StrapiApi:
     """
 
     capabilities: ClassVar[frozenset[ports.Capability]] = calling.ALL
+    hook_headers: ClassVar[bool] = True
 
     def normalise(
         self,
@@ -197,7 +198,7 @@ class StrapiApi:
         return await self.update_hook(api, msgspec.structs.replace(hook, id=made.id))
 
     async def update_hook(self, api: ports.Api, hook: ports.Hook) -> ports.Hook:
-        """See `ports.HookManager`. Headers that `hook` gives no secret for stay as they are."""
+        """See `ports.HookManager`. Headers that `hook` gives no value for stay as they are."""
         admin = _admin_api(api)
         path = f"/admin/webhooks/{hook.id}"
         kept = calling.mapping(_data(admin, await admin.send("GET", path), path).get("headers"))
@@ -398,16 +399,26 @@ def _hook(value: Mapping[str, Any]) -> ports.Hook:
         events=tuple(sorted(map(str, calling.listed(value.get("events"))))),
         enabled=value.get("isEnabled") is True,
         headers=tuple(sorted(calling.mapping(value.get("headers")))),
+        header_values={
+            name: secret.Secret(str(kept))
+            for name, kept in sorted(calling.mapping(value.get("headers")).items())
+        },
     )
 
 
 def _hook_body(hook: ports.Hook, kept: Mapping[str, Any], options: ApiOptions) -> dict[str, Any]:
-    """What Strapi is to store. The secret goes into the first header named, or the source's."""
-    name = hook.headers[0] if hook.headers else options.header
+    """What Strapi is to store. The secret goes into the header that the source looks for it in."""
     headers = {each: kept[each] for each in hook.headers or kept if each in kept}
+    given = {name: value.text for name, value in hook.header_values.items()}
     if hook.secret is not None:
-        value = hook.secret.text
-        bearer = "Bearer " if name.lower() == "authorization" else ""
-        headers[name] = f"{options.prefix or bearer}{value}"
+        bearer = "Bearer " if options.header.lower() == "authorization" else ""
+        given = _without(given, options.header)
+        given[options.header] = f"{options.prefix or bearer}{hook.secret.text}"
+    for name in given:
+        headers = _without(headers, name)
     events = sorted(hook.events or _CHANGES)
-    return {"name": hook.name, "url": hook.url, "headers": headers, "events": events}
+    return {"name": hook.name, "url": hook.url, "headers": headers | given, "events": events}
+
+
+def _without(headers: Mapping[str, str], name: str) -> dict[str, str]:
+    return {each: value for each, value in headers.items() if each.lower() != name.lower()}
