@@ -8,7 +8,7 @@ read files. What cannot be resolved is our own trouble, never the sender's: `Sto
 
 import asyncio
 import urllib.parse
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -132,6 +132,7 @@ class Sources:
         self._vault = vault
         self._clock = clock
         self._entries: dict[tuple[str, str], Entry] | None = None
+        self._of_client: dict[str, list[Entry]] = {}
         self._resolved: dict[tuple[str, str], tuple[float, Found]] = {}
         self._position = -1
         self._changed = asyncio.Event()
@@ -139,6 +140,9 @@ class Sources:
     def update(self, entries: Iterable[Entry], position: int) -> None:
         """Replace the table by what was declared up to a position."""
         self._entries = {(e.client_id, e.name): e for e in entries}
+        self._of_client = {}
+        for each in self.entries():
+            self._of_client.setdefault(each.client_id, []).append(each)
         self._resolved.clear()
         self._position = max(self._position, position)
         self._changed.set()
@@ -157,6 +161,16 @@ class Sources:
     def entries(self) -> list[Entry]:
         """The sources that are there now, also those that cannot be read."""
         return [each for each in (self._entries or {}).values() if not each.removed]
+
+    def of_client(self, tenant: str) -> Sequence[Entry]:
+        """The sources that a client has now, also those that cannot be read.
+
+        Raises:
+            StorageError: the declarations are not read yet.
+        """
+        if self._entries is None:
+            raise errors.StorageError("the declared sources are being read; try again")
+        return self._of_client.get(tenant, ())
 
     def find(self, tenant: str, name: str) -> Found:
         """The source of a client by its name, or by its provider if the client has one such only.

@@ -6,7 +6,7 @@ bounds time and size, retries what may be retried with jitter, and carries the t
 """
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import msgspec
 
@@ -97,6 +97,19 @@ class Outbound(Protocol):
 
     async def permit(self, url: str) -> None:
         """Check an address that an SDK is going to connect to by itself.
+
+        Raises:
+            OutboundError: it may not be called, or its name cannot be resolved.
+        """
+        ...
+
+
+@runtime_checkable
+class Resolver(Protocol):
+    """May come with `Outbound`: for connections that speak no HTTP."""
+
+    async def addresses(self, host: str, port: int) -> Sequence[str]:
+        """The addresses of a host that may be connected to, checked; in the order to try.
 
         Raises:
             OutboundError: it may not be called, or its name cannot be resolved.

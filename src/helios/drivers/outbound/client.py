@@ -99,7 +99,14 @@ class Client:
 
     async def permit(self, url: str) -> None:
         """See `outbound.Outbound.permit`."""
-        where = policy.target(url)
+        await self._checked(policy.target(url))
+
+    async def addresses(self, host: str, port: int) -> list[str]:
+        """See `outbound.Resolver.addresses`."""
+        shown = f"[{host}]" if ":" in host else host
+        return await self._checked(policy.target(f"https://{shown}:{port}"))
+
+    async def _checked(self, where: policy.Target) -> list[str]:
         policy.check_host(where, self._allowed, None)
         try:
             addresses = await self._resolve(where.host, where.port)
@@ -107,6 +114,7 @@ class Client:
             raise _unreachable(where, error) from None
         for address in addresses:
             policy.check_address(where, address, self._allowed)
+        return addresses
 
     def _pause(self, attempt: int, asked: str | None) -> float:
         """Full jitter: uniform up to a bound that doubles; at least what the other side asks."""
