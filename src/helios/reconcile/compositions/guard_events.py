@@ -54,6 +54,7 @@ class BreakerMoved(msgspec.Struct, frozen=True, kw_only=True):
         half_open_at: when it lets one through; `cooldown_s`: the pause that led to it.
         forced_until: of a forced state.
         uid: of the stack's incarnation, where the scope is of one stack.
+        probe: id of the action that a half-open breaker lets through.
     """
 
     scope: str
@@ -64,6 +65,7 @@ class BreakerMoved(msgspec.Struct, frozen=True, kw_only=True):
     cooldown_s: float = 0.0
     forced_until: clocks.Timestamp | None = None
     uid: str | None = None
+    probe: str | None = None
 
 
 class FuseMoved(msgspec.Struct, frozen=True, kw_only=True):

@@ -222,6 +222,8 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         id: unique within the log.
         target: address of the component.
+        provider: what is written at, `<adapter>@<host>`, of breakers and budgets; empty: nothing.
+        needs: addresses of components that this one relies on; not done while one is unhealthy.
         params: what it is done with; holds references, never secrets.
         drift_ids: what it mends.
         inverse: params that undo it; None: it cannot be undone.
@@ -239,6 +241,8 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     kind: ActionKind
     target: str
+    provider: str = ""
+    needs: tuple[str, ...] = ()
     params: Mapping[str, Any] = {}
     drift_ids: tuple[str, ...] = ()
     risk: Risk = "low"
