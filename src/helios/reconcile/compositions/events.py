@@ -198,6 +198,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
         expected_hash, observed_hash: of what can be compared; equal: no drift.
         cursor: up to where in the log it is known.
         presence: state of each component; `detail`: why, where there is a reason.
+        unknown: addresses, or `address#field`, of what could not be looked at.
     """
 
     generation: int
@@ -205,6 +206,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     observed_hash: str
     cursor: int
     presence: Mapping[str, model.Presence]
+    unknown: tuple[str, ...] = ()
     detail: Mapping[str, str] = {}
 
 

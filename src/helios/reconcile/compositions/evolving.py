@@ -160,9 +160,10 @@ def _observed(before: stack.Stack, event: envelope.Event) -> stack.Stack:
         observed_hash=said.observed_hash,
         observed_cursor=said.cursor,
         presence=dict(said.presence),
+        unknown=said.unknown,
         detail=dict(said.detail),
     )
-    is_applied = said.expected_hash == said.observed_hash and not said.detail
+    is_applied = said.expected_hash == said.observed_hash and not said.unknown
     if is_applied and said.generation == before.generation != before.applied_generation:
         after = _replace(
             after,
@@ -216,7 +217,11 @@ def _plan_made(before: stack.Stack, event: envelope.Event) -> stack.Stack:
         drift = drifts.get(drift_id)
         if drift is not None and drift.state in _PLANNABLE:
             drifts[drift_id] = _replace(drift, state="planned", plan_id=plan.plan_id)
-    return _replace(before, plan=plan, approval=None, drifts=drifts)
+    # The same plan told again, with something else in its way: what was agreed still holds.
+    agreed = before.approval
+    if agreed is not None and agreed.digest != plan.digest:
+        agreed = None
+    return _replace(before, plan=plan, approval=agreed, drifts=drifts)
 
 
 def _plan_voided(before: stack.Stack, event: envelope.Event) -> stack.Stack:

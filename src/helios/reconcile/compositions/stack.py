@@ -117,6 +117,7 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     observed_hash: str = ""
     observed_cursor: int = 0
     presence: Mapping[str, model.Presence] = {}
+    unknown: tuple[str, ...] = ()
     detail: Mapping[str, str] = {}
     drifts: Mapping[str, model.Drift] = {}
     past: Mapping[str, Past] = {}
