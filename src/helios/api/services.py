@@ -1,6 +1,6 @@
 """What the routes work with; put together by `helios.app`, and by tests."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -15,10 +15,11 @@ from helios.ingest import kinds as source_kinds
 from helios.ingest import runners as source_runners
 from helios.kernel import clock as clocks
 from helios.kernel import ids as id_sources
-from helios.kernel import outbound, secret
+from helios.kernel import errors, outbound, secret
 from helios.projections import catalog
 from helios.projections import ports as view_ports
 from helios.reconcile.builds import ports as build_ports
+from helios.reconcile.compositions import model
 from helios.reconcile.streams import repairs, standing, verdicts, view
 
 VerdictPage = view.Page
@@ -84,6 +85,116 @@ class Rejudge(Protocol):
         ...
 
 
+class Looked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a look at a stack has shown; nothing was written.
+
+    Attributes:
+        findings: where it differs from what is declared, the ignored ones too.
+        unknown: what could not be looked at: addresses, or `address#field`.
+        detail: by address, why; for people.
+    """
+
+    findings: tuple[model.Finding, ...]
+    unknown: tuple[str, ...] = ()
+    expected_hash: str = ""
+    observed_hash: str = ""
+    detail: Mapping[str, str] = {}
+
+
+class Compositions(Protocol):
+    """What reconciles declared stacks, as the routes use it."""
+
+    async def look(self, client_id: str, stack_id: str) -> Looked:
+        """Look at a stack now, at the things themselves. Writes nothing anywhere.
+
+        Raises:
+            NotFoundError: no such stack is declared.
+            NotRunningError: nothing reconciles here.
+        """
+        ...
+
+    async def plan(
+        self,
+        client_id: str,
+        stack_id: str,
+        *,
+        only: Collection[str] = (),
+        without: Collection[str] = (),
+        actor: str,
+        store: bool,
+    ) -> model.Plan | None:
+        """Make a plan now, without doing anything; None: there is nothing to do.
+
+        Args:
+            only: addresses and ids of drifts it is for; empty: all.
+            without: addresses and ids of drifts it leaves out.
+            actor: who asks.
+            store: keep it in the log, so that it can be approved and carried out.
+
+        Raises:
+            NotFoundError: no such stack is declared.
+            NotRunningError: nothing reconciles here.
+        """
+        ...
+
+    async def apply_plan(self, client_id: str, stack_id: str, plan_id: str, *, actor: str) -> str:
+        """Have a stored plan carried out; returns the id of the reconciliation that does it.
+
+        Raises:
+            RefusedError: it is stale, expired or blocked; with a code of its own.
+            NotRunningError: nothing reconciles here.
+        """
+        ...
+
+    def wake(self, client_id: str, stack_id: str) -> None:
+        """Have a stack looked at soon, before those that only wait for their turn."""
+        ...
+
+
+class NotRunningError(errors.HeliosError):
+    """Nothing reconciles stacks in this process; ask a server that does."""
+
+    code = "not_running"
+    retryable = True
+
+
+class Idle:
+    """Stands for `Compositions` where nothing reconciles."""
+
+    async def look(self, client_id: str, stack_id: str) -> Looked:
+        """See `Compositions`."""
+        raise _not_running(client_id, stack_id)
+
+    async def plan(
+        self,
+        client_id: str,
+        stack_id: str,
+        *,
+        only: Collection[str] = (),
+        without: Collection[str] = (),
+        actor: str,
+        store: bool,
+    ) -> model.Plan | None:
+        """See `Compositions`."""
+        del only, without, actor, store
+        raise _not_running(client_id, stack_id)
+
+    async def apply_plan(self, client_id: str, stack_id: str, plan_id: str, *, actor: str) -> str:
+        """See `Compositions`."""
+        del plan_id, actor
+        raise _not_running(client_id, stack_id)
+
+    def wake(self, client_id: str, stack_id: str) -> None:
+        """See `Compositions`: who reconciles finds it in the log."""
+
+
+def _not_running(client_id: str, stack_id: str) -> NotRunningError:
+    return NotRunningError(
+        f"nothing here reconciles stack {stack_id[:80]} of client {client_id[:80]}: start a server "
+        "with `helios serve`, or give its address with --url"
+    )
+
+
 class Services(msgspec.Struct, kw_only=True):
     """The running parts that routes use."""
 
@@ -114,3 +225,5 @@ class Services(msgspec.Struct, kw_only=True):
     build_logs: build_ports.Logs
     content_ttl_s: float = 86_400.0
     """Age from which cached content counts as stale."""
+    compositions: Compositions = Idle()
+    """What reconciles declared stacks."""
