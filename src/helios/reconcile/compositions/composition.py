@@ -154,3 +154,8 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
     def provider(self, role: str) -> Provider | None:
         """The provider of a role."""
         return next((each for each in self.providers if each.role == role), None)
+
+
+def hook_name(stack: Composition, integration: Integration) -> str:
+    """What a webhook is called at its provider, so that ours is found wherever it leads."""
+    return f"helios {stack.client_id}/{stack.stack_id}/{integration.name}"
