@@ -18,6 +18,7 @@ FROZEN = {
     "invalid_input": 400,
     "method_not_allowed": 405,
     "not_found": 404,
+    "not_running": 503,
     "outbound_failed": 502,
     "overloaded": 503,
     "provider_api": 502,
@@ -36,6 +37,7 @@ FROZEN = {
 
 WORTH_ANOTHER_TRY = {
     "deadline_exceeded",
+    "not_running",
     "outbound_failed",
     "overloaded",
     "provider_api",

@@ -32,6 +32,7 @@ _TABLE: dict[str, tuple[int, str]] = {
     "outbound_failed": (502, "A call to someone else brought no answer"),
     "overloaded": (503, "Too much is waiting"),
     "provider_api": (502, "The provider answered with an error"),
+    "not_running": (503, "Nothing does this here"),
     "storage_unavailable": (503, "The storage cannot take it now"),
     "storage_failed": (503, "The storage failed"),
     "corrupt": (500, "Stored data contradicts itself"),

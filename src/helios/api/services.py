@@ -14,8 +14,8 @@ from helios.ingest import keys as key_checks
 from helios.ingest import kinds as source_kinds
 from helios.ingest import runners as source_runners
 from helios.kernel import clock as clocks
-from helios.kernel import ids as id_sources
 from helios.kernel import errors, outbound, secret
+from helios.kernel import ids as id_sources
 from helios.projections import catalog
 from helios.projections import ports as view_ports
 from helios.reconcile.builds import ports as build_ports
@@ -126,6 +126,7 @@ class Compositions(Protocol):
         """Make a plan now, without doing anything; None: there is nothing to do.
 
         Args:
+            client_id, stack_id: of which stack.
             only: addresses and ids of drifts it is for; empty: all.
             without: addresses and ids of drifts it leaves out.
             actor: who asks.
