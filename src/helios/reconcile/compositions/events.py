@@ -312,6 +312,7 @@ class Requested(msgspec.Struct, frozen=True, kw_only=True):
         trigger: what asked; a manual one does not wait for intervals or backoffs.
         heal: whether healing is asked for too, as policy allows; False: only look.
         command_id: of the command, if one asked.
+        plan_digest: of the plan that somebody wants carried out now.
     """
 
     reconciliation_id: str
@@ -319,6 +320,7 @@ class Requested(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     heal: bool = True
     command_id: str | None = None
+    plan_digest: str | None = None
 
 
 class Completed(msgspec.Struct, frozen=True, kw_only=True):

@@ -237,7 +237,7 @@ def _unplanned(before: stack.Stack) -> stack.Stack:
         name: _replace(drift, state="confirmed", plan_id=None) if drift.state in _WAITING else drift
         for name, drift in before.drifts.items()
     }
-    return _replace(before, plan=None, approval=None, drifts=drifts)
+    return _replace(before, plan=None, approval=None, ordered="", drifts=drifts)
 
 
 def _approval_requested(before: stack.Stack, event: envelope.Event) -> stack.Stack:
@@ -287,7 +287,7 @@ def _set_aside(before: stack.Stack, approval: model.Approval, reason: str) -> st
         else drift
         for name, drift in before.drifts.items()
     }
-    return _replace(before, plan=None, approval=approval, drifts=drifts)
+    return _replace(before, plan=None, approval=approval, ordered="", drifts=drifts)
 
 
 def _meant(plan: model.Plan) -> list[str]:
@@ -327,7 +327,11 @@ def _under_way(drifts: Mapping[str, model.Drift], heal: model.Heal) -> Mapping[s
 
 def _requested(before: stack.Stack, event: envelope.Event) -> stack.Stack:
     said = folding.payload(event, events.Requested)
-    return _replace(before, requested=(*before.requested, said)[-stack.HEALS_KEPT :])
+    return _replace(
+        before,
+        requested=(*before.requested, said)[-stack.HEALS_KEPT :],
+        ordered=said.plan_digest or before.ordered,
+    )
 
 
 def _completed(before: stack.Stack, event: envelope.Event) -> stack.Stack:

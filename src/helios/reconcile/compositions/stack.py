@@ -79,6 +79,7 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
         drifts: open ones, by id.
         past: closed ones, by id.
         approval: of the present plan.
+        ordered: digest of the plan that somebody has ordered to be carried out.
         heals: open ones first in time, then ended ones are dropped beyond `HEALS_KEPT`.
         baseline: fingerprints of drifts that are known; until when.
         requested: asked for and not completed, oldest first.
@@ -123,6 +124,7 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     past: Mapping[str, Past] = {}
     plan: model.Plan | None = None
     approval: model.Approval | None = None
+    ordered: str = ""
     heals: tuple[model.Heal, ...] = ()
     status: model.StackStatus = "reconciling"
     conditions: tuple[model.Condition, ...] = ()
