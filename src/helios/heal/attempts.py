@@ -13,6 +13,7 @@ from helios.kernel import clock as clocks
 from helios.kernel import errors, outbound, secret
 from helios.providers import ports as providers
 from helios.reconcile.compositions import model, ports
+from helios.reconcile.compositions.observing import marks
 
 RESERVE_S = 2.0
 """Kept of an action's time for telling what it did."""
@@ -53,7 +54,8 @@ class Attempt:
     def wanted(self) -> Mapping[str, Any]:
         """`set` of the params: fields with the values they are to have."""
         found = self.params.get("set")
-        return found if isinstance(found, Mapping) else {}
+        named = found if isinstance(found, Mapping) else {}
+        return {name.strip("/"): reached(value) for name, value in named.items()}
 
     @property
     def was(self) -> Mapping[str, Any]:
@@ -71,26 +73,22 @@ class Attempt:
         """Seconds that are left for what comes after the write."""
         return max(0.0, self._ends - self._clock.monotonic() - RESERVE_S)
 
+    @property
+    def vault(self) -> secret.Vault:
+        """Finds secrets; whatever it finds is masked from now on in all that is told."""
+        return _Masking(self._vault, self.mask)
+
     def kept(self, reference: str) -> secret.Secret:
-        """The value of a secret, which is masked from now on in all that is told.
+        """The value of a secret. Raises HealError: it is not there."""
+        return self.vault.find(reference)
+
+    def header(self, declared: str) -> secret.Secret:
+        """The value of a header: a literal, a reference, or a word and a reference.
 
         Raises:
-            HealError: it is not there.
+            HealError: the secret is not there.
         """
-        try:
-            found = self._vault.find(reference)
-        except errors.HeliosError as error:
-            raise ports.HealError("secret_missing", str(error)) from None
-        self.mask.hide(found)
-        return found
-
-    def value(self, text: str) -> secret.Secret:
-        """A literal, or what a reference names. Raises HealError: it is not there."""
-        try:
-            secret.check_reference(text)
-        except errors.InvalidInputError:
-            return secret.Secret(text)
-        return self.kept(text)
+        return marks.header_value(self.vault, declared)
 
     def secrets(self, references: Mapping[str, str]) -> dict[str, secret.Secret]:
         """Likewise for several, by name."""
@@ -120,6 +118,32 @@ class Attempt:
             self._wrote = True
             raise
         self._wrote = True
+
+
+class _Masking:
+    """`secret.Vault` that shows what it finds to a mask."""
+
+    def __init__(self, vault: secret.Vault, mask: masking.Mask) -> None:
+        self._vault = vault
+        self._mask = mask
+
+    def find(self, reference: str) -> secret.Secret:
+        """See `secret.Vault.find`. Raises HealError: it is not there."""
+        try:
+            found = self._vault.find(reference)
+        except errors.HeliosError as error:
+            raise ports.HealError("secret_missing", str(error)) from None
+        self._mask.hide(found)
+        return found
+
+
+def reached(value: Any) -> Any:
+    """A value that satisfies what is expected: of `{"$min": 3}` it is 3."""
+    if isinstance(value, Mapping):
+        if len(value) == 1 and (name := next(iter(value))).startswith("$"):
+            return reached(value[name])
+        return {name: reached(each) for name, each in value.items()}
+    return value
 
 
 def may_have_happened(error: Exception) -> bool:

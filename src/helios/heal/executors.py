@@ -15,11 +15,12 @@ import structlog
 from helios.eventlog import ports as log_ports
 from helios.heal import attempts, catching_up, hooks, masking, reaching, rereading
 from helios.heal import ports as heal_ports
-from helios.ingest import comparing, directory, sources
+from helios.ingest import comparing, sources
 from helios.kernel import clock as clocks
 from helios.kernel import errors, ids, outbound, secret
 from helios.projections import ports as view_ports
 from helios.reconcile.compositions import model, ports
+from helios.reconcile.compositions.observing import reaching as looking
 
 Recheck: TypeAlias = Callable[[ports.Job], Awaitable[None]]
 """A last look before an action. Raises `HealError` `precondition_failed`: do not do it."""
@@ -139,7 +140,7 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         log, store: where events and views are.
-        table: the declared sources, as the doors know them.
+        reach: finds providers, as the observer does.
         fetching: asks sources again; `ingest.runners.Manager`.
         gate: where content that was read again is handed in.
         believed: what content is known.
@@ -155,7 +156,7 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
 
     log: log_ports.EventLog
     store: view_ports.ViewStore
-    table: directory.Sources
+    reach: looking.Reach
     fetching: catching_up.Fetching
     gate: sources.Gate
     believed: comparing.Believed
@@ -173,7 +174,7 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
 
 def made(tools: Tools) -> Executors:
     """The executors of a process."""
-    reach = reaching.Reach(tools.table, tools.client, tools.clock)
+    reach = reaching.Reach(tools.reach)
     rereader = rereading.Rereader(
         tools.log,
         tools.believed,

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from helios.kernel import secret
+from helios.kernel import secret as secrets
 from helios.providers import ports as providers
 from helios.reconcile.compositions import ports
 
@@ -30,8 +30,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     events: tuple[str, ...] = ()
     enabled: bool = True
-    headers: Mapping[str, secret.Secret] = {}
-    secret: secret.Secret | None = None
+    headers: Mapping[str, secrets.Secret] = {}
+    secret: secrets.Secret | None = None
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,7 +150,7 @@ def fields(wanted: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _has(there: providers.Hook, headers: Mapping[str, secret.Secret]) -> bool:
+def _has(there: providers.Hook, headers: Mapping[str, secrets.Secret]) -> bool:
     """Whether it sends these headers already, as far as the provider shows it."""
     shown = {name.lower(): value for name, value in there.header_values.items()}
     return all(shown.get(name) == value for name, value in headers.items())

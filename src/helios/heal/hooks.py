@@ -86,7 +86,7 @@ class Hooks:
         url = said.get("url") or self._wanted_url(attempt.job.stack, reached, integration)
         events = said.get("events") or integration.events
         headers = {
-            name.lower(): attempt.value(value) for name, value in integration.headers.items()
+            name.lower(): attempt.header(value) for name, value in integration.headers.items()
         }
         if headers and not getattr(reached.adapter, "hook_headers", False):
             raise ports.HealError(

@@ -15,8 +15,9 @@ from helios.kernel import clock as clocks
 from helios.providers import ports as providers
 from helios.reconcile.compositions import ports
 
-GRACE_US = 2 * clocks.SECOND_US
-"""What changed so recently is left to its webhook."""
+GRACE_S = 1.0
+"""What was told so recently may not be in a listing yet. So long is waited before the first one, so
+that whatever was told before this action is compared."""
 
 LISTINGS_MAX = 3
 """As many as a doubt needs to be settled; see `ingest.polling`."""
@@ -78,7 +79,7 @@ class Rereader:
             OutboundError, ProviderApiError, OverloadError, StorageError: as a poll.
         """
         poll = msgspec.structs.replace(
-            found.declared.poll or sources.Polling(), grace=GRACE_US, compare_every=clocks.SECOND_US
+            found.declared.poll or sources.Polling(), grace=round(GRACE_S * clocks.SECOND_US)
         )
         tools = sources.Tools(
             declared=msgspec.structs.replace(found.declared, poll=poll),
@@ -98,6 +99,7 @@ class Rereader:
             ttl=self._ttl,
         )
         detail = ""
+        await self._clock.sleep(GRACE_S)
         for _ in range(LISTINGS_MAX):
             detail = await comparer.compare_if_due(webhooks=False)
             await comparer.read_invalid()
