@@ -7,6 +7,7 @@ alike. `serve` runs them: start in the order of dependence, stop in reverse, eve
 import asyncio
 import contextlib
 import gc
+import random
 import signal
 import socket
 import sys
@@ -33,6 +34,8 @@ from helios.projections import ports as view_ports
 from helios.projections.views import content
 from helios.reconcile.builds import builder
 from helios.reconcile.builds import view as builds_view
+from helios.reconcile.runtime import keys, waking
+from helios.reconcile.runtime import runtime as runtimes
 from helios.reconcile.streams import asking, rejudge, repairer, repairs, standing, ticker
 from helios.reconcile.streams import view as verdict_view
 
@@ -67,6 +70,8 @@ class Parts(msgspec.Struct, kw_only=True):
     ingestion: app_ingest.Ingestion
     leases: runners.Leases
     fanout: dispatcher.Dispatcher
+    runtime: runtimes.Runtime
+    waking: waking.Waking
     failure: "asyncio.Future[errors.StorageFailedError]"
 
 
@@ -115,6 +120,10 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
                 store=store,
             )
         )
+        runtime = runtimes.Runtime(
+            clock=clock,
+            random=random.Random(id_source.new()).random,  # noqa: S311
+        )
         yield Parts(
             settings=settings,
             clock=clock,
@@ -138,6 +147,8 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
                 leases=leases,
                 told=metrics.delivered,
             ),
+            runtime=runtime,
+            waking=waking.Waking(log, runtime.wake, clock=clock),
             failure=failure,
         )
 
@@ -288,9 +299,11 @@ async def _run(
     http = server.make(app, drain_s=parts.settings.drain_s)
     keeping: asyncio.Future[None] = asyncio.ensure_future(parts.views.run())
     clocked = ticker.Ticker(parts.log, parts.verdicts, clock=parts.clock, id_source=parts.ids)
+    _reconciled(parts)
     beside: list[asyncio.Future[None]] = [
         asyncio.ensure_future(clocked.run()),
-        asyncio.ensure_future(_repairer(parts).run()),
+        asyncio.ensure_future(parts.runtime.run()),
+        asyncio.ensure_future(parts.waking.run()),
     ]
     serving: asyncio.Future[None] = asyncio.ensure_future(server.serve(http, listener))
     await _begun(parts, keeping)
@@ -329,6 +342,15 @@ def _builder(parts: Parts, listener: socket.socket) -> builder.Builder:
         leases=parts.leases,
         address=lambda: _url(listener),
         told=parts.metrics.built,
+    )
+
+
+def _reconciled(parts: Parts) -> None:
+    """Say what is looked at again and again, and which events wake it."""
+    parts.runtime.register(repairer.FAMILY, _repairer(parts), options=repairer.OPTIONS)
+    parts.waking.follow(
+        repairer.woken,
+        missed=lambda: parts.runtime.wake(repairer.KEY, keys.Priority.RESYNC),
     )
 
 

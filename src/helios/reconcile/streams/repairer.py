@@ -23,8 +23,8 @@ import structlog
 from helios.eventlog import envelope
 from helios.eventlog import ports as log_ports
 from helios.kernel import clock as clocks
-from helios.kernel import errors
 from helios.projections import ports as view_ports
+from helios.reconcile.runtime import backoff, keys, lane, ports
 from helios.reconcile.streams import (
     asking,
     fold,
@@ -36,8 +36,23 @@ from helios.reconcile.streams import (
     view,
 )
 
+FAMILY = "streams"
+KEY = keys.Key("helios", FAMILY, "repairs")
+"""The one key of the family: a pass is over all contracts, as what it may do is bounded for all."""
+
 INTERVAL_S = 1.0
-"""Between two passes."""
+"""Between two passes. So often it is also looked whether a time has come, as clocks may be set."""
+
+LOOK_S = 5.0
+"""Longest time between two looks, should the verdicts be another copy's by then."""
+
+OPTIONS = lane.Options(
+    workers=1,
+    pace_s=INTERVAL_S,
+    pass_s_max=600.0,
+    retries=backoff.Linear(base_s=INTERVAL_S, cap_s=INTERVAL_S),
+)
+"""How it runs. A pass asks sources, each within bounds of its own, and walks many verdicts."""
 
 ALERTS_PER_MINUTE = 20
 """One by one, of one contract. Above: one alert for all the rest, once a minute."""
@@ -133,21 +148,13 @@ class Repairer:
         self._seen = envelope.Position(-1)
         self._wake = _NEVER
 
-    async def run(self) -> None:
-        """Take steps until cancelled.
-
-        Raises:
-            StorageFailedError: a flush failed; the process must stop.
-        """
-        while True:
-            await self._clock.sleep(INTERVAL_S)
-            try:
-                await self.step_if_due()
-            except errors.StorageFailedError:
-                raise
-            except errors.HeliosError as error:
-                # The log is full or a view is behind; the next round looks again.
-                _log.info("repairs_wait", error=error)
+    async def reconcile(self, key: keys.Key, why: ports.Reason) -> ports.Result:
+        """Take the steps that are due; see `runtime.ports.Reconciler`."""
+        del why
+        assert key == KEY, key
+        await self.step_if_due()
+        rests = self._wake == _NEVER and self._seen == await self._log.head()
+        return ports.Result(requeue_after_s=LOOK_S if rests else INTERVAL_S)
 
     async def step_if_due(self) -> bool:
         """Make one pass if something was appended or a time has come; whether it did."""
@@ -430,6 +437,11 @@ class Repairer:
                     count=said.count,
                     reason=said.reason,
                 )
+
+
+def woken(events: Sequence[envelope.Event]) -> list[tuple[keys.Key, keys.Priority]]:
+    """Whatever is appended may close a key or open one."""
+    return [(KEY, keys.Priority.EVENT)] if events else []
 
 
 def _closed(each: repairs.Open, reason: str, now: clocks.Timestamp) -> envelope.NewEvent:
