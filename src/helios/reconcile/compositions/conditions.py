@@ -122,7 +122,13 @@ def _wire(
     return "healthy"
 
 
-def _ready(said: Mapping[model.ConditionType, _Said], error: str, *, is_current: bool) -> _Said:
+def _ready(
+    said: Mapping[model.ConditionType, _Said],
+    status: model.StackStatus,
+    error: str,
+    *,
+    is_current: bool,
+) -> _Said:
     if error:
         return _Said("False", "Failed", error)
     for kind in ("Stalled", "Stale", "Healing", "DriftDetected"):
