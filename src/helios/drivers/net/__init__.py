@@ -1,0 +1,1 @@
+"""Looks at what answers on the network: HTTP, TCP, names, certificates."""
