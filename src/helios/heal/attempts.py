@@ -152,8 +152,7 @@ def may_have_happened(error: Exception) -> bool:
         case ports.HealError():
             return error.happened
         case providers.ProviderApiError():
-            status = error.status
-            return status is None or not 400 <= status < 500 or status in _MAY_HAVE
+            return error.status is None or not is_refusal(error.status)
         case outbound.OutboundError():
             return error.reason not in _REFUSED_BEFORE
         case errors.InvalidInputError() | errors.ConflictError() | errors.IdempotencyError():
@@ -162,6 +161,11 @@ def may_have_happened(error: Exception) -> bool:
             return False
         case _:
             return True
+
+
+def is_refusal(status: int) -> bool:
+    """Whether an HTTP status says that nothing was done."""
+    return 400 <= status < 500 and status not in _MAY_HAVE
 
 
 def told(error: Exception) -> tuple[str, float | None]:

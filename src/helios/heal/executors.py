@@ -13,7 +13,19 @@ import msgspec
 import structlog
 
 from helios.eventlog import ports as log_ports
-from helios.heal import attempts, catching_up, hooks, masking, reaching, rereading
+from helios.heal import (
+    attempts,
+    catching_up,
+    contents,
+    hooks,
+    integration_api,
+    masking,
+    reaching,
+    registering,
+    rereading,
+    resources,
+    site_builds,
+)
 from helios.heal import ports as heal_ports
 from helios.ingest import comparing, sources
 from helios.kernel import clock as clocks
@@ -47,7 +59,7 @@ class Executors:
         clock: clocks.Clock,
         recheck: Recheck | None = None,
     ) -> None:
-        self._hands = {kind: hand for hand in reversed(hands) for kind in hand.kinds}
+        self._hands = {kind: hand for hand in reversed(hands) for kind in hand.does}
         self._vault = vault
         self._clock = clock
         self._recheck = recheck
@@ -148,7 +160,8 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
         client: for calls out.
         random: uniform in [0, 1), for jitter.
         address: of this server as providers see it; empty: a webhook's url must be declared.
-        writers: of resources, one for each kind; of two for one kind the first is taken.
+        writers: of resources, beside those of sites and build hooks; of two for one kind the
+            first is taken.
         ttl: how long content may go unheard of, in microseconds; None: for ever.
         recheck: see `Recheck`; None: no look before the write but that of the pass.
         last_good: see `catching_up.LastGood`; None: only the events tell when a break was.
@@ -191,5 +204,23 @@ def made(tools: Tools) -> Executors:
         clock=tools.clock,
         last_good=tools.last_good,
     )
-    hands: tuple[heal_ports.Hand, ...] = (hooks.Hooks(reach, catching, address=tools.address),)
+    api = integration_api.Api(tools.client, tools.clock)
+    registering_hand = registering.Providers(
+        tools.log, tools.store, reach, api, clock=tools.clock, id_source=tools.ids
+    )
+    hands: tuple[heal_ports.Hand, ...] = (
+        registering_hand,
+        hooks.Hooks(reach, catching, address=tools.address),
+        integration_api.Integrations(api),
+        resources.Resources(
+            (
+                *tools.writers,
+                site_builds.SiteWriter(
+                    tools.log, tools.store, clock=tools.clock, id_source=tools.ids
+                ),
+                site_builds.HookWriter(tools.client, tools.clock),
+            )
+        ),
+        contents.Contents(reach, rereader),
+    )
     return Executors(hands, vault=tools.vault, clock=tools.clock, recheck=tools.recheck)

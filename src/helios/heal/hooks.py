@@ -4,7 +4,7 @@ Whatever the provider told while a webhook was broken is lost at our door, so af
 source is asked again (`catching_up`). A webhook that others made is never touched.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, cast
 from urllib import parse as urls
 
@@ -26,7 +26,7 @@ class Hooks:
         address: of this server as providers see it, such as `https://helios.example`.
     """
 
-    kinds: ClassVar[Collection[model.ActionKind]] = ("create_webhook", "update_webhook")
+    does: ClassVar[tuple[model.ActionKind, ...]] = ("create_webhook", "update_webhook")
 
     def __init__(
         self, reach: reaching.Reach, catching: catching_up.CatchingUp, *, address: str

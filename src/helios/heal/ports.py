@@ -1,7 +1,7 @@
 """What executors are made of, and what they need of drivers."""
 
 from collections.abc import Collection, Mapping
-from typing import Any, ClassVar, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -15,7 +15,10 @@ Verb: TypeAlias = Literal["create", "update", "rebuild"]
 class Hand(Protocol):
     """Carries out some kinds of actions."""
 
-    kinds: ClassVar[Collection[model.ActionKind]]
+    @property
+    def does(self) -> Collection[model.ActionKind]:
+        """What it can do."""
+        ...
 
     async def act(self, attempt: attempts.Attempt) -> ports.Acted:
         """Do it, or say what would be done if `attempt.job.dry_run`.
@@ -54,8 +57,10 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 class ResourceWriter(Protocol):
     """Makes and changes resources of some kinds. Never deletes one."""
 
-    kinds: ClassVar[Collection[str]]
-    """Of `composition.Resource.kind`."""
+    @property
+    def kinds(self) -> Collection[str]:
+        """Of `composition.Resource.kind`."""
+        ...
 
     def plan(self, task: Task) -> str:
         """What `carry_out` would do, in one sentence beginning with a verb. Does nothing.
