@@ -6,8 +6,7 @@ somebody has agreed.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -27,10 +26,6 @@ STACKS_NAMED = 1_000
 
 _KINDS = ("provider", "desired", "path", "cause")
 """What stacks may have in common, the most telling first."""
-
-
-Said: TypeAlias = tuple[str, str, guard_events.FuseMoved]
-"""Type of the event, scope (the aggregate's id), payload."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,8 +57,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(found)
 
 
-def row(client_id: str, stack_id: str, drift: model.Drift, provider: str = "") -> Row:
-    """A drift as fuses count it."""
+def row_of(client_id: str, stack_id: str, drift: model.Drift, provider: str = "") -> Row:
+    """A drift as fuses count it; `provider` is `<adapter>@<host>`, as actions name it."""
     return Row(
         tenant=client_id,
         stack=stack_id,
@@ -78,38 +73,32 @@ def row(client_id: str, stack_id: str, drift: model.Drift, provider: str = "") -
 
 def check(
     rows: Iterable[Row],
-    totals: Mapping[str, int],
-    found: guards.Guards,
-    client_id: str,
+    total: int,
+    known: Mapping[str, guards.Fuse],
     now: clocks.Timestamp,
-) -> list[Said]:
-    """The fuses of one client that blow now, at most one for each stack.
+) -> list[guard_events.FuseMoved]:
+    """The fuses of a client that blow now, at most one for each stack.
 
-    `rows` are drifts of the last five minutes, `totals` is how many stacks each client has. What a
-    fuse of `found` stands for, blown or reset since, does not blow another one.
+    `rows` are its drifts of the last five minutes, `total` is how many stacks it has, `known` its
+    fuses so far: what one of them stands for, blown or reset since, does not blow another one.
     """
-    mine = [each for each in rows if each.tenant == client_id]
-    limits = _Limits(total=totals.get(client_id, 0), share=SHARE, least=LEAST)
-    fuses = [each for part in found.both() for each in part.fuses.values()]
-    return _check(mine, limits, fuses, now, lambda each: each.stack)
+    limits = _Limits(scope="client", total=total, share=SHARE, least=LEAST)
+    return _check(rows, limits, known.values(), now, lambda each: each.stack)
 
 
 def check_all(
     rows: Iterable[Row],
-    totals: Mapping[str, int],
-    shared: guards.Guards,
+    total: int,
+    known: Mapping[str, guards.Fuse],
     now: clocks.Timestamp,
-) -> list[Said]:
-    """The fuses of all clients together that blow now, of `guard_events.SYSTEM_TENANT`.
-
-    Their stacks are named `<client>/<stack>`.
-    """
-    limits = _Limits(total=sum(totals.values()), share=SHARE_OF_ALL, least=LEAST_OF_ALL)
-    fuses = list(shared.fuses.values())
-    return _check(rows, limits, fuses, now, lambda each: f"{each.tenant}/{each.stack}")
+) -> list[guard_events.FuseMoved]:
+    """The same for all clients together; stacks are named `<client>/<stack>`."""
+    limits = _Limits(scope="all", total=total, share=SHARE_OF_ALL, least=LEAST_OF_ALL)
+    return _check(rows, limits, known.values(), now, lambda each: f"{each.tenant}/{each.stack}")
 
 
 class _Limits(msgspec.Struct, frozen=True, kw_only=True):
+    scope: str
     total: int
     share: float
     least: int
@@ -118,22 +107,22 @@ class _Limits(msgspec.Struct, frozen=True, kw_only=True):
 def _check(
     rows: Iterable[Row],
     limits: _Limits,
-    known: Sequence[guards.Fuse],
+    known: Collection[guards.Fuse],
     now: clocks.Timestamp,
     named: Callable[[Row], str],
-) -> list[Said]:
+) -> list[guard_events.FuseMoved]:
     left = [
         each
         for each in rows
         if now - WITHIN_US < each.detected_at <= now
         and not any(_stands_for(fuse, each, named(each)) for fuse in known)
     ]
-    said: list[Said] = []
+    blown: list[guard_events.FuseMoved] = []
     while True:
         by, stacks = _largest(left, named)
         if len(stacks) < limits.least or len(stacks) <= limits.share * limits.total:
-            return said
-        said.append((guard_events.FUSE_BLOWN, SCOPE, _moved(by, stacks, left, limits.total)))
+            return blown
+        blown.append(_moved(by, stacks, left, limits))
         left = [each for each in left if named(each) not in stacks]
 
 
@@ -161,16 +150,19 @@ def _telling(word: str) -> int:
 
 
 def _moved(
-    by: str, stacks: frozenset[str], rows: Sequence[Row], total: int
+    by: str, stacks: frozenset[str], rows: Sequence[Row], limits: _Limits
 ) -> guard_events.FuseMoved:
-    first = min(each.detected_at for each in rows if by in each.words)
-    part = len(stacks) / total if total else 1.0
-    name = hashlib.blake2b(hashing.canonical([by, first]), digest_size=8).hexdigest()
+    meant = [each for each in rows if by in each.words]
+    first = min((each.detected_at, each.tenant, each.stack) for each in meant)
+    part = len(stacks) / limits.total if limits.total else 1.0
+    # The same incident has the same name for all that find it.
+    incident = hashing.canonical([limits.scope, by, first])
+    name = hashlib.blake2b(incident, digest_size=8).hexdigest()
     return guard_events.FuseMoved(
         fuse_id=name,
         by=by,
         stacks=tuple(sorted(stacks)[:STACKS_NAMED]),
         count=len(stacks),
         share=min(part, 1.0),
-        reason=f"{len(stacks)} of {total} stacks drifted within five minutes",
+        reason=f"{len(stacks)} of {limits.total} stacks drifted within five minutes",
     )

@@ -180,7 +180,7 @@ def _fuses(case: _Case, action: model.Action) -> Iterator[model.Blocker]:
     words = {
         word
         for drift in _drifts(case, action)
-        for word in fuse.row(client, case.state.stack_id, drift, action.provider).words
+        for word in fuse.row_of(client, case.state.stack_id, drift, action.provider).words
     }
     for part in case.found.both():
         name = case.state.stack_id
