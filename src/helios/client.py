@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 import httpx
 import msgspec
 
-from helios.api import operations, wire
+from helios.api import operations, services, wire
 from helios.api.routes import alerts as alert_routes
 from helios.api.routes import content as content_routes
 from helios.api.routes import contracts as contract_routes
@@ -30,6 +30,7 @@ from helios.calls import subscribers as subscriber_calls
 from helios.ingest import gateway
 from helios.kernel import errors
 from helios.projections.views import content_read
+from helios.reconcile.compositions import refusals
 
 T = TypeVar("T")
 
@@ -448,6 +449,8 @@ _BY_CODE: dict[str, type[errors.HeliosError]] = {
         errors.GoneError,
         errors.LimitedError,
         errors.UnauthenticatedError,
+        services.NotRunningError,
+        *refusals.REFUSED,
     )
 }
 

@@ -126,7 +126,8 @@ class Compositions(Protocol):
         """Make a plan now, without doing anything; None: there is nothing to do.
 
         Args:
-            client_id, stack_id: of which stack.
+            client_id: whose stack.
+            stack_id: which one.
             only: addresses and ids of drifts it is for; empty: all.
             without: addresses and ids of drifts it leaves out.
             actor: who asks.
