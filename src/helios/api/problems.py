@@ -44,7 +44,7 @@ _TABLE: dict[str, tuple[int, str]] = {
     "nothing_to_do": (409, "There is nothing to do"),
     "approval_closed": (409, "The question is not open any more"),
     "digest_mismatch": (409, "The answer is for another plan"),
-    "approver_refused": (403, "This person may not answer"),
+    "approver_refused": (403, "Somebody else has to answer"),
     "drift_closed": (409, "The drift is over"),
     "stack_pinned": (409, "The stack is pinned to its version"),
     "revision_rejected": (409, "This content was rolled back"),

@@ -72,7 +72,7 @@ class DigestMismatchError(RefusedError):
 
 
 class ApproverRefusedError(RefusedError):
-    """This person may not answer: another role, the one who asked, or agreed already."""
+    """Somebody may not answer: has not the role, has asked for it, or has agreed already."""
 
     code = "approver_refused"
 
@@ -90,7 +90,7 @@ class StackPinnedError(RefusedError):
 
 
 class RevisionRejectedError(RefusedError):
-    """This content was rolled back and must not be declared again."""
+    """The content was rolled back and must not be declared again."""
 
     code = "revision_rejected"
 
