@@ -49,6 +49,7 @@ def ours(
     declared: composition.Integration,
     *,
     url: str | None,
+    name: str = USUAL_NAME,
     known_id: str | None = None,
     taken: Collection[str] = (),
     is_others: Callable[[str], bool] = lambda _: False,
@@ -59,6 +60,7 @@ def ours(
         hooks: those there are.
         declared: the integration.
         url: where it has to lead, if that is known.
+        name: what only we call it.
         known_id: id that it had when it was seen last.
         taken: addresses of the stack's other integrations.
         is_others: whether an address is the door of another source.
@@ -74,8 +76,8 @@ def ours(
         if not any(reaching.same_url(each.url, other) for other in taken)
         and not is_others(each.url)
     ]
-    for name in (declared.name, USUAL_NAME):
-        called = [each for each in free if each.name == name]
+    for usual in dict.fromkeys((name, declared.name, USUAL_NAME)):
+        called = [each for each in free if each.name == usual]
         known = [each for each in called if each.id == known_id]
         if len(called) == 1 or known:
             return Match(hook=(known or called)[0], by="name")

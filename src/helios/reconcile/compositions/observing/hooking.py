@@ -131,6 +131,7 @@ class Hooks:
             listed.hooks,
             declared,
             url=url,
+            name=composition.hook_name(view.stack, declared),
             known_id=self._ids.get(key),
             taken=[each.url for each in others if each.url is not None],
             is_others=lambda found: _is_others(view, reached, found, url),
@@ -255,7 +256,7 @@ def _tested(
     if not isinstance(reached.adapter, providers.HookTrigger):
         return recent
     if tried.delivering:
-        return (looking.read(witness, tried.at), *recent)
+        return (looking.read(witness, tried.at),)
     return (looking.failed(witness, tried.at, tried.detail),)
 
 

@@ -1,0 +1,1 @@
+"""Files of a stack on this machine, below one folder."""
