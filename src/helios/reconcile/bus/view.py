@@ -16,6 +16,7 @@ from helios.projections import folding, ports
 from helios.reconcile.bus import correlating, events
 
 NAME = "correlations"
+QUEUE_MAX = limits.PAGE_EVENTS_MAX
 CommandStatus: TypeAlias = Literal["queued", "completed", "failed", "expired"]
 
 _CORRELATION = (
@@ -139,6 +140,7 @@ class Correlations:
         "CREATE INDEX {t}by_client ON {t}correlations (tenant, status, began)",
         "CREATE INDEX {t}by_expiry ON {t}correlations (status, expires_at)",
         "CREATE INDEX {t}by_place ON {t}correlations (began)",
+        "CREATE INDEX {t}together ON {t}commands (tenant, correlation_id)",
         "CREATE INDEX {t}queue ON {t}commands (status, urgency, position)",
     )
 
@@ -207,14 +209,34 @@ async def resume(store: ports.ViewStore) -> envelope.Position:
         return envelope.Position(min(places, default=snapshot.checkpoint.position))
 
 
-async def queue(store: ports.ViewStore, limit: int = 1_000) -> list[CommandRow]:
+async def reached(store: ports.ViewStore) -> envelope.Position:
+    """How far the view has come."""
+    async with store.reading(NAME) as snapshot:
+        return snapshot.checkpoint.position
+
+
+async def queue(
+    store: ports.ViewStore, client_id: str | None = None, limit: int = QUEUE_MAX
+) -> list[CommandRow]:
     """Commands that are not carried out yet, the most urgent first, then the oldest."""
     bound = max(1, min(limit, limits.PAGE_EVENTS_MAX))
+    of_client = "" if client_id is None else "AND tenant = ? "
+    params: ports.Row = (bound,) if client_id is None else (client_id, bound)
     sql = (
-        f"SELECT {_COMMAND} FROM {{t}}commands WHERE status = 'queued' "
+        f"SELECT {_COMMAND} FROM {{t}}commands WHERE status = 'queued' {of_client}"
         "ORDER BY urgency, position LIMIT ?"
     )
-    return [_command_row(row) for row in await store.query(NAME, sql, (bound,))]
+    return [_command_row(row) for row in await store.query(NAME, sql, params)]
+
+
+async def broken(store: ports.ViewStore) -> list[tuple[str, str]]:
+    """Client and id of correlations of which one command failed and another still waits."""
+    sql = (
+        "SELECT DISTINCT q.tenant, q.correlation_id FROM {t}commands q JOIN {t}commands f "
+        "ON f.tenant = q.tenant AND f.correlation_id = q.correlation_id "
+        "WHERE q.status = 'queued' AND f.status IN ('failed', 'expired')"
+    )
+    return [(row[0], row[1]) for row in await store.query(NAME, sql)]
 
 
 async def command(store: ports.ViewStore, client_id: str, command_id: str) -> CommandRow:
