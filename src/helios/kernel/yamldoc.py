@@ -7,6 +7,7 @@ Aliases are refused: they serve nobody here and let a short text grow without bo
 
 import contextlib
 import difflib
+import math
 import re
 from collections.abc import Collection, Iterator
 from typing import Any, TypeVar
@@ -27,6 +28,7 @@ _KINDS = {
 }
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
+_POWER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?[eE][+-]?[0-9]{1,3}")
 _STEP = re.compile(r"\.([^.\[]+)|\[([0-9]{1,9})\]")
 _STR = "tag:yaml.org,2002:str"
 _BOOL = "tag:yaml.org,2002:bool"
@@ -176,6 +178,10 @@ class Node:
             return int(text)
         if self._raw.tag == _FLOAT and _NUMBER.fullmatch(text):
             return float(text)
+        # YAML 1.1 takes the 1e-05 of JSON for a text.
+        is_bare = isinstance(self._raw, yaml.ScalarNode) and self._raw.style is None
+        if is_bare and _POWER.fullmatch(text) and math.isfinite(float(text)):
+            return float(text)
         return text
 
     def below(self, path: str) -> "Node":
@@ -304,3 +310,22 @@ def _errors(source: str | None) -> Iterator[None]:
         raise errors.InvalidInputError(f"not valid YAML: {said}", source=source) from None
     except RecursionError:
         raise errors.InvalidInputError("nested too deeply", source=source) from None
+    except (ValueError, OverflowError):
+        # An escape such as "\\UFFFFFFFF", or a version of YAML with thousands of digits.
+        raise errors.InvalidInputError(
+            "not valid YAML: a number or an escaped character is out of range", source=source
+        ) from None
+
+
+def dump(value: Any) -> str:
+    """A JSON value as YAML that is read back as the same value; keys stay in their order."""
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    return text
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes out what stands in two places: aliases are refused when it is read."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        del data
+        return True

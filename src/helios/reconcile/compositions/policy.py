@@ -160,6 +160,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         interval: microseconds between scheduled passes.
         severities: severity by cause or type, before the defaults.
+        metrics_endpoint: where others read the metrics of this stack; None: at Helios itself.
         require_environment: a promotion needs this environment to have had the version first.
     """
 
@@ -179,6 +180,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     metrics_retention: int = 30 * 24 * HOUR
     detailed_logging: bool = False
     performance_tracking: bool = False
+    metrics_endpoint: str | None = None
     text: str = ""
     hash: str = ""
 
