@@ -12,7 +12,7 @@ import msgspec
 
 from helios.eventlog import envelope
 from helios.projections import folding
-from helios.reconcile.compositions import events, model, stack
+from helios.reconcile.compositions import approving, events, model, stack
 
 _replace = msgspec.structs.replace
 
@@ -261,9 +261,9 @@ def _approval_answered(before: stack.Stack, event: envelope.Event) -> stack.Stac
     if not said.grant.granted:
         reason = f"denied by {said.grant.actor}: {said.grant.reason}".rstrip(": ")
         return _set_aside(before, _replace(approval, grants=grants, status="denied"), reason)
-    agreed = {grant.actor for grant in grants if grant.granted}
-    status = "granted" if len(agreed) >= approval.quorum else approval.status
-    return _replace(before, approval=_replace(approval, grants=grants, status=status))
+    after = _replace(approval, grants=grants)
+    is_enough = approval.status == "pending" and not approving.missing(after)
+    return _replace(before, approval=_replace(after, status="granted") if is_enough else after)
 
 
 def _approval_ended(before: stack.Stack, event: envelope.Event) -> stack.Stack:

@@ -37,6 +37,10 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     last_verified: clocks.Timestamp | None
 
 
+class _Interval(msgspec.Struct, frozen=True):
+    interval: int = policy.DEFAULT.interval
+
+
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
     """A stack in a list."""
 
@@ -93,6 +97,54 @@ async def known_after(
     found = await store.query(view.NAME, sql, (tenant, tenant, name, limit))
     read = [_known(row) for row in found]
     return [((each.state.client_id, each.state.stack_id), each) for each in read]
+
+
+async def schedule(
+    store: ports.ViewStore, after: tuple[str, str] = ("", ""), limit: int = 1_000
+) -> list[tuple[str, str, int]]:
+    """Client, name and interval (microseconds) of declared stacks, in order; for a walk over all.
+
+    A stack whose policy cannot be read has the interval of the defaults.
+    """
+    sql = (
+        "SELECT s.tenant, s.stack, coalesce(p.declared, '') FROM {t}stacks s "
+        "LEFT JOIN {t}policies p ON p.tenant = s.tenant AND p.stack = s.stack "
+        "WHERE (s.tenant > ? OR (s.tenant = ? AND s.stack > ?)) AND s.removed = 0 "
+        "ORDER BY s.tenant, s.stack LIMIT ?"
+    )
+    tenant, name = after
+    rows = await store.query(view.NAME, sql, (tenant, tenant, name, limit))
+    return [
+        (
+            row[0],
+            row[1],
+            msgspec.json.decode(row[2], type=_Interval).interval
+            if row[2]
+            else policy.DEFAULT.interval,
+        )
+        for row in rows
+    ]
+
+
+async def drifted_since(
+    store: ports.ViewStore, since: clocks.Timestamp
+) -> list[tuple[str, str, model.Drift]]:
+    """Client, stack and drift of all that has drifted since then, whatever became of it.
+
+    What is ignored is left out.
+    """
+    sql = (
+        "SELECT tenant, stack, record FROM {t}drifts WHERE (confirmed_at >= ? OR "
+        "(confirmed_at = 0 AND detected_at >= ?)) AND state <> 'ignored'"
+    )
+    rows = await store.query(view.NAME, sql, (since, since))
+    return [(row[0], row[1], msgspec.json.decode(row[2], type=model.Drift)) for row in rows]
+
+
+async def counts(store: ports.ViewStore) -> dict[str, int]:
+    """How many stacks each client has declared."""
+    sql = "SELECT tenant, count(*) FROM {t}stacks WHERE removed = 0 GROUP BY tenant"
+    return {row[0]: int(row[1]) for row in await store.query(view.NAME, sql)}
 
 
 async def stack_of(store: ports.ViewStore, client_id: str, stack_id: str) -> Known:
@@ -274,19 +326,27 @@ async def reconciliation(
     return msgspec.json.decode(rows[0][0], type=events.Completed) if rows else None
 
 
-async def guards_of(store: ports.ViewStore, client_id: str) -> tuple[guards.Guards, guards.Guards]:
-    """The guards of a client, and those that hold for all."""
+async def guards_of(store: ports.ViewStore, client_id: str) -> guards.Guards:
+    """The guards of a client, joined with those that hold for all."""
     sql = "SELECT tenant, state FROM {t}guards WHERE tenant IN (?, ?)"
     rows = await store.query(view.NAME, sql, (client_id, guard_events.SYSTEM_TENANT))
     found = {row[0]: msgspec.json.decode(row[1], type=guards.Guards) for row in rows}
     nothing = guards.Guards()
-    return found.get(client_id, nothing), found.get(guard_events.SYSTEM_TENANT, nothing)
+    own = found.get(client_id, nothing)
+    return guards.joined(own, found.get(guard_events.SYSTEM_TENANT, nothing))
+
+
+async def all_guards(store: ports.ViewStore) -> dict[str, guards.Guards]:
+    """The guards of every client that has any, and of `guard_events.SYSTEM_TENANT`."""
+    rows = await store.query(view.NAME, "SELECT tenant, state FROM {t}guards ORDER BY tenant")
+    return {row[0]: msgspec.json.decode(row[1], type=guards.Guards) for row in rows}
 
 
 def _of(
     client_id: str | None, stack_id: str | None, before: int | None
 ) -> tuple[list[str], list[Any]]:
-    where, params = ["1 = 1"], []
+    where = ["1 = 1"]
+    params: list[Any] = []
     for column, value in (("tenant = ?", client_id), ("stack = ?", stack_id)):
         if value is not None:
             where.append(column)

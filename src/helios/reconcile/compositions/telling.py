@@ -107,8 +107,6 @@ def failed(
             plan_id=None,
             reason=f"{moved.error_code or moved.status}: {moved.detail}"[:500],
         )
-        change = lifecycle.Moved(
-            event_type=events.DRIFT_CHANGED, drift=after, previous=found.state
-        )
+        change = lifecycle.Moved(event_type=events.DRIFT_CHANGED, drift=after, previous=found.state)
         said.append(drift(state, change, run_id))
     return said

@@ -53,7 +53,7 @@ GUARD_COLUMNS = "tenant, state"
 
 _log = structlog.get_logger("helios.stacks")
 _encode = jsonio.encode
-_GUARDED = frozenset((*guard_events.TYPES, *events.HEAL_TYPES))
+_GUARDED = frozenset(guards.TYPES)
 _Name = tuple[str, str]
 
 
@@ -183,7 +183,7 @@ class StacksView:
     )
     indexes: Sequence[str] = (
         "CREATE INDEX {t}drifts_by_time ON {t}drifts (tenant, position)",
-        "CREATE INDEX {t}drifts_open ON {t}drifts (tenant, state)",
+        "CREATE INDEX {t}drifts_confirmed ON {t}drifts (confirmed_at, detected_at)",
         "CREATE INDEX {t}plans_of ON {t}plans (tenant, stack, position)",
         "CREATE INDEX {t}approvals_by ON {t}approvals (tenant, status, position)",
         "CREATE INDEX {t}heals_of ON {t}heals (tenant, stack, position)",
@@ -234,8 +234,8 @@ class Fold:
                 touched[name] = None
                 writes += _DETAILS.get(event.type, _nothing)(event, self._states[name])
             if event.type in _GUARDED:
-                self._guards[event.tenant] = guards.evolve(self._guards[event.tenant], event)
-                watched[event.tenant] = None
+                self._watch(event)
+                watched |= dict.fromkeys((event.tenant, guard_events.SYSTEM_TENANT))
         writes += self._flushed(touched)
         rows = [(tenant, _text(self._guards[tenant])) for tenant in watched]
         if rows:
@@ -245,6 +245,13 @@ class Fold:
     def committed(self) -> None:
         while len(self._states) > STATES_KEPT:
             self._states.popitem(last=False)
+
+    def _watch(self, event: envelope.Event) -> None:
+        """Fold an event into the guards of its client, and into those that hold for all."""
+        shared, tenant = guard_events.SYSTEM_TENANT, event.tenant
+        self._guards[shared] = guards.evolve_shared(self._guards[shared], event)
+        if tenant != shared:
+            self._guards[tenant] = guards.evolve(self._guards[tenant], event)
 
     def _flushed(self, touched: dict[_Name, None]) -> list[ports.Write]:
         if not touched:
@@ -262,8 +269,10 @@ class Fold:
                     self._states.move_to_end(name)
                 else:
                     self._states[name] = await self._state(name)
-            if event.type in _GUARDED and event.tenant not in self._guards:
-                self._guards[event.tenant] = await self._guard(event.tenant)
+            if event.type in _GUARDED:
+                for tenant in (event.tenant, guard_events.SYSTEM_TENANT):
+                    if tenant not in self._guards:
+                        self._guards[tenant] = await self._guard(tenant)
 
     async def _state(self, name: _Name) -> stack.Stack:
         sql = "SELECT state FROM {t}stacks WHERE tenant = ? AND stack = ?"

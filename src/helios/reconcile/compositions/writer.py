@@ -5,6 +5,7 @@ a state that is no longer the last one is refused by the log, whoever decided it
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeAlias
 
 import msgspec
@@ -54,8 +55,19 @@ class Writer:
         self._expected = expected
         self._because = because
 
-    async def say(self, said: Sequence[Said]) -> None:
+    async def say(
+        self,
+        said: Sequence[Said],
+        *,
+        beside: Sequence[envelope.NewEvent] = (),
+        expected: Mapping[envelope.AggregateKey, int] = MappingProxyType({}),
+    ) -> None:
         """Append these events, all or none; nothing for none.
+
+        Args:
+            said: about the stack.
+            beside: about others, in the same transaction.
+            expected: sequences of those that must not have moved.
 
         Raises:
             ConflictError: somebody else has written about the stack, or a lease is lost.
@@ -65,9 +77,10 @@ class Writer:
             return
         now = self._clock.now()
         made = [self._event(kind, payload, now) for kind, payload in said]
-        expected = {**self._expected(), self.state.key: self.state.sequence}
-        done = await self._log.append(made, expected=expected)
-        for event, position, sequence in zip(made, done.positions, done.sequences, strict=True):
+        wanted = {**expected, **self._expected(), self.state.key: self.state.sequence}
+        done = await self._log.append([*made, *beside], expected=wanted)
+        places = zip(made, done.positions, done.sequences, strict=False)
+        for event, position, sequence in places:
             placed = envelope.placed(event, position, sequence, now)
             self.state = evolving.evolve(self.state, placed)
         self.appended += len(made)

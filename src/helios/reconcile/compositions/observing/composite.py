@@ -54,6 +54,11 @@ class Composite:
         self._whole_s = whole_s
         self._hooks = hooking.Hooks()
 
+    @property
+    def reach(self) -> reaching.Reach:
+        """Finds providers; for those who act where this has looked."""
+        return self._tools.reach
+
     async def observe(self, look: pass_ports.Look) -> model.Observation:
         """See `ports.Observer`."""
         view = looking.View(tools=self._tools, stack=look.stack, fresh=look.fresh)

@@ -1,0 +1,285 @@
+"""The first scenarios that healing has to pass, by their numbers; real log and views, a scripted
+reality, and a clock that jumps.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from helios.kernel import clock as clocks
+from helios.reconcile.compositions import events, guard_events, model, policy, ports
+from helios.testing import stack_bench, stack_reality
+
+S = clocks.SECOND_US
+HOOK = "integration/cms-webhook"
+QUEUE = "resource/orders"
+ACME = (stack_bench.CLIENT, stack_bench.STACK)
+HOUR = 3600.0
+
+Story = Callable[[stack_bench.Bench], Awaitable[None]]
+
+
+def lived(folder: Path, story: Story) -> None:
+    """A story in one life of the process, with a stack and a policy that heals."""
+
+    async def main() -> None:
+        async with stack_bench.World(folder).life() as bench:
+            await bench.declare()
+            await bench.set_policy()
+            await bench.run(20)
+            await story(bench)
+
+    asyncio.run(main())
+
+
+async def is_healthy(bench: stack_bench.Bench) -> None:
+    state = await bench.known()
+    assert (state.status, dict(state.drifts)) == ("healthy", {}), state
+    assert state.expected_hash == state.observed_hash
+
+
+def test_s01_a_provider_that_is_quiet_for_72_hours_raises_nothing(tmp_path: Path) -> None:
+    async def story(bench: stack_bench.Bench) -> None:
+        before = len(await bench.said(*events.STACK_TYPES))
+        passes = await bench.run(72 * HOUR)
+        assert passes >= 72 * 12
+        assert len(await bench.said(*events.STACK_TYPES)) == before
+        assert bench.reality.calls == []
+        await is_healthy(bench)
+
+    lived(tmp_path, story)
+
+
+def test_s02_our_own_heal_in_flight_is_no_drift(tmp_path: Path) -> None:
+    async def story(bench: stack_bench.Bench) -> None:
+        bench.reality.vanish(*ACME, HOOK)
+        found: list[int] = []
+
+        def look_beside(where: str, job: ports.Job) -> None:
+            del job
+            found.append(len(bench.reality.writes) if where == "before" else -1)
+
+        bench.reality.dies = look_beside  # type: ignore[method-assign]
+        await bench.run(60)
+        detected = await bench.said(events.DRIFT_DETECTED)
+        assert len(detected) == 1
+        assert len(bench.reality.writes) == 1
+        assert len(await bench.said(events.HEAL_SUCCEEDED)) == 1
+        await is_healthy(bench)
+
+    lived(tmp_path, story)
+
+
+def test_s03_a_provider_that_is_away_is_unknown_and_nothing_is_healed(tmp_path: Path) -> None:
+    async def story(bench: stack_bench.Bench) -> None:
+        with bench.reality.away(ACME):
+            await bench.run(2 * HOUR)
+            state = await bench.known()
+            assert dict(state.drifts) == {}
+            assert state.status != "healthy"
+            assert state.unknown
+            assert bench.reality.calls == []
+        await bench.run(600)
+        await is_healthy(bench)
+
+    lived(tmp_path, story)
+
+
+def test_s04_what_an_autoscaler_changes_a_thousand_times_is_never_healed(tmp_path: Path) -> None:
+    owned = stack_bench.POLICY + (
+        "  ownership:\n"
+        "    - {{component: resource/orders, path: /attributes/capacity, manager: autoscaler:x, "
+        "mode: yield}}\n"
+    )
+    declared = stack_bench.DECLARED.replace(
+        "name: orders, region: us-east-1}",
+        'name: orders, region: us-east-1, attributes: {{capacity: "1"}}}',
+    )
+
+    async def story(bench: stack_bench.Bench) -> None:
+        await bench.declare(declared)
+        await bench.set_policy(owned)
+        await bench.run(20)
+        for count in range(1000):
+            bench.reality.change(*ACME, QUEUE, attributes={"capacity": str(count)})
+            await bench.pass_()
+            bench.clock.time += 10 * S
+        assert bench.reality.calls == []
+        assert await bench.said(events.DRIFT_DETECTED) == []
+
+    lived(tmp_path, story)
+
+
+def test_s05_who_reverts_our_heal_three_times_is_named_and_left_alone(tmp_path: Path) -> None:
+    async def story(bench: stack_bench.Bench) -> None:
+        for _ in range(8):
+            bench.reality.change(*ACME, HOOK, enabled=False)
+            await bench.run(120)
+        healed = await bench.said(events.HEAL_SUCCEEDED)
+        assert len(healed) == 3
+        state = await bench.known()
+        contested = state.condition("Contested")
+        assert contested is not None
+        assert contested.status == "True"
+        assert HOOK in contested.message
+        (drift,) = state.drifts.values()
+        assert drift.state in ("escalated", "confirmed")
+
+    lived(tmp_path, story)
+
+
+def test_s06_a_plan_that_was_approved_is_refused_when_the_world_has_changed(tmp_path: Path) -> None:
+    asks = stack_bench.POLICY.replace("data_deletion,", "data_deletion, webhook_broken,")
+
+    async def story(bench: stack_bench.Bench) -> None:
+        await bench.set_policy(asks)
+        bench.reality.vanish(*ACME, HOOK)
+        await bench.run(30)
+        first = (await bench.known()).plan
+        assert first is not None
+        bench.reality.change(*ACME, HOOK, url="http://elsewhere.test/")
+        await bench.approve()
+        await bench.run(5)
+        assert bench.reality.writes == []
+        voided = await bench.said(events.PLAN_VOIDED)
+        assert voided[-1].data()["code"] == "plan_stale"
+        assert voided[-1].data()["plan_id"] == first.plan_id
+
+    lived(tmp_path, story)
+
+
+def test_s08_a_breaker_that_is_open_parks_wakeups_and_loses_none(tmp_path: Path) -> None:
+    async def story(bench: stack_bench.Bench) -> None:
+        bench.reality.vanish(*ACME, HOOK)
+        bench.reality.refusals[(*ACME, HOOK)] = [
+            ports.HealError("refused", "it does not want to") for _ in range(3)
+        ]
+        await bench.run(120)
+        opened = await bench.said(guard_events.BREAKER_OPENED, stack_id=None)
+        assert opened
+        assert len(bench.reality.calls) <= 4
+        for _ in range(100):
+            await bench.pass_()
+        assert len(bench.reality.writes) == 0
+        await bench.run(2 * HOUR)
+        # Three attempts are spent: it is a person's now, whose word goes through at once.
+        await bench.request()
+        await bench.run(300)
+        assert len(bench.reality.writes) == 1
+        await is_healthy(bench)
+
+    lived(tmp_path, story)
+
+
+def test_s10_what_happens_while_healing_is_suspended_is_healed_afterwards(tmp_path: Path) -> None:
+    many = stack_bench.DECLARED.replace(
+        "    page:",
+        "".join(
+            f"    q{n}: {{{{kind: sqs_queue, name: q{n}, region: us-east-1}}}}\n" for n in range(4)
+        )
+        + "    page:",
+    )
+
+    async def story(bench: stack_bench.Bench) -> None:
+        await bench.declare(many)
+        await bench.run(20)
+        pause = events.Suspended(mode="heal_only", reason="release")
+        await bench.say(events.STACK_SUSPENDED, pause)
+        for name in ("orders", "q0", "q1", "q2", "q3"):
+            bench.reality.vanish(*ACME, f"resource/{name}")
+        await bench.run(600)
+        assert bench.reality.calls == []
+        assert len((await bench.known()).drifts) == 5
+        await bench.say(events.STACK_RESUMED, events.Noted(reason="released"))
+        await bench.run(600)
+        assert len(bench.reality.writes) == 5
+        await is_healthy(bench)
+
+    lived(tmp_path, story)
+
+
+def test_s12_a_kill_between_effect_and_outcome_is_looked_at_and_not_repeated(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        world = stack_bench.World(tmp_path)
+
+        def die(where: str, job: ports.Job) -> None:
+            del job
+            if where == "after":
+                raise stack_reality.ProcessEnded
+
+        async with world.life() as bench:
+            await bench.declare()
+            await bench.set_policy()
+            await bench.run(20)
+            world.reality.vanish(*ACME, HOOK)
+            world.reality.dies = die  # type: ignore[method-assign]
+            with pytest.raises(stack_reality.ProcessEnded):
+                await bench.run(60)
+        del world.reality.dies
+        async with world.life() as bench:
+            await bench.run(60)
+            assert len(world.reality.calls) == 1
+            assert len(world.reality.writes) == 1
+            assert len(await bench.said(events.HEAL_STARTED)) == 1
+            assert len(await bench.said(events.HEAL_SUCCEEDED)) == 1
+            await is_healthy(bench)
+
+    asyncio.run(main())
+
+
+def test_s14_looks_that_come_in_any_order_end_in_the_same_state(tmp_path: Path) -> None:
+    async def ending(folder: Path, order: tuple[str, ...]) -> tuple[object, ...]:
+        async with stack_bench.World(folder).life() as bench:
+            await bench.declare()
+            await bench.set_policy()
+            await bench.run(20)
+            for step in order:
+                if step == "gone":
+                    bench.reality.vanish(*ACME, HOOK)
+                elif step == "off":
+                    bench.reality.change(*ACME, HOOK, enabled=False)
+                await bench.pass_()
+                bench.clock.time += 2 * S
+            await bench.run(600)
+            state = await bench.known()
+            return (state.status, dict(state.drifts), state.observed_hash, state.expected_hash)
+
+    async def main() -> None:
+        found = []
+        for number, order in enumerate(itertools.permutations(("gone", "off", "look", "look"))):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            found.append(await ending(folder, order))
+        assert all(each == found[0] for each in found)
+
+    asyncio.run(main())
+
+
+def test_s17_when_an_ignore_rule_runs_out_the_alarm_returns(tmp_path: Path) -> None:
+    async def story(bench: stack_bench.Bench) -> None:
+        rule = policy.IgnoreRule(
+            id="known",
+            component=HOOK,
+            effect="alarm",
+            owner="ada",
+            reason="being moved",
+            expires_at=clocks.Timestamp(bench.clock.time + 3600 * S),
+        )
+        await bench.say(events.RULE_DECLARED, events.Rule(rule=rule))
+        bench.reality.vanish(*ACME, HOOK)
+        await bench.run(0.9 * HOUR)
+        assert [d.state for d in (await bench.known()).drifts.values()] == ["ignored"]
+        assert await bench.said(events.DRIFT_DETECTED) == []
+        await bench.run(0.3 * HOUR)
+        assert len(await bench.said(events.DRIFT_DETECTED)) == 1
+
+    lived(tmp_path, story)
+
+
+def test_every_state_that_a_drift_can_close_in_is_closed() -> None:
+    assert {"healed", "resolved_externally", "superseded", "false_positive"} == model.CLOSED
