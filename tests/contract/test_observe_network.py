@@ -256,7 +256,7 @@ def test_a_name_of_this_machine_resolves() -> None:
 
 def test_the_addresses_of_a_name_are_seen_by_version() -> None:
     check = dns.DnsCheck(resolving("192.0.2.2", "2001:db8::1", "192.0.2.1", "192.0.2.2"))
-    expects = {"addresses": [], "ipv4": [], "ipv6": [], "mx": []}
+    expects: dict[str, Any] = {"addresses": [], "ipv4": [], "ipv6": [], "mx": []}
     told = asyncio.run(check.check(asked("dns", expects, host="a.example")))
     assert told.value == {
         "healthy": True,
