@@ -149,8 +149,8 @@ class _Work:
             got = value[field]
             if got == want:
                 continue
-            got = normalising.fit(want, got, field)
-            if got != want:
+            got = normalising.fit_unequal(want, got, field)
+            if got is not want and got != want:
                 found += diffing.walk(want, got, (field,))
         return found
 

@@ -98,8 +98,11 @@ def fit(expected: Any, observed: Any, field: str = "") -> Any:
     Equal to `expected` when what was seen is as expected. Fields that are not expected are left
     out; one that is expected to be null may be missing.
     """
-    if observed == expected:
-        return expected
+    return expected if observed == expected else fit_unequal(expected, observed, field)
+
+
+def fit_unequal(expected: Any, observed: Any, field: str = "") -> Any:
+    """The same of what is known to be unequal as it is."""
     if type(expected) is dict:
         if is_bounds(expected):
             return expected if _holds(expected, observed) else normal(observed)
@@ -159,7 +162,7 @@ def _fit_object(expected: dict[str, Any], observed: Any) -> Any:
     for name, want in expected.items():
         if name in observed:
             got = observed[name]
-            found[name] = want if got == want else fit(want, got, name)
+            found[name] = want if got == want else fit_unequal(want, got, name)
         elif want is None:
             found[name] = None
     return found

@@ -1,15 +1,15 @@
-"""Makes the test kit `drifting` importable by the tests beside it."""
+"""Makes the test kits `drifting` and `situations` importable by the tests beside them."""
 
 import importlib.util
 import sys
 from pathlib import Path
 
-if "drifting" not in sys.modules:
-    spec = importlib.util.spec_from_file_location(
-        "drifting", Path(__file__).with_name("drifting.py")
-    )
+for name in ("drifting", "situations"):
+    if name in sys.modules:
+        continue
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["drifting"] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)

@@ -1,12 +1,14 @@
 """How a stack stands, and the one word for it."""
 
+from typing import Any
+
 import drifting as kit
 import msgspec
 import pytest
 
 from helios.reconcile.compositions import conditions, events, model, policy, stack
 
-BROKEN = {"url": "https://elsewhere.test"}
+BROKEN: dict[str, Any] = {"url": "https://elsewhere.test"}
 
 
 def status_of(judged: conditions.Judged, kind: model.ConditionType) -> tuple[str, str]:

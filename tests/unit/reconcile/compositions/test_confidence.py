@@ -1,5 +1,7 @@
 """How sure one may be."""
 
+from typing import Any
+
 import drifting as kit
 import pytest
 from hypothesis import given
@@ -62,10 +64,10 @@ def test_a_read_grows_too_old_to_heal_by() -> None:
 
 @given(evidences, st.randoms())
 def test_it_is_a_share_and_does_not_depend_on_the_order(
-    evidence: list[model.Evidence], random: object
+    evidence: list[model.Evidence], random: Any
 ) -> None:
     shuffled = list(evidence)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)
     assert 0 <= sure(*evidence) <= 1
     assert sure(*shuffled) == pytest.approx(sure(*evidence), abs=1e-5)
 
@@ -76,7 +78,7 @@ def test_one_more_witness_for_it_never_makes_less_sure(evidence: list[model.Evid
     assert sure(*evidence, more) >= sure(*evidence) - 1e-6
 
 
-def drift(**fields: object) -> model.Drift:
+def drift() -> model.Drift:
     world = kit.World()
     world.look(kit.at(1), resource_orders=kit.seen(kit.QUEUE, kit.at(1), VisibilityTimeout=1))
     return world.drift()
@@ -87,9 +89,10 @@ def test_verdicts_move_a_weight_only_where_they_contradict_it() -> None:
     known: confidence.Calibration = confidence.UNCALIBRATED
     for n in range(3):
         known = confidence.judged(known, drift(), was_real=True, at=kit.at(n))
-    key = ("configuration", "resource/orders", "direct_read")
-    judged = known[key]  # type: ignore[index]
-    assert (judged.weight, judged.precision) == (0.9, pytest.approx(0.8))
+    key: confidence.CalibrationKey = ("configuration", "resource/orders", "direct_read")
+    judged = known[key]
+    assert judged.weight == 0.9
+    assert judged.precision == pytest.approx(0.8)
     assert confidence.confidence(
         [kit.read(NOW)],
         NOW,

@@ -79,11 +79,12 @@ def test_a_field_that_differs_is_called_by_its_cause(
     cause: str,
     drift_type: str,
     severity: str,
-    healable: bool,
+    healable: object,
 ) -> None:
     """L-04, L-05, L-06, G-02, G-03, D-20."""
     name = component.address.replace("/", "_").replace("-", "_")
-    found = detect(**{name: kit.seen(component, NOW, **{field: value})})
+    others: dict[str, Any] = {name: kit.seen(component, NOW, **{field: value})}
+    found = detect(**others)
     finding = only(found)
     assert (finding.cause, finding.type, finding.severity) == (cause, drift_type, severity)
     assert (finding.component, finding.path) == (component.address, f"/{field}")
@@ -106,7 +107,8 @@ def test_an_absent_component_is_one_finding_at_its_root(
     component: composition.Component, cause: str
 ) -> None:
     name = component.address.replace("/", "_").replace("-", "_")
-    finding = only(detect(**{name: kit.gone(NOW)}))
+    others: dict[str, Any] = {name: kit.gone(NOW)}
+    finding = only(detect(**others))
     assert (finding.cause, finding.path, finding.observed) == (cause, "", None)
     assert finding.expected == normalising.plain(expecting.tree(component))
 
@@ -178,7 +180,7 @@ def test_a_fingerprint_is_of_the_difference_and_not_of_what_was_seen() -> None:
 
 
 def test_severity_is_what_policy_says_by_cause_then_by_type() -> None:
-    broken = {"integration_cms_webhook": kit.seen(kit.HOOK, NOW, enabled=False)}
+    broken: dict[str, Any] = {"integration_cms_webhook": kit.seen(kit.HOOK, NOW, enabled=False)}
     by_type = policy.Policy(severities={"integration": "low"})
     by_cause = policy.Policy(severities={"integration": "low", "webhook_broken": "critical"})
     assert only(detect(by_type, **broken)).severity == "low"

@@ -1,5 +1,7 @@
 """The life of a drift: from the first look that saw it to the one that no longer does."""
 
+from typing import Any
+
 import drifting as kit
 import msgspec
 import pytest
@@ -17,13 +19,13 @@ CHANGED, RESOLVED = events.DRIFT_CHANGED, events.DRIFT_RESOLVED
 IGNORED = events.DRIFT_IGNORED
 
 
-def broken(seconds: float, **fields: object) -> dict[str, model.Seen]:
+def broken(seconds: float, **fields: Any) -> dict[str, Any]:
     """The webhook leads elsewhere."""
     fields.setdefault("url", "https://elsewhere.test")
     return {"integration_cms_webhook": kit.seen(kit.HOOK, kit.at(seconds), **fields)}
 
 
-def by_event(seconds: float, **fields: object) -> dict[str, model.Seen]:
+def by_event(seconds: float, **fields: Any) -> dict[str, Any]:
     """It leads elsewhere, and the provider has told so, too."""
     when = kit.at(seconds)
     both = (kit.read(when), kit.said(when, "signed_event"))
@@ -145,6 +147,7 @@ def test_a_closed_drift_that_comes_again_is_another_occurrence() -> None:
 def test_weak_evidence_that_it_is_gone_takes_as_many_looks() -> None:
     world = confirmed()
     event = (kit.said(kit.at(20), "signed_event"),)
+    fine: dict[str, Any]
     fine = {"integration_cms_webhook": kit.seen(kit.HOOK, kit.at(20), evidence=event)}
     assert kit.kinds(world.look(kit.at(20), **fine)) == [(CHANGED, "confirmed")]
     assert world.drift().score == 1
@@ -322,7 +325,7 @@ def test_a_change_of_policy_that_makes_it_eligible_is_told() -> None:
 def test_confidence_that_crosses_a_threshold_is_told_once() -> None:
     world = kit.World()
 
-    def failing(seconds: float, *more: model.Evidence) -> dict[str, model.Seen]:
+    def failing(seconds: float, *more: model.Evidence) -> dict[str, Any]:
         evidence = (kit.said(kit.at(seconds), "failed_call"), *more)
         return broken(seconds, evidence=evidence)
 

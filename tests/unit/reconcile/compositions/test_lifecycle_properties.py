@@ -1,5 +1,7 @@
 """Whatever is seen in whatever order: what holds of the drifts of a stack."""
 
+from typing import Any
+
 import drifting as kit
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,7 +10,7 @@ from helios.reconcile.compositions import events, lifecycle, model
 
 _QUIET = {"suspected", "ignored"}
 
-hooks = st.sampled_from(
+hooks: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [
         {},
         {"url": "https://x.test"},
@@ -18,7 +20,9 @@ hooks = st.sampled_from(
     ]
 )
 worlds = st.sampled_from(["there", "absent", "unknown", "weak"])
-articles = st.sampled_from([{}, {"count": 0}, {"count": 1}, {"differs": 3}, {"age_s": 10_000_000}])
+articles: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [{}, {"count": 0}, {"count": 1}, {"differs": 3}, {"age_s": 10_000_000}]
+)
 
 
 @st.composite
@@ -83,7 +87,7 @@ def test_back_as_declared_no_drift_is_left(
 @settings(max_examples=60, deadline=None)
 @given(st.data(), histories(), st.randoms())
 def test_late_doubled_and_reversed_looks_end_alike(
-    data: st.DataObject, history: list[tuple[int, dict[str, model.Seen]]], random: object
+    data: st.DataObject, history: list[tuple[int, dict[str, model.Seen]]], random: Any
 ) -> None:
     """Scenario 14: whatever came before, in whatever order, the newest looks decide."""
     last = 20 + max(second for second, _ in history)
@@ -102,7 +106,7 @@ def test_late_doubled_and_reversed_looks_end_alike(
         for address, seen in newest.items()
     }
     shuffled = [*history, *data.draw(st.lists(st.sampled_from(history), max_size=3))]
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)
     worlds_seen = []
     for order in (history, shuffled):
         world = kit.World()

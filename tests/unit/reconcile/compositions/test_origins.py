@@ -38,8 +38,8 @@ def found(
     component: str, seen: model.Seen, *told: envelope.Event, applied: int = 1
 ) -> model.Origin:
     world = kit.World()
-    name = component.replace("/", "_").replace("-", "_")
-    world.look(kit.at(1), **{name: seen})
+    others: dict[str, Any] = {component.replace("/", "_").replace("-", "_"): seen}
+    world.look(kit.at(1), **others)
     state = msgspec.structs.replace(
         world.state, applied_generation=applied, declared_by="user:ada", declared_position=1
     )

@@ -52,7 +52,7 @@ def ruled(
     ],
 )
 def test_a_pattern_matches_what_it_names_and_all_below(
-    pattern: str, path: str, matches: bool
+    pattern: str, path: str, matches: object
 ) -> None:
     assert (ruled(path, rule(pattern)) is not None) is matches
 
