@@ -11,6 +11,7 @@ from helios.kernel import clock as clocks
 from helios.kernel import errors, ids, outbound, secret
 from helios.projections import catalog
 from helios.projections import ports as view_ports
+from helios.reconcile.bus import outward
 
 
 def made(
@@ -36,6 +37,7 @@ def made(
         ids=id_source,
         random=rng.random,
         told=told,
+        outward=outward.Outward(),
     )
     makers: dict[type, channels.Maker] = {
         subscriber.Webhook: _webhooks(client, clock),

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -36,20 +36,68 @@ class DeliveryError(Exception):
         self.retry_after_s = retry_after_s
 
 
+class Outgoing(Protocol):
+    """A message made of an event, for who subscribed to a topic.
+
+    Attributes:
+        id: the same in every replay.
+        key: messages of one key keep their order where a channel can.
+        attributes: to filter by.
+        body: a JSON object.
+    """
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def id(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def attributes(self) -> Mapping[str, str]: ...
+    @property
+    def body(self) -> bytes: ...
+
+
+class Outward(Protocol):
+    """Makes messages for topics out of events."""
+
+    def where(self, client_id: str, topics: Collection[str], /) -> envelope.Filter:
+        """The events of a client that these topics are made of."""
+        ...
+
+    def messages(self, event: envelope.Event, topics: Collection[str], /) -> Sequence[Outgoing]:
+        """What is published of an event on these topics; empty: nothing."""
+        ...
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """One event on its way.
 
     Attributes:
         id: the same for every try, so that the receiver can tell.
         event: what it carries.
+        outgoing: what is told of it, for who subscribed to a topic; None: the event itself.
     """
 
     id: str
     event: envelope.Event
+    outgoing: Outgoing | None = None
 
     def body(self) -> bytes:
-        """As Standard Webhooks has it: type, time, and the event."""
+        """As Standard Webhooks has it: type, time, and the event, or what is told of it."""
         event = self.event
+        if self.outgoing is not None:
+            return jsonio.encode(
+                {
+                    "type": self.outgoing.type,
+                    "timestamp": clocks.to_rfc3339(event.occurred_at),
+                    "topic": self.outgoing.topic,
+                    "attributes": self.outgoing.attributes,
+                    "data": msgspec.Raw(self.outgoing.body),
+                }
+            )
         return jsonio.encode(
             {
                 "type": event.type,

@@ -14,6 +14,14 @@ KIND = "Subscriber"
 TYPES_MAX = 200
 HEADERS_MAX = 10
 CREDENTIALS_MAX = 8
+TOPICS = (
+    "blackwell-drift-events",
+    "blackwell-state-events",
+    "blackwell-state-commands",
+    "blackwell-heal-events",
+    "blackwell-content-events",
+)
+"""Topics one can subscribe to instead of to events; what is on them is made by who knows it."""
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _REFERENCE = re.compile(r"(env|file|secret):.+")
@@ -66,6 +74,7 @@ class Subscriber(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         types, sources: events it wants; None: all but those about deliveries.
+        topics: what it wants told of events instead of the events; None: the events.
         start: with the event after its declaration, or with the first of the log.
         ordered: one after another, each only when the one before it arrived.
         channel: how it gets them.
@@ -81,6 +90,7 @@ class Subscriber(msgspec.Struct, frozen=True, kw_only=True):
     ordered: bool
     channel: Channel
     text: str
+    topics: tuple[str, ...] | None = None
 
     @property
     def hash(self) -> str:
@@ -123,7 +133,7 @@ def parse(text: str, *, source: str | None = None) -> Subscriber:
     name = meta["name"].string(chars_max=63)
     if not _NAME.fullmatch(name):
         raise meta["name"].error("expected lower case letters, digits and dashes")
-    wanted = spec["events"].fields(("types", "sources")) if "events" in spec else {}
+    wanted = spec["events"].fields(("types", "sources", "topics")) if "events" in spec else {}
     start: Start = "now"
     if "start" in spec:
         start = spec["start"].choice(("now", "beginning"))
@@ -141,7 +151,20 @@ def parse(text: str, *, source: str | None = None) -> Subscriber:
         ordered=spec["ordered"].boolean() if "ordered" in spec else False,
         channel=_channel(spec["deliver"]),
         text=text,
+        topics=_topics(wanted),
     )
+
+
+def _topics(wanted: dict[str, yamldoc.Node]) -> tuple[str, ...] | None:
+    if "topics" not in wanted:
+        return None
+    node = wanted["topics"]
+    if len(wanted) > 1:
+        raise node.error("expected either topics, or types and sources")
+    names = tuple(element.choice(TOPICS) for element in node.elements())
+    if not names or len(set(names)) < len(names):
+        raise node.error("expected each topic once, at least one")
+    return names
 
 
 def _words(node: yamldoc.Node | None) -> tuple[str, ...] | None:

@@ -38,6 +38,8 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
     random: Callable[[], float]
     told: Callable[[str], None]
     """Is told how each try ended: `delivered`, `failed` or `abandoned`."""
+    outward: channels.Outward | None = None
+    """Makes the messages of topics; without it topics cannot be subscribed to here."""
 
 
 class Worker:
@@ -59,6 +61,7 @@ class Worker:
     ) -> None:
         self._around = around
         self._declared = declared
+        self._where = _where(around, declared)
         self._channel = channel
         self._cursor = row.cursor
         self._health = schedule.Health()
@@ -95,7 +98,7 @@ class Worker:
     async def _step(self) -> bool:
         around = self._around
         due = await self._retry_due()
-        page = await around.log.read(self._cursor, limit=PAGE_EVENTS, where=self._declared.where)
+        page = await around.log.read(self._cursor, limit=PAGE_EVENTS, where=self._where)
         wanted = [event for event in page.events if not _own(event)]
         if wanted and not await self._deliver_page(wanted):
             return False
@@ -144,23 +147,37 @@ class Worker:
         ]
 
     async def _one(self, event: envelope.Event) -> channels.DeliveryError | None:
-        log_id = self._around.log.log_id.replace("-", "")[:12]
-        message = channels.Message(id=f"msg_{log_id}_{event.position}", event=event)
         error: channels.DeliveryError | None = None
         try:
-            await self._channel.deliver(message)
+            messages = self._messages(event)
+            for message in messages:
+                await self._channel.deliver(message)
         except channels.DeliveryError as caught:
             error = caught
         except Exception as caught:  # noqa: BLE001 - of a channel
             # A channel may be anyone's SDK; what it cannot take must not hold up the rest.
             _log.exception("channel_failed", subscriber=self._declared.name)
             error = channels.DeliveryError(f"the channel failed: {type(caught).__name__}")
+        else:
+            if not messages:
+                return None
         if error is not None:
             self.detail = error.detail
         self._around.told("delivered" if error is None else "failed")
         self._health = self._health.after(ok=error is None, now=self._around.clock.now())
         self._delivered += error is None
         return error
+
+    def _messages(self, event: envelope.Event) -> list[channels.Message]:
+        log_id = self._around.log.log_id.replace("-", "")[:12]
+        name = f"msg_{log_id}_{event.position}"
+        topics, outward = self._declared.topics, self._around.outward
+        if topics is None or outward is None:
+            return [channels.Message(id=name, event=event)]
+        return [
+            channels.Message(id=f"{name}_{number}", event=event, outgoing=outgoing)
+            for number, outgoing in enumerate(outward.messages(event, topics))
+        ]
 
     async def _set_aside(
         self, failed: Sequence[tuple[envelope.Event, channels.DeliveryError]]
@@ -257,6 +274,14 @@ class Worker:
             actor=events.ACTOR,
             payload=jsonio.encode(payload),
         )
+
+
+def _where(around: Around, declared: subscriber.Subscriber) -> envelope.Filter:
+    if declared.topics is None:
+        return declared.where
+    if around.outward is None:
+        raise errors.InvalidInputError("topics cannot be subscribed to here", field="events.topics")
+    return around.outward.where(declared.client_id, declared.topics)
 
 
 def _own(event: envelope.Event) -> bool:

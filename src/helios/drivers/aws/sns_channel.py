@@ -49,23 +49,29 @@ class SnsChannel:
             return cls(declared, client, stack.pop_all())
 
     async def deliver(self, message: channels.Message) -> None:
-        body = message.body()
+        outgoing = message.outgoing
+        body = message.body() if outgoing is None else outgoing.body
         if len(body) > BODY_BYTES_MAX:
             raise channels.DeliveryError(
                 f"{len(body)} bytes; a message of SNS has at most {BODY_BYTES_MAX}"
             )
         event = message.event
         attributes = {"id": message.id, "type": event.type, "source": event.source}
+        group = event.aggregate_id
+        if outgoing is not None:
+            attributes = {"id": message.id, "type": outgoing.type, **outgoing.attributes}
+            group = outgoing.key
         request: dict[str, Any] = {
             "TopicArn": self._declared.topic_arn,
             "Message": body.decode(),
             "MessageAttributes": {
                 name: {"DataType": "String", "StringValue": value}
                 for name, value in attributes.items()
+                if value
             },
         }
         if self._declared.topic_arn.endswith(".fifo"):
-            request["MessageGroupId"] = event.aggregate_id[:128]
+            request["MessageGroupId"] = group[:128]
             request["MessageDeduplicationId"] = message.id
         try:
             await self._client.publish(**request)

@@ -10,8 +10,9 @@ import msgspec
 
 from helios.drivers.kafka import binding, sink
 from helios.drivers.kafka import options as kafka_options
-from helios.eventlog import cloudevents
+from helios.eventlog import cloudevents, envelope
 from helios.fanout import channels, subscriber
+from helios.kernel import clock as clocks
 from helios.kernel import errors, secret
 
 
@@ -32,11 +33,16 @@ class KafkaChannel:
 
     async def deliver(self, message: channels.Message) -> None:
         event = message.event
-        headers, body = binding.to_binary(cloudevents.from_event(event))
+        key = f"{event.aggregate_type}/{event.aggregate_id}"
+        if message.outgoing is None:
+            headers, body = binding.to_binary(cloudevents.from_event(event))
+        else:
+            headers, body = _outgoing(event, message.outgoing)
+            key = message.outgoing.key
         try:
             await self._sink.send(
                 self._topic,
-                key=f"{event.aggregate_type}/{event.aggregate_id}".encode(),
+                key=key.encode(),
                 value=body,
                 headers=headers,
             )
@@ -45,3 +51,21 @@ class KafkaChannel:
 
     async def close(self) -> None:
         await self._sink.close()
+
+
+def _outgoing(
+    event: envelope.Event, outgoing: channels.Outgoing
+) -> tuple[list[tuple[str, bytes]], bytes]:
+    """What is told of an event, as a CloudEvent; its attributes are headers of their own."""
+    attributes: dict[str, cloudevents.Value] = {
+        "specversion": "1.0",
+        "id": outgoing.id,
+        "source": f"/{event.source}/{outgoing.topic}",
+        "type": outgoing.type,
+        "time": clocks.to_rfc3339(event.occurred_at),
+        "datacontenttype": "application/json",
+    }
+    told = cloudevents.CloudEvent(attributes=attributes, kind="json", data=outgoing.body)
+    headers, body = binding.to_binary(told)
+    named = [(name, value.encode()) for name, value in outgoing.attributes.items()]
+    return [*headers, *named], body or b""
