@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
-from helios import app_builds, app_fanout, app_ingest, app_storage
+from helios import app_builds, app_compositions, app_fanout, app_ingest, app_storage
 from helios.api import metrics as meters
 from helios.api import routes, server, services, web
 from helios.eventlog import log as logs
@@ -34,6 +34,8 @@ from helios.projections import ports as view_ports
 from helios.projections.views import content
 from helios.reconcile.builds import builder
 from helios.reconcile.builds import view as builds_view
+from helios.reconcile.compositions import passing
+from helios.reconcile.compositions import view as stacks_view
 from helios.reconcile.runtime import keys, waking
 from helios.reconcile.runtime import runtime as runtimes
 from helios.reconcile.streams import asking, rejudge, repairer, repairs, standing, ticker
@@ -55,6 +57,22 @@ _log = structlog.get_logger("helios.app")
 T = TypeVar("T")
 
 
+class Where:
+    """Where others reach this server, as far as that is known.
+
+    Attributes:
+        bound: where it listens; None: nowhere yet.
+    """
+
+    def __init__(self, settings: config.Settings) -> None:
+        self._settings = settings
+        self.bound: str | None = None
+
+    def address(self) -> str:
+        """Such as `https://helios.example`, without a slash at the end."""
+        return _address(self._settings, None) if self.bound is None else self.bound
+
+
 class Parts(msgspec.Struct, kw_only=True):
     """What runs over one log: the log, the views, and who keeps them."""
 
@@ -72,6 +90,8 @@ class Parts(msgspec.Struct, kw_only=True):
     fanout: dispatcher.Dispatcher
     runtime: runtimes.Runtime
     waking: waking.Waking
+    stacks: app_compositions.Stacks
+    where: "Where"
     failure: "asyncio.Future[errors.StorageFailedError]"
 
 
@@ -120,9 +140,25 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
                 store=store,
             )
         )
-        runtime = runtimes.Runtime(
+        # Jitter only: two processes must not draw the same numbers.
+        draw = random.Random(id_source.new()).random  # noqa: S311
+        runtime = runtimes.Runtime(clock=clock, random=draw)
+        following = waking.Waking(log, runtime.wake, clock=clock)
+        where = Where(settings)
+        base = app_compositions.Base(
+            settings=settings,
+            log=log,
+            store=store,
+            views=views,
+            runtime=runtime,
+            waking=following,
             clock=clock,
-            random=random.Random(id_source.new()).random,  # noqa: S311
+            ids=id_source,
+            random=draw,
+            address=where.address,
+        )
+        stacks = await stack.enter_async_context(
+            app_compositions.opened(base, ingestion, leases, passing.Meter())
         )
         yield Parts(
             settings=settings,
@@ -148,7 +184,9 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
                 told=metrics.delivered,
             ),
             runtime=runtime,
-            waking=waking.Waking(log, runtime.wake, clock=clock),
+            waking=following,
+            stacks=stacks,
+            where=where,
             failure=failure,
         )
 
@@ -159,6 +197,7 @@ def _views(verdicts: verdict_view.VerdictView) -> list[view_ports.View]:
         content.ContentView(normalising.changes),
         verdicts,
         repairs.VIEW,
+        stacks_view.VIEW,
         builds_view.VIEW,
         subscribers_view.VIEW,
     ]
@@ -249,6 +288,7 @@ def application(parts: Parts) -> web.Application:
         deliveries=parts.fanout.state,
         build_logs=app_builds.kept_logs(parts.settings),
         content_ttl_s=parts.settings.content_ttl_s,
+        compositions=app_compositions.Desk(parts.stacks),
     )
     return web.Application(routes.table(found))
 
@@ -307,6 +347,9 @@ async def _run(
     ]
     serving: asyncio.Future[None] = asyncio.ensure_future(server.serve(http, listener))
     await _begun(parts, keeping)
+    if parts.settings.public_url is None:
+        parts.where.bound = _url(listener)
+    beside.append(asyncio.ensure_future(app_compositions.run(parts.stacks)))
     beside.append(asyncio.ensure_future(_builder(parts, listener).run()))
     beside.append(asyncio.ensure_future(parts.fanout.run()))
     parts.ingestion.runners.open()

@@ -65,6 +65,7 @@ class Asking:
         """Make a plan for the drifts that are known; None: there is nothing to do.
 
         Args:
+            client_id, stack_id: of which stack.
             only: addresses and ids of drifts it is for; empty: all.
             without: addresses and ids of drifts that it leaves out.
             actor: who asks.
@@ -135,14 +136,16 @@ class Asking:
         stale = planning.stale(plan, state, detection.observed_hash, now)
         if stale is not None:
             code, detail = stale
-            kind = refusals.PlanExpiredError if code == "plan_expired" else refusals.PlanStaleError
-            raise kind(f"plan {plan_id}: {detail}: {again}")
+            said = f"plan {plan_id}: {detail}: {again}"
+            if code == "plan_expired":
+                raise refusals.PlanExpiredError(said)
+            raise refusals.PlanStaleError(said)
         guards = await self._watch().guards(state)
         for each in guarding.blockers(plan, state, rules, guards, now, manual=True):
-            kind = refusals.PlanBlockedError
+            said = f"plan {plan_id}: {each.code}: {each.detail}; {each.remedy}".rstrip("; ")
             if each.code == "approval_missing":
-                kind = refusals.ApprovalMissingError
-            raise kind(f"plan {plan_id}: {each.code}: {each.detail}; {each.remedy}".rstrip("; "))
+                raise refusals.ApprovalMissingError(said)
+            raise refusals.PlanBlockedError(said)
         run_id = self._around.ids.new()
         asked = events.Requested(
             reconciliation_id=run_id,

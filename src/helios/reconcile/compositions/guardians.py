@@ -65,7 +65,7 @@ class Guardians:
     async def claims(
         self, state: stack.Stack, action: model.Action
     ) -> tuple[list[envelope.NewEvent], Expected]:
-        """What to append before an action goes through half-open breakers, so that it alone does."""
+        """What to append before an action goes through half-open breakers, so that one alone does."""
         now = self._clock.now()
         found = await reading.guards_of(self._store, state.client_id)
         said = breakers.claims(found, state, action, now)
