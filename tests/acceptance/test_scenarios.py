@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 
 from helios.kernel import clock as clocks
-from helios.reconcile.compositions import events, guard_events, model, policy, ports
+from helios.kernel import errors
+from helios.reconcile.compositions import (
+    asking,
+    events,
+    guard_events,
+    model,
+    passing,
+    policy,
+    ports,
+)
+from helios.reconcile.runtime import keys, shards
 from helios.testing import stack_bench, stack_reality
 
 S = clocks.SECOND_US
@@ -277,6 +287,134 @@ def test_s17_when_an_ignore_rule_runs_out_the_alarm_returns(tmp_path: Path) -> N
         assert await bench.said(events.DRIFT_DETECTED) == []
         await bench.run(0.3 * HOUR)
         assert len(await bench.said(events.DRIFT_DETECTED)) == 1
+
+    lived(tmp_path, story)
+
+
+def test_s09_a_stack_declared_anew_is_handled_though_the_old_ones_breaker_is_open(
+    tmp_path: Path,
+) -> None:
+    async def story(bench: stack_bench.Bench) -> None:
+        bench.reality.vanish(*ACME, HOOK)
+        bench.reality.refusals[(*ACME, HOOK)] = [
+            ports.HealError("refused", "it does not want to") for _ in range(3)
+        ]
+        await bench.run(120)
+        assert await bench.said(guard_events.BREAKER_OPENED, stack_id=None)
+        await bench.say(events.STACK_REMOVED, events.Noted(reason="moved"))
+        await bench.declare(anew=True)
+        await bench.set_policy()
+        await bench.run(20)
+        assert len(bench.reality.writes) == 1
+        await is_healthy(bench)
+
+    lived(tmp_path, story)
+
+
+def test_s13_who_was_paused_while_another_took_over_cannot_append(tmp_path: Path) -> None:
+    async def taken(bench: stack_bench.Bench, owner: str) -> shards.ShardFence:
+        found = await shards.fence(
+            bench.log,
+            passing.FAMILY,
+            keys.shard(keys.Key(stack_bench.CLIENT, passing.FAMILY, stack_bench.STACK)),
+            owner=owner,
+            event_id=bench.ids.new(),
+            now=bench.clock.now(),
+        )
+        assert found is not None
+        return found
+
+    async def story(bench: stack_bench.Bench) -> None:
+        old = await taken(bench, "a:1")
+        bench.reality.vanish(*ACME, HOOK)
+        await bench.pass_(fence=old)
+        new = await taken(bench, "b:2")
+        before = await bench.log.head()
+        bench.clock.time += 10 * S
+        with pytest.raises(errors.ConflictError) as refused:
+            await bench.pass_(fence=old)
+        assert old.refused(refused.value)
+        assert await bench.log.head() == before
+        assert bench.reality.calls == []
+        await bench.pass_(fence=new)
+        assert len(bench.reality.writes) == 1
+
+    lived(tmp_path, story)
+
+
+def test_s15_a_deny_window_holds_over_the_change_of_the_clocks(tmp_path: Path) -> None:
+    # On 2026-03-29 the clocks of Berlin go from 02:00 to 03:00; five hours from 00:00 end at 06:00.
+    denied = stack_bench.POLICY + (
+        "  maintenance_windows:\n"
+        "    - {{id: night, kind: deny, schedule: '0 0 * * *', duration: 5h, "
+        "timezone: Europe/Berlin}}\n"
+    )
+
+    async def story(bench: stack_bench.Bench) -> None:
+        await bench.set_policy(denied)
+        bench.clock.time = clocks.parse_rfc3339("2026-03-29T00:30:00+01:00")
+        await bench.run(20)
+        bench.reality.vanish(*ACME, HOOK)
+        end = clocks.parse_rfc3339("2026-03-29T06:00:00+02:00")
+        await bench.run((end - bench.clock.time) / S - 60)
+        assert bench.reality.calls == []
+        state = await bench.known()
+        assert state.plan is not None
+        assert {each.code for each in state.plan.blockers} == {"window_closed"}
+        assert state.plan.blockers[0].until == end
+        await bench.run(120)
+        assert len(bench.reality.writes) == 1
+        await is_healthy(bench)
+
+    lived(tmp_path, story)
+
+
+def test_s16_when_a_third_of_a_clients_stacks_drift_at_once_one_agreement_goes_on(
+    tmp_path: Path,
+) -> None:
+    names = [f"shop-{number:02}" for number in range(20)]
+
+    async def story(bench: stack_bench.Bench) -> None:
+        for name in names:
+            await bench.declare(stack_id=name)
+            await bench.set_policy(stack_id=name)
+        await bench.run(20, stacks=names)
+        struck = names[:7]
+        for name in struck:
+            bench.reality.change(stack_bench.CLIENT, name, HOOK, enabled=False)
+        for name in names:
+            await bench.pass_(stack_id=name)
+        await bench.run(600, stacks=names)
+        blown = await bench.said(guard_events.FUSE_BLOWN, stack_id=None)
+        assert len(blown) == 1
+        healed_before = len(bench.reality.writes)
+        assert healed_before < 7
+        await bench.run(HOUR / 2, stacks=names)
+        assert len(bench.reality.writes) == healed_before
+        await bench.reset_fuse(blown[0].data()["fuse_id"])
+        await bench.run(600, stacks=names)
+        assert len(bench.reality.writes) == 7
+        assert len(await bench.said(guard_events.FUSE_BLOWN, stack_id=None)) == 1
+
+    lived(tmp_path, story)
+
+
+def test_s18_a_drift_check_never_writes(tmp_path: Path) -> None:
+    class Reading(stack_reality.Reality):
+        async def act(self, job: ports.Job) -> ports.Acted:
+            raise AssertionError(f"{job.action.kind} was carried out by a check")
+
+    async def story(bench: stack_bench.Bench) -> None:
+        bench.reality.vanish(*ACME, HOOK)
+        around = bench.around(Reading(bench.clock))
+        before = await bench.log.head()
+        reader = asking.Asking(bench.around(bench.reality))
+        found, _ = await reader.look(*ACME)
+        assert {each.component for each in found.findings} == {HOOK}
+        clean, _ = await asking.Asking(around).look(*ACME)
+        assert clean.findings == ()
+        assert await bench.log.head() == before
+        assert bench.reality.calls == []
 
     lived(tmp_path, story)
 

@@ -15,6 +15,8 @@ from helios.reconcile.compositions import (
     composition,
     document,
     events,
+    fuse,
+    guard_events,
     model,
     passing,
     policy_document,
@@ -79,17 +81,19 @@ class Bench:
         self.ids = ids.Uuid7Ids(clock)
         self.views = catalog.Catalog([*catalog.SHIPPED, view.VIEW], shared, store, clock=clock)
         self.healed: list[model.Heal] = []
-        self.passes = passing.Passes(
-            passing.Around(
-                log=shared,
-                store=store,
-                wait_for=self._wait_for,
-                observer=reality,
-                executor=reality,
-                clock=clock,
-                ids=self.ids,
-                meter=passing.Meter(healed=self.healed.append),
-            )
+        self.passes = passing.Passes(self.around(reality))
+
+    def around(self, reality: stack_reality.Reality) -> passing.Around:
+        """What passes are given, over this reality."""
+        return passing.Around(
+            log=self.log,
+            store=self.store,
+            wait_for=self._wait_for,
+            observer=reality,
+            executor=reality,
+            clock=self.clock,
+            ids=self.ids,
+            meter=passing.Meter(healed=self.healed.append),
         )
 
     async def _wait_for(self, name: str, position: envelope.Position, timeout_s: float) -> object:
@@ -99,16 +103,22 @@ class Bench:
     # -- what people do -------------------------------------------------------------------------
 
     async def declare(
-        self, text: str = DECLARED, *, client: str = CLIENT, stack_id: str = STACK
+        self,
+        text: str = DECLARED,
+        *,
+        client: str = CLIENT,
+        stack_id: str = STACK,
+        anew: bool = False,
     ) -> None:
-        """Declare a stack, without asking whether it may be."""
+        """Declare a stack, without asking whether it may be; `anew`: as another incarnation."""
         text = text.format(client=client, stack=stack_id)
         parsed = document.parse(text)
         before = await self.state(client, stack_id)
-        generation = (before.generation if before else 0) + 1
+        is_same = before is not None and before.uid != "" and not anew
+        generation = (before.generation if before is not None and is_same else 0) + 1
         said = events.Declared(
             stack_id=stack_id,
-            uid=before.uid if before and before.uid else self.ids.new(),
+            uid=before.uid if before is not None and is_same else self.ids.new(),
             generation=generation,
             version=f"v1.0.{generation - 1}",
             hash=parsed.hash,
@@ -150,6 +160,22 @@ class Bench:
         said = events.ApprovalAnswered(approval_id=approval.approval_id, grant=grant)
         await self.say(kind, said, actor=actor)
 
+    async def reset_fuse(self, fuse_id: str, *, client: str = CLIENT) -> None:
+        """Agree that healing goes on after a fuse has blown."""
+        found = (await reading.guards_of(self.store, client)).fuses[fuse_id]
+        said = guard_events.FuseMoved(fuse_id=fuse_id, by=found.by, reason="looked at")
+        event = guard_events.of_guard(
+            guard_events.FUSE_RESET,
+            client,
+            fuse.SCOPE,
+            said,
+            now=self.clock.now(),
+            id_source=self.ids,
+            because=events.Because(actor="user:ada"),
+        )
+        await self.log.append([event])
+        await self.settled()
+
     async def say(
         self,
         kind: str,
@@ -174,10 +200,18 @@ class Bench:
 
     # -- what Helios does -----------------------------------------------------------------------
 
-    async def pass_(self, *, client: str = CLIENT, stack_id: str = STACK) -> runtime.Result:
+    async def pass_(
+        self,
+        *,
+        client: str = CLIENT,
+        stack_id: str = STACK,
+        fence: runtime.Fence | None = None,
+    ) -> runtime.Result:
         """One pass, and its events in the views."""
         key = keys.Key(client, passing.FAMILY, stack_id)
-        result = await self.passes.reconcile(key, runtime.Reason(priority=keys.Priority.EVENT))
+        fence = runtime.NoFence() if fence is None else fence
+        why = runtime.Reason(priority=keys.Priority.EVENT, fence=fence)
+        result = await self.passes.reconcile(key, why)
         await self.settled()
         return result
 
