@@ -21,6 +21,7 @@ from helios.heal import (
     integration_api,
     masking,
     reaching,
+    rebuilding,
     registering,
     rereading,
     resources,
@@ -31,6 +32,8 @@ from helios.ingest import comparing, sources
 from helios.kernel import clock as clocks
 from helios.kernel import errors, ids, outbound, secret
 from helios.projections import ports as view_ports
+from helios.reconcile.builds import ports as builds
+from helios.reconcile.builds import site as sites
 from helios.reconcile.compositions import model, ports
 from helios.reconcile.compositions.observing import reaching as looking
 
@@ -160,8 +163,8 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
         client: for calls out.
         random: uniform in [0, 1), for jitter.
         address: of this server as providers see it; empty: a webhook's url must be declared.
-        writers: of resources, beside those of sites and build hooks; of two for one kind the
-            first is taken.
+        writers: of resources, beside that of sites; of two for one kind the first is taken.
+        builders: executors of sites, for what says under `rebuild` how it is built.
         ttl: how long content may go unheard of, in microseconds; None: for ever.
         recheck: see `Recheck`; None: no look before the write but that of the pass.
         last_good: see `catching_up.LastGood`; None: only the events tell when a break was.
@@ -180,6 +183,7 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     random: Callable[[], float]
     address: str = ""
     writers: Sequence[heal_ports.ResourceWriter] = ()
+    builders: Mapping[type[sites.Executor], builds.Executor] = {}
     ttl: int | None = None
     recheck: Recheck | None = None
     last_good: catching_up.LastGood | None = None
@@ -208,19 +212,15 @@ def made(tools: Tools) -> Executors:
     registering_hand = registering.Providers(
         tools.log, tools.store, reach, api, clock=tools.clock, id_source=tools.ids
     )
+    site_writer = site_builds.SiteWriter(
+        tools.log, tools.store, clock=tools.clock, id_source=tools.ids
+    )
+    rebuilder = rebuilding.Rebuilder(tools.builders, site_writer, address=tools.address)
     hands: tuple[heal_ports.Hand, ...] = (
         registering_hand,
         hooks.Hooks(reach, catching, address=tools.address),
         integration_api.Integrations(api),
-        resources.Resources(
-            (
-                *tools.writers,
-                site_builds.SiteWriter(
-                    tools.log, tools.store, clock=tools.clock, id_source=tools.ids
-                ),
-                site_builds.HookWriter(tools.client, tools.clock),
-            )
-        ),
+        resources.Resources((*tools.writers, site_writer), rebuilder),
         contents.Contents(reach, rereader),
     )
     return Executors(hands, vault=tools.vault, clock=tools.clock, recheck=tools.recheck)

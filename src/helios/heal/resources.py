@@ -7,7 +7,7 @@ is ever deleted: taking back that something was made is for a person, by hand.
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from helios.heal import attempts
+from helios.heal import attempts, rebuilding
 from helios.heal import ports as heal_ports
 from helios.reconcile.compositions import composition, model, ports
 
@@ -24,11 +24,17 @@ class Resources:
 
     Args:
         writers: of two for one kind the first is taken.
+        rebuilder: builds what says how it is built, whatever its kind; None: nothing is.
     """
 
     does: ClassVar[tuple[model.ActionKind, ...]] = tuple(_VERBS)
 
-    def __init__(self, writers: Sequence[heal_ports.ResourceWriter]) -> None:
+    def __init__(
+        self,
+        writers: Sequence[heal_ports.ResourceWriter],
+        rebuilder: rebuilding.Rebuilder | None = None,
+    ) -> None:
+        self._rebuilder = rebuilder
         self._writers = {kind: writer for writer in reversed(writers) for kind in writer.kinds}
 
     async def act(self, attempt: attempts.Attempt) -> ports.Acted:
@@ -40,11 +46,17 @@ class Resources:
             raise ports.HealError(
                 "unsupported", f"{resource.address} is not deleted from here; do it by hand"
             )
+        rebuilder = self._rebuilder
+        is_rebuild = job.action.kind == "rebuild_resource"
+        if is_rebuild and rebuilder is not None and rebuilder.can(resource):
+            return await rebuilder.act(attempt, self._task(attempt, resource))
         writer = self._writers.get(resource.kind)
         if writer is None:
             known = ", ".join(sorted(self._writers)) or "none"
+            hint = "; say under `rebuild` how it is built" if is_rebuild else ""
             raise ports.HealError(
-                "unsupported", f"nothing here writes resources of {resource.kind}: only {known}"
+                "unsupported",
+                f"nothing here writes resources of {resource.kind}: only {known}{hint}",
             )
         task = self._task(attempt, resource)
         would = writer.plan(task)

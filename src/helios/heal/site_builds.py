@@ -1,4 +1,4 @@
-"""Builds of declared sites and of hosts that build by themselves, asked for anew."""
+"""Builds of declared sites, asked for anew."""
 
 import asyncio
 import contextlib
@@ -9,12 +9,10 @@ import msgspec
 
 from helios.eventlog import envelope
 from helios.eventlog import ports as log_ports
-from helios.heal import attempts
 from helios.heal import ports as heal_ports
 from helios.kernel import clock as clocks
-from helios.kernel import errors, ids, outbound, secret
+from helios.kernel import errors, ids
 from helios.projections import ports as view_ports
-from helios.providers import calling
 from helios.reconcile.builds import events as build_events
 from helios.reconcile.builds import view as builds
 from helios.reconcile.compositions import ports
@@ -127,55 +125,6 @@ class SiteWriter:
         return None
 
 
-class HookWriter:
-    """`ports.ResourceWriter` for what has a build hook: posts to it.
-
-    Settings: `rebuild: {url, method}`; the address may be a reference among the credentials, named
-    `rebuild_url`, when it is confidential itself. A 2xx answer is all that is known of the build.
-
-    Args:
-        client: for the call.
-        clock: reads what is said about when to come again.
-    """
-
-    kinds: ClassVar[tuple[str, ...]] = ("http", "tcp", "tls", "cloudfront_distribution")
-
-    def __init__(self, client: outbound.Outbound, clock: clocks.Clock) -> None:
-        self._client = client
-        self._clock = clock
-
-    def plan(self, task: heal_ports.Task) -> str:
-        """See `ports.ResourceWriter.plan`."""
-        _only_rebuild(task)
-        method, url = _hook(task)
-        return f"{method} to the build hook at {_origin(url)}"
-
-    async def carry_out(self, task: heal_ports.Task) -> ports.Acted:
-        """See `ports.ResourceWriter.carry_out`."""
-        _only_rebuild(task)
-        method, url = _hook(task)
-        call = outbound.Call(
-            method=method,
-            url=url.text,
-            headers=(("Idempotency-Key", task.key),),
-            timeout_s=min(30.0, task.timeout_s),
-            bytes_max=64 << 10,
-        )
-        answer = await self._client.send(call)
-        if not answer.ok:
-            raise ports.HealError(
-                attempts.of_status(answer.status),
-                f"the build hook at {_origin(url)} answered {answer.status}",
-                happened=not attempts.is_refusal(answer.status),
-                retry_after_s=calling.retry_after(
-                    answer.headers.get("retry-after"), self._clock.now()
-                ),
-            )
-        return ports.Acted(
-            detail=f"the build hook at {_origin(url)} answered {answer.status}", settles_s=SETTLES_S
-        )
-
-
 async def _each(
     log: log_ports.EventLog, after: envelope.Position, where: envelope.Filter
 ) -> AsyncGenerator[envelope.Event, None]:
@@ -205,23 +154,3 @@ def _only_rebuild(task: heal_ports.Task) -> None:
         raise ports.HealError(
             "unsupported", f"{task.resource.kind} can be built again, not {task.verb}d from here"
         )
-
-
-def _hook(task: heal_ports.Task) -> tuple[str, secret.Secret]:
-    said = task.resource.settings.get("rebuild")
-    declared = said if isinstance(said, dict) else {"url": said}
-    url = task.credentials.get("rebuild_url")
-    address = declared.get("url")
-    if url is None and isinstance(address, str):
-        url = secret.Secret(address)
-    if url is None:
-        raise ports.HealError(
-            "unsupported",
-            f"{task.resource.address} does not say how it is built: declare settings.rebuild.url",
-        )
-    method = str(declared.get("method", "POST")).upper()
-    return (method if method in ("POST", "PUT") else "POST"), url
-
-
-def _origin(url: secret.Secret) -> str:
-    return url.text.partition("://")[2].partition("/")[0].rpartition("@")[2]

@@ -72,7 +72,7 @@ class Topic:
         self._name = name
         self._arn = ""
 
-    async def current(self, names: Mapping[str, Any]) -> Mapping[str, Any] | None:  # noqa: ARG002
+    async def current(self, names: Mapping[str, Any]) -> Mapping[str, Any] | None:
         request: dict[str, Any] = {}
         for _ in range(PAGES_MAX):
             page = await self._client.list_topics(**request)
@@ -84,14 +84,25 @@ class Topic:
         if not self._arn:
             return None
         told = await self._client.get_topic_attributes(TopicArn=self._arn)
-        return {"FifoTopic": "false", **told.get("Attributes", {})}
+        found = {"FifoTopic": "false", **told.get("Attributes", {})}
+        if "tags" in names:
+            listed = await self._client.list_tags_for_resource(ResourceArn=self._arn)
+            found["tags"] = {each["Key"]: each["Value"] for each in listed.get("Tags", ())}
+        return found
 
     async def create(self, wanted: Mapping[str, Any]) -> None:
-        given = resource_write_fields.attributes(wanted)
-        await self._steps.write(self._client.create_topic(Name=self._name, Attributes=given))
+        request: dict[str, Any] = {"Attributes": resource_write_fields.attributes(wanted)}
+        if wanted.get("tags"):
+            request["Tags"] = _pairs(wanted["tags"])
+        await self._steps.write(self._client.create_topic(Name=self._name, **request))
 
     async def update(self, wanted: Mapping[str, Any]) -> None:
+        if wanted.get("tags"):
+            tagged = self._client.tag_resource(ResourceArn=self._arn, Tags=_pairs(wanted["tags"]))
+            await self._steps.write(tagged)
         for name, each in wanted.items():
+            if name == "tags":
+                continue
             await self._steps.write(
                 self._client.set_topic_attributes(
                     TopicArn=self._arn,
@@ -147,27 +158,8 @@ class Bucket:
         return shown(await getattr(self._client, method)(Bucket=self._name))
 
     def _set(self, name: str, value: Any) -> Any:
-        bucket = {"Bucket": self._name}
-        match name:
-            case "versioning":
-                status = {"Status": resource_write_fields.versioning(value)}
-                return self._client.put_bucket_versioning(**bucket, VersioningConfiguration=status)
-            case "policy":
-                text = value if isinstance(value, str) else jsonio.encode(value).decode()
-                return self._client.put_bucket_policy(**bucket, Policy=text)
-            case "tags":
-                tags = [{"Key": key, "Value": str(each)} for key, each in value.items()]
-                return self._client.put_bucket_tagging(**bucket, Tagging={"TagSet": tags})
-            case "encryption":
-                rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": str(value)}}
-                return self._client.put_bucket_encryption(
-                    **bucket, ServerSideEncryptionConfiguration={"Rules": [rule]}
-                )
-            case _:
-                return self._client.put_public_access_block(
-                    **bucket,
-                    PublicAccessBlockConfiguration=dict.fromkeys(_BLOCKS, value is True),
-                )
+        method, parameter, shaped = _WRITES[name]
+        return getattr(self._client, method)(Bucket=self._name, **{parameter: shaped(value)})
 
 
 _BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
@@ -190,12 +182,48 @@ _READS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
             "ApplyServerSideEncryptionByDefault"
         ]["SSEAlgorithm"],
     ),
+    "website": ("get_bucket_website", lambda told: _without_metadata(told)),  # noqa: PLW0108 - defined below
+    "lifecycle": (
+        "get_bucket_lifecycle_configuration",
+        lambda told: {"Rules": told.get("Rules", [])},
+    ),
+    "cors": ("get_bucket_cors", lambda told: {"CORSRules": told.get("CORSRules", [])}),
     "public_access_blocked": (
         "get_public_access_block",
         lambda told: all(told["PublicAccessBlockConfiguration"].values()),
     ),
 }
 """How each field of a bucket is read: the call, and what of its answer."""
+
+
+def _without_metadata(told: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: each for name, each in told.items() if name != "ResponseMetadata"}
+
+
+def _encryption(value: Any) -> dict[str, Any]:
+    usual = value if isinstance(value, Mapping) else {"SSEAlgorithm": str(value)}
+    return {"Rules": [{"ApplyServerSideEncryptionByDefault": usual}]}
+
+
+_WRITES: Mapping[str, tuple[str, str, Callable[[Any], Any]]] = {
+    "versioning": (
+        "put_bucket_versioning",
+        "VersioningConfiguration",
+        lambda value: {"Status": resource_write_fields.versioning(value)},
+    ),
+    "policy": ("put_bucket_policy", "Policy", resource_write_fields.attribute),
+    "tags": ("put_bucket_tagging", "Tagging", lambda value: {"TagSet": _pairs(value)}),
+    "website": ("put_bucket_website", "WebsiteConfiguration", dict),
+    "lifecycle": ("put_bucket_lifecycle_configuration", "LifecycleConfiguration", dict),
+    "cors": ("put_bucket_cors", "CORSConfiguration", dict),
+    "encryption": ("put_bucket_encryption", "ServerSideEncryptionConfiguration", _encryption),
+    "public_access_blocked": (
+        "put_public_access_block",
+        "PublicAccessBlockConfiguration",
+        lambda value: dict(value) if isinstance(value, Mapping) else dict.fromkeys(_BLOCKS, value),
+    ),
+}
+"""How each field of a bucket is set: the call, its parameter, and the value in its shape."""
 
 
 def _is_usual(name: str, value: Any) -> bool:
@@ -205,6 +233,10 @@ def _is_usual(name: str, value: Any) -> bool:
     if name == "versioning":
         return resource_write_fields.versioning(value) != "Enabled"
     return value is None or value is False or value == {}
+
+
+def _pairs(tags: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [{"Key": name, "Value": str(value)} for name, value in tags.items()]
 
 
 def _texts(tags: Mapping[str, Any]) -> dict[str, str]:

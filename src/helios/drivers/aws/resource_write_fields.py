@@ -48,8 +48,19 @@ _SETTABLE: Mapping[str, tuple[str, ...]] = {
         "Policy",
         "SignatureVersion",
         "TracingConfig",
+        "tags",
     ),
-    "s3_bucket": ("encryption", "policy", "public_access_blocked", "region", "tags", "versioning"),
+    "s3_bucket": (
+        "cors",
+        "encryption",
+        "lifecycle",
+        "policy",
+        "public_access_blocked",
+        "region",
+        "tags",
+        "versioning",
+        "website",
+    ),
     "dynamodb_table": (
         "billing_mode",
         "deletion_protection",
@@ -66,12 +77,16 @@ _SETTABLE: Mapping[str, tuple[str, ...]] = {
 _ALIASES: Mapping[str, Mapping[str, str]] = {
     "sqs_queue": {"fifo": "FifoQueue"},
     "sns_topic": {"fifo": "FifoTopic"},
+    "s3_bucket": {"publicaccessblock": "public_access_blocked"},
     "dynamodb_table": {
         "hashkey": "partition_key",
         "rangekey": "sort_key",
         "deletionprotectionenabled": "deletion_protection",
     },
 }
+_FLAT = ("sqs_queue", "sns_topic")
+"""Kinds whose fields may stand under `attributes` too; those of a table are its keys' types."""
+
 _FIXED: Mapping[str, frozenset[str]] = {
     "sqs_queue": frozenset(("FifoQueue",)),
     "sns_topic": frozenset(("FifoTopic",)),
@@ -89,7 +104,7 @@ def wanted(task: heal_ports.Task) -> dict[str, Any]:
 
     What is made also gets what `settings` say of it, by name or under `attributes`: that is not
     compared, and is needed all the same (the policy of a queue; the keys of a table, whose types
-    stand in `settings.key_types`: without one a key is a text).
+    stand in `settings.key_types` or `expects.attributes`: without one a key is a text).
 
     Raises:
         HealError: `unsupported`: a field that cannot be set.
@@ -103,7 +118,7 @@ def wanted(task: heal_ports.Task) -> dict[str, Any]:
         known = {name: each for name, each in settings.items() if _named(kind, name)}
         found = _resolved(kind, {**known, **more})
     found |= _resolved(kind, task.wanted)
-    types = task.resource.settings.get("key_types")
+    types = task.resource.settings.get("key_types") or task.resource.expects.get("attributes")
     for field in ("partition_key", "sort_key"):
         if isinstance(types, Mapping) and found.get(field) in types:
             found[field] = f"{found[field]}:{types[found[field]]}"
@@ -112,7 +127,11 @@ def wanted(task: heal_ports.Task) -> dict[str, Any]:
 
 def _resolved(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
     found, unknown = {}, []
-    for name, value in given.items():
+    nested = given.get("attributes")
+    flat = {**given, **(nested if isinstance(nested, Mapping) and kind in _FLAT else {})}
+    for name, value in flat.items():
+        if name == "attributes" and kind in (*_FLAT, "dynamodb_table"):
+            continue
         field = _named(kind, name)
         if field is not None:
             found[field] = value
