@@ -88,7 +88,7 @@ def judge(
         "Predicted": _kept(state, "Predicted", _Said("False", "NothingPredicted")),
     }
     is_current = detection is not None or generation == state.generation
-    status = _wire(state, said, failed=bool(error), current=is_current)
+    status = _wire(state, said, failed=bool(error))
     ready = _ready(said, status, error, is_current=is_current)
     every = {"Ready": ready, **said}
     return Judged(
@@ -105,7 +105,6 @@ def _wire(
     said: Mapping[model.ConditionType, _Said],
     *,
     failed: bool,
-    current: bool,
 ) -> model.StackStatus:
     """The one word; the first that fits."""
     if failed or said["Stalled"].status == "True" or said["Stale"].status == "True":
@@ -114,7 +113,7 @@ def _wire(
         return "reconciling"
     if said["DriftDetected"].status == "True":
         return "drift_detected"
-    if not current or said["InSync"].status == "Unknown":
+    if said["InSync"].status == "Unknown":
         return "reconciling"
     if said["InSync"].status == "False" and state.status != "healthy":
         # Something is suspected, and nobody has seen this stack to be well before.

@@ -105,6 +105,7 @@ class _Work:
         self._policy = rules
         self._now = now
         self._calibration = calibration
+        self._rules: ruling.Rules | None = None
         self._findings: list[model.Finding] = []
         self._expected: dict[str, dict[str, Any]] = {}
         self._differs: dict[str, list[diffing.Change]] = {}
@@ -201,9 +202,11 @@ class _Work:
         self, component: composition.Component, path: diffing.Path, name: str
     ) -> ruling.Ruled | None:
         state, until = self._state, self._state.baseline_until
-        compiled = ruling.compiled((*self._policy.ignore, *state.rules), self._policy.ownership)
+        if self._rules is None:
+            asked = (*self._policy.ignore, *state.rules)
+            self._rules = ruling.compiled(asked, self._policy.ownership)
         kind = ruling.kind_of(component, self._declared)
-        said = compiled.ruling(component.address, kind, path, self._now)
+        said = self._rules.ruling(component.address, kind, path, self._now)
         is_known = name in state.baseline and (until is None or self._now < until)
         if is_known and (said is None or said.effect == "heal"):
             return ruling.Ruled(rule=ruling.BASELINE, effect="alarm")

@@ -32,6 +32,9 @@ _replace = msgspec.structs.replace
 _PLANNED: frozenset[model.DriftState] = frozenset(("planned", "awaiting_approval"))
 _UNDER_WAY: frozenset[model.DriftState] = frozenset(("healing", "verifying"))
 _LEFT_TO_PEOPLE: frozenset[model.DriftState] = frozenset(("acknowledged", "escalated"))
+LOOK_AGAIN_MIN = clocks.SECOND_US
+"""Least time between two looks that are to confirm a drift, in microseconds."""
+
 _HYSTERESIS = 0.05
 """How far below a threshold confidence falls before that is told: age alone makes it wander."""
 
@@ -87,6 +90,20 @@ def progress(
     return tuple(each for each in moved if each is not None)
 
 
+def look_again_at(
+    drift: model.Drift, rules: policy.Policy, now: clocks.Timestamp
+) -> clocks.Timestamp | None:
+    """When one more look may confirm a suspected drift; None: there is no need to hurry."""
+    if drift.state != "suspected" or drift.confidence < confidence.SUSPECTED:
+        return None
+    healing = rules.auto_heal
+    due = drift.detected_at + healing.persistence
+    if drift.score + 1 < healing.confirmations or due <= drift.last_seen:
+        due = drift.last_seen + max(LOOK_AGAIN_MIN, healing.persistence)
+    # What is due already and could not be confirmed by this look waits for the next interval.
+    return clocks.Timestamp(due) if due > now else None
+
+
 class _Case:
     def __init__(
         self,
@@ -111,6 +128,9 @@ class _Case:
         if finding.component in self._targets:
             return None
         past = self._state.past.get(name)
+        if past is not None and self._as_of(finding.component) <= past.closed_at:
+            # A look from before it was closed, come late.
+            return None
         drift = model.Drift(
             drift_id=name,
             fingerprint=finding.fingerprint,

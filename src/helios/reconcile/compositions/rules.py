@@ -27,6 +27,9 @@ BASELINE: Final = "baseline"
 STEPS_MAX = 32
 """Steps of one path. Above: refused; it would be matched at every difference."""
 
+TRIES_MAX: Final = 4_096
+"""Components whose tries are kept for one set of rules. Above: they are made again."""
+
 BROAD_SHARE: Final = 0.5
 """A rule that leaves out more than this part of a stack's compared fields is called too broad."""
 
@@ -119,6 +122,8 @@ class Rules:
         """
         trie = self._tries.get((component, kind))
         if trie is None:
+            if len(self._tries) >= TRIES_MAX:
+                self._tries.clear()
             trie = self._tries[component, kind] = self._compiled(component, kind)
         found: list[_Entry] = []
         _collect(trie, path, 0, found)

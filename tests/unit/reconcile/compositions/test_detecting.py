@@ -138,6 +138,26 @@ def test_a_field_that_was_not_told_is_unknown_rather_than_wrong() -> None:
     assert set(found.unknown) == {"resource/orders#VisibilityTimeout", "resource/orders#Tags"}
 
 
+def test_a_value_that_is_said_to_be_unknown_is_not_believed() -> None:
+    hook = kit.seen(kit.HOOK, NOW, url="https://from.a.cache")
+    found = detect(integration_cms_webhook=msgspec.structs.replace(hook, unknown=("url",)))
+    assert found.findings == ()
+    assert found.unknown == ("integration/cms-webhook#url",)
+
+
+def test_a_value_that_is_gone_is_not_seen_as_one_that_is_null() -> None:
+    tags = {"env": "prod", "team": "shop"}
+    table = composition.Resource(name="t", kind="dynamodb_table", expects={"Tags": tags})
+    hashes = [
+        detect(
+            stack_is=kit.declared(resources=(table,)),
+            resource_t=kit.seen(table, NOW, Tags=observed),
+        ).observed_hash
+        for observed in ({"team": "shop"}, {"team": "shop", "env": None})
+    ]
+    assert hashes[0] != hashes[1]
+
+
 def test_nobody_has_to_know_whether_a_quiet_webhook_delivers() -> None:
     found = detect(integration_cms_webhook=kit.seen(kit.HOOK, NOW, unknown=("delivering",)))
     assert found.unknown == ()

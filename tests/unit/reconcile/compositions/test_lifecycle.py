@@ -231,6 +231,46 @@ def test_a_drift_judged_to_be_none_is_not_alarmed_again() -> None:
     assert world.look(kit.at(30), **broken(30)) == []
 
 
+def test_a_late_look_does_not_bring_a_closed_drift_back() -> None:
+    world = confirmed()
+    world.look(kit.at(20))
+    assert world.look(kit.at(8), now=kit.at(25), **by_event(8)) == []
+    assert world.state.drifts == {}
+
+
+def test_a_late_look_at_a_suspected_drift_does_not_say_what_it_is_now() -> None:
+    world = kit.World()
+    world.look(kit.at(3), **broken(3))
+    world.look(kit.at(1), now=kit.at(4), **by_event(1, url="https://late.test"))
+    assert world.drift().observed == "https://elsewhere.test"
+
+
+def test_another_drift_of_a_component_we_are_at_work_on_stays_as_it_was() -> None:
+    world = kit.World()
+    both: dict[str, Any] = {"url": "https://elsewhere.test", "enabled": False}
+    world.look(kit.at(1), integration_cms_webhook=kit.seen(kit.HOOK, kit.at(1), **both))
+    first, other = world.state.drifts.values()
+    world.heal(kit.at(2), first.drift_id)
+    assert (
+        world.look(kit.at(9), integration_cms_webhook=kit.seen(kit.HOOK, kit.at(9), **both)) == []
+    )
+    assert world.look(kit.at(15)) == []
+    assert world.state.drifts[other.drift_id].state == "suspected"
+
+
+def test_one_more_look_is_due_when_it_may_confirm() -> None:
+    world = kit.World()
+    world.look(kit.at(1), **broken(1))
+    again = lifecycle.look_again_at
+    assert again(world.drift(), world.rules, kit.at(1)) == kit.at(6)
+    assert again(world.drift(), world.rules, kit.at(6)) is None
+    five = kit.with_healing(confirmations=5, persistence=0)
+    assert again(world.drift(), five, kit.at(1)) == kit.at(2)
+    unsure = msgspec.structs.replace(world.drift(), confidence=0.4)
+    assert again(unsure, world.rules, kit.at(1)) is None
+    assert again(confirmed().drift(), world.rules, kit.at(1)) is None
+
+
 def rule(effect: policy.Ignored, until: float | None = None) -> policy.IgnoreRule:
     return policy.IgnoreRule(
         id="known",
