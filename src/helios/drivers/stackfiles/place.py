@@ -14,7 +14,7 @@ def below(root: Path | None, path: str) -> Path:
     if root is None:
         raise errors.InvalidInputError("no folder is set below which files may be")
     base = root.resolve()
-    found = (base / path).resolve()
-    if not path or "\0" in path or found == base or not found.is_relative_to(base):
+    found = base if "\0" in path else (base / path).resolve()
+    if found == base or not found.is_relative_to(base):
         raise errors.InvalidInputError(f"{path[:200]!r} does not lead to a file below {root}")
     return found

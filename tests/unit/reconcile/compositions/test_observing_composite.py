@@ -259,6 +259,33 @@ def test_a_check_that_is_throttled_is_left_alone(run: Run) -> None:
     run(scene)
 
 
+def test_what_has_to_be_fresh_is_asked_once_in_a_look(run: Run) -> None:
+    async def scene(place: bench.Place) -> None:
+        check = Check()
+        observer = place.observer({"test": check})
+        await look(observer, resource())
+        hooks: list[str] = []
+
+        def answer(request: answering.Request) -> answering.Response:
+            hooks.append(request.path)
+            return answering.Response(value={"data": []})
+
+        with answering.Server(answer) as server:
+            place.environment["TOKEN"] = "t"
+            place.declare("cms", "strapi", {"base_url": server.url}, admin_token="env:TOKEN")
+            parts = [
+                composition.Integration(name=name, provider="cms", url=f"https://h.example/{name}")
+                for name in ("one", "two", "three")
+            ]
+            provider = composition.Provider(role="cms", name="strapi")
+            only = frozenset(each.address for each in parts)
+            for _ in range(2):
+                await look(observer, provider, *parts, only=only, fresh=True)
+            assert len(hooks) == 2
+
+    run(scene)
+
+
 def test_a_look_that_is_given_up_leaves_nothing_running(run: Run) -> None:
     async def scene(place: bench.Place) -> None:
         check = Check()
@@ -319,7 +346,7 @@ def test_a_fresh_answer_is_not_replaced_by_a_slow_older_one() -> None:
 
         waiting = asyncio.create_task(made.get("k", slow))
         await bench.settle()
-        assert await made.get("k", quick, fresh=True) == "new"
+        assert await made.get("k", quick, since=made.mark()) == "new"
         may_go.set()
         assert await waiting == "old"
         assert await made.get("k", slow) == "new"

@@ -24,6 +24,9 @@ KEPT_MAX = 20_000
 JITTER = 0.2
 """Answers are kept up to so much shorter, lest all end at one moment."""
 
+ALWAYS = 0
+"""Whenever it was asked."""
+
 T = TypeVar("T")
 
 
@@ -37,7 +40,7 @@ class Kept(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
 class _Answer(msgspec.Struct, frozen=True, kw_only=True):
     value: Any
     error: Exception | None
-    began: float
+    began: int
     until: float
 
     def open(self) -> Any:
@@ -58,34 +61,39 @@ class Cache:
         self._clock = clock
         self._jitter = jitter
         self._kept: OrderedDict[Hashable, _Answer] = OrderedDict()
-        self._asking: dict[Hashable, asyncio.Task[_Answer]] = {}
+        self._asking: dict[Hashable, tuple[int, asyncio.Task[_Answer]]] = {}
         self._tasks: set[asyncio.Task[_Answer]] = set()
+        self._turn = ALWAYS
+
+    def mark(self) -> int:
+        """A moment between questions, for `since`; no clock is fine enough for it."""
+        self._turn += 1
+        return self._turn
 
     async def get(
         self,
         key: Hashable,
         ask: Callable[[], Awaitable[Kept[T]]],
         *,
-        fresh: bool = False,
+        since: int = ALWAYS,
     ) -> T:
         """The answer to a question.
 
         Args:
             key: names the question.
             ask: brings the answer; it has to end by itself.
-            fresh: only what is asked from now on counts.
+            since: only what was asked after that mark counts.
 
         Raises anything that `ask` raises.
         """
-        asking = None
-        if not fresh:
-            kept = self._kept.get(key)
-            if kept is not None and self._clock.monotonic() < kept.until:
-                return cast("T", kept.open())
-            asking = self._asking.get(key)
-        if asking is None:
-            asking = asyncio.create_task(self._ask(key, ask))
-            self._asking[key] = asking
+        kept = self._kept.get(key)
+        if kept is not None and kept.began >= since and self._clock.monotonic() < kept.until:
+            return cast("T", kept.open())
+        began, asking = self._asking.get(key, (ALWAYS, None))
+        if asking is None or began < since:
+            began = self.mark()
+            asking = asyncio.create_task(self._ask(key, ask, began))
+            self._asking[key] = began, asking
             self._tasks.add(asking)
             asking.add_done_callback(self._tasks.discard)
         # Others may wait for it as well: who gives up does not end it.
@@ -100,8 +108,9 @@ class Cache:
         if tasks:
             await asyncio.wait(tasks)
 
-    async def _ask(self, key: Hashable, ask: Callable[[], Awaitable[Kept[Any]]]) -> _Answer:
-        began = self._clock.monotonic()
+    async def _ask(
+        self, key: Hashable, ask: Callable[[], Awaitable[Kept[Any]]], began: int
+    ) -> _Answer:
         value, error, ttl_s = None, None, FAILED_S
         try:
             found = await ask()
@@ -109,7 +118,7 @@ class Cache:
         except Exception as raised:  # noqa: BLE001 - whoever asked gets it
             error = raised
         finally:
-            if self._asking.get(key) is asyncio.current_task():
+            if self._asking.get(key, (began, None))[1] is asyncio.current_task():
                 del self._asking[key]
         until = self._clock.monotonic() + ttl_s * (1 - JITTER * self._jitter())
         answer = _Answer(value=value, error=error, began=began, until=until)

@@ -61,7 +61,8 @@ class Composite:
 
     async def observe(self, look: pass_ports.Look) -> model.Observation:
         """See `ports.Observer`."""
-        view = looking.View(tools=self._tools, stack=look.stack, fresh=look.fresh)
+        since = self._tools.cache.mark() if look.fresh else cache.ALWAYS
+        view = looking.View(tools=self._tools, stack=look.stack, since=since)
         wanted = [
             each
             for each in look.stack.components()

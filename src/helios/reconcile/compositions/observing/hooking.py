@@ -152,7 +152,7 @@ async def _listed(view: looking.View, reached: reaching.Reached) -> _Listed:
         found = await looking.bounded(manager.list_hooks(reached.api), view.tools.probe_s)
         return cache.Kept(value=_Listed(hooks=tuple(found), at=began))
 
-    return await view.tools.cache.get(("hooks", *reached.key), ask, fresh=view.fresh)
+    return await view.tools.cache.get(("hooks", *reached.key), ask, since=view.since)
 
 
 def _unlisted(view: looking.View, reached: reaching.Reached, error: Exception) -> model.Seen:
@@ -223,9 +223,10 @@ async def _delivering(
         return await _tried(view, reached, hook)
 
     try:
-        tried: _Tried = await view.tools.cache.get(key, ask, fresh=view.fresh)
+        tried: _Tried = await view.tools.cache.get(key, ask, since=view.since)
         if refused is not None and refused > tried.at + FAILING_S * clocks.SECOND_US:
-            tried = await view.tools.cache.get(key, ask, fresh=True)
+            now = view.tools.cache.mark()
+            tried = await view.tools.cache.get(key, ask, since=now)
     except Exception as error:  # noqa: BLE001 - an adapter may be anyone's code
         return msgspec.structs.replace(nobody, detail=looking.said(error))
     return tried

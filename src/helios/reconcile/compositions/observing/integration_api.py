@@ -106,7 +106,7 @@ async def _get(view: looking.View, resource: composition.Resource, path: str) ->
         return cache.Kept(value=answer.json())
 
     key = (KIND, url, path, client_id, marks.credentials(tools.key, given))
-    return await tools.cache.get(key, ask, fresh=view.fresh)
+    return await tools.cache.get(key, ask, since=view.since)
 
 
 def _call(

@@ -53,11 +53,15 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
-    """One look at one stack: see `ports.Look`."""
+    """One look at one stack: see `ports.Look`.
+
+    Attributes:
+        since: what was asked before that mark of the cache does not count.
+    """
 
     tools: Tools
     stack: composition.Composition
-    fresh: bool
+    since: int = cache.ALWAYS
 
     def now(self) -> clocks.Timestamp:
         return self.tools.clock.now()

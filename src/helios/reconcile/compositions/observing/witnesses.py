@@ -30,7 +30,7 @@ async def events(view: looking.View, source: str | None) -> tuple[model.Evidence
         return cache.Kept(value=page.entries[0] if page.entries else None)
 
     try:
-        entry = await tools.cache.get(("event", client_id, source), ask, fresh=view.fresh)
+        entry = await tools.cache.get(("event", client_id, source), ask, since=view.since)
     except errors.HeliosError:
         # The view is being built, the database is away: a witness less.
         return ()
