@@ -107,64 +107,6 @@ class PromotionRefusedError(RefusedError):
     code = "promotion_refused"
 
 
-def of_plan(state: stack.Stack, plan: model.Plan, void: str, now: clocks.Timestamp) -> None:
-    """Refuse to carry out a plan that is not what would be done now, or may not be.
-
-    Args:
-        state: how the stack stands.
-        plan: as it was kept.
-        void: why it is void; empty: it is not.
-        now: the time.
-
-    Raises:
-        PlanStaleError, PlanExpiredError, PlanBlockedError, ApprovalMissingError: it is refused.
-    """
-    again = f"make another one with `helios plan {state.client_id}/{state.stack_id}`"
-    if void == "plan_expired" or (
-        not void and now >= plan.expires_at and not _is_agreed(state, plan)
-    ):
-        raise PlanExpiredError(
-            f"plan {plan.plan_id} expired at {clocks.to_rfc3339(plan.expires_at)}: {again}"
-        )
-    if void:
-        raise PlanStaleError(f"plan {plan.plan_id} is void ({void}): {again}")
-    if plan.generation != state.generation:
-        raise PlanStaleError(
-            f"plan {plan.plan_id} is for generation {plan.generation}, and {state.generation} is "
-            f"declared now: {again}"
-        )
-    if state.plan is None or state.plan.digest != plan.digest:
-        raise PlanStaleError(
-            f"plan {plan.plan_id} is not what would be done now, as what is seen has changed: "
-            f"{again}"
-        )
-    _refuse_blocked(state, state.plan)
-
-
-def _is_agreed(state: stack.Stack, plan: model.Plan) -> bool:
-    approval = state.approval
-    return approval is not None and approval.digest == plan.digest and approval.status == "granted"
-
-
-def _refuse_blocked(state: stack.Stack, plan: model.Plan) -> None:
-    """Refuse a plan of which no action may be begun."""
-    asked = [each for each in plan.actions if each.requires_approval]
-    if asked and not _is_agreed(state, plan) and len(asked) == len(plan.actions):
-        named = (
-            f"helios approve {state.approval.approval_id}" if state.approval else "helios approve"
-        )
-        raise ApprovalMissingError(
-            f"plan {plan.plan_id} needs approval ({asked[0].approval_reason}): `{named}`"
-        )
-    for blocker in plan.blockers:
-        if blocker.action_id is None and blocker.code != "approval_missing":
-            until = "" if blocker.until is None else f" until {clocks.to_rfc3339(blocker.until)}"
-            remedy = f"; {blocker.remedy}" if blocker.remedy else ""
-            raise PlanBlockedError(
-                f"plan {plan.plan_id} is blocked{until}: {blocker.code}: {blocker.detail}{remedy}"
-            )
-
-
 def of_drift(state: stack.Stack, drift_id: str) -> model.Drift:
     """The open drift of an id.
 

@@ -1,0 +1,297 @@
+"""Plans of stacks, having them carried out, and what became of reconciliations."""
+
+from helios.api import services, stack_asks, stacks, web, wire
+from helios.api.routes import stack_desk as desks
+from helios.eventlog import envelope
+from helios.kernel import errors, limits
+from helios.reconcile.compositions import events, model, reading, refusals, stack, view, writer
+
+_PLANS = f"{desks.PATH}/plans"
+_RUNS = f"{desks.PATH}/reconciliations"
+_PACE_S = 0.02
+"""Between two looks for a result: what else is appended in between is looked at together."""
+
+
+def routes(parts: services.Services) -> list[web.Route]:
+    """The operations on plans and reconciliations."""
+    return [*_of_plans(_Plans(parts)), *_of_runs(_Runs(parts))]
+
+
+def _of_plans(desk: "_Plans") -> list[web.Route]:
+    made = {
+        200: web.Reply("Nothing to do, or not kept (`dry_run`).", stacks.PlanMade),
+        201: web.Reply("Made and kept.", stacks.PlanMade),
+    }
+    applying = {202: web.Reply("It is being carried out.", stack_asks.Applying)}
+    paged = (wire.CURSOR, wire.LIMIT, wire.AFTER)
+    return [
+        desks.route(
+            method="POST",
+            path=f"{desks.PATH}/plan",
+            handler=desk.make,
+            summary="Make a plan now, without doing anything",
+            replies=made,
+            parameters=(desks.ACTOR, wire.AFTER),
+            body=desks.json(stack_asks.Plan),
+        ),
+        desks.route(
+            method="GET",
+            path=_PLANS,
+            handler=desk.listing,
+            summary="Plans of a stack, newest first",
+            replies={200: web.Reply("One page.", stacks.PlanList)},
+            parameters=paged,
+        ),
+        desks.route(
+            method="GET",
+            path=f"{_PLANS}/{{id}}",
+            handler=desk.one,
+            summary="One plan",
+            replies={200: web.Reply("The plan.", stacks.PlanView)},
+            parameters=(wire.AFTER,),
+        ),
+        desks.route(
+            method="GET",
+            path="/api/v1/plans/{id}",
+            handler=desk.find,
+            summary="One plan, whatever stack it is of",
+            replies={200: web.Reply("The plan.", stacks.PlanView)},
+            parameters=(web.Parameter("client_id", "Whose; `default` without it."), wire.AFTER),
+        ),
+        desks.route(
+            method="POST",
+            path=f"{_PLANS}/{{id}}/apply",
+            handler=desk.apply,
+            summary="Carry out a plan",
+            replies=applying,
+            parameters=(desks.ACTOR, wire.AFTER),
+        ),
+        desks.route(
+            method="POST",
+            path=f"{desks.PATH}/heal",
+            handler=desk.heal,
+            summary="Heal drifts now: plan for them, and carry it out",
+            replies=applying,
+            parameters=(desks.ACTOR, wire.AFTER),
+            body=desks.json(stack_asks.Heal),
+        ),
+    ]
+
+
+def _of_runs(desk: "_Runs") -> list[web.Route]:
+    wait = web.Parameter(
+        "wait", f"Seconds to wait for its end, at most {limits.WAIT_S_MAX:g}; without it none.", int
+    )
+    return [
+        desks.route(
+            method="POST",
+            path=f"{desks.PATH}/reconcile",
+            handler=desk.ask,
+            summary="Reconcile a stack now",
+            replies={
+                200: web.Reply("It has ended within `wait`.", stacks.ReconciliationResult),
+                202: web.Reply("Asked for.", stack_asks.Asked),
+            },
+            parameters=(wait, *desks.COMMAND),
+            body=desks.json(stack_asks.Reconcile),
+        ),
+        desks.route(
+            method="GET",
+            path=_RUNS,
+            handler=desk.listing,
+            summary="What became of reconciliations, newest first",
+            replies={200: web.Reply("One page.", stacks.ReconciliationList)},
+            parameters=(wire.CURSOR, wire.LIMIT, wire.AFTER),
+        ),
+        desks.route(
+            method="GET",
+            path=f"{_RUNS}/{{id}}",
+            handler=desk.one,
+            summary="What became of one reconciliation",
+            replies={
+                200: web.Reply("It has ended.", stacks.ReconciliationResult),
+                202: web.Reply("It was asked for and has not ended.", stack_asks.Asked),
+            },
+            parameters=(wire.AFTER,),
+        ),
+    ]
+
+
+class _Plans(desks.Desk):
+    async def make(self, request: web.Request) -> web.Response:
+        request.query()
+        asked, _ = await desks.body(request, stack_asks.Plan)
+        await self.known(request)
+        client_id, stack_id = desks.name(request)
+        made = await self.parts.compositions.plan(
+            client_id,
+            stack_id,
+            only=asked.only,
+            without=asked.without,
+            actor=desks.actor_of(request),
+            store=not asked.dry_run,
+        )
+        stored = made is not None and not asked.dry_run
+        shown = None if made is None else stacks.plan(made)
+        found = stacks.PlanMade(client_id=client_id, stack_id=stack_id, stored=stored, plan=shown)
+        return web.answer(found, status=201 if stored else 200)
+
+    async def listing(self, request: web.Request) -> web.Response:
+        query = request.query("cursor", "limit")
+        limit = wire.limit(query, default=50)
+        known = await self.known(request)
+        found = await reading.plans(
+            self.parts.store, *desks.name(request), before=desks.before(query), limit=limit
+        )
+        shown = [stacks.plan(*await self._whole(known.state, each.record)) for each in found]
+        page = stacks.PlanList(
+            plans=shown,
+            next_cursor=stacks.next_cursor(found, limit),
+        )
+        return web.answer(page)
+
+    async def one(self, request: web.Request) -> web.Response:
+        request.query()
+        await self.visible(request)
+        found, void = await self._plan(request)
+        return web.answer(stacks.plan(found, void))
+
+    async def find(self, request: web.Request) -> web.Response:
+        client_id = wire.client(request)
+        await self.visible(request)
+        found, void, _ = await reading.plan(self.parts.store, client_id, request.params["id"])
+        return web.answer(stacks.plan(found, void))
+
+    async def apply(self, request: web.Request) -> web.Response:
+        request.query()
+        await self.visible(request)
+        found, _ = await self._plan(request)
+        return await self._applied(request, found.plan_id)
+
+    async def heal(self, request: web.Request) -> web.Response:
+        request.query()
+        asked, _ = await desks.body(request, stack_asks.Heal)
+        known = await self.known(request)
+        for drift_id in asked.drifts:
+            refusals.of_drift(known.state, drift_id)
+        client_id, stack_id = desks.name(request)
+        made = await self.parts.compositions.plan(
+            client_id,
+            stack_id,
+            only=asked.drifts,
+            actor=desks.actor_of(request),
+            store=True,
+        )
+        if made is None:
+            raise refusals.NothingToDoError(
+                f"nothing of stack {stack_id} can be healed now: `helios drift list {stack_id}` "
+                "says of each drift why"
+            )
+        return await self._applied(request, made.plan_id)
+
+    async def _applied(self, request: web.Request, plan_id: str) -> web.Response:
+        client_id, stack_id = desks.name(request)
+        try:
+            run_id = await self.parts.compositions.apply_plan(
+                client_id, stack_id, plan_id, actor=desks.actor_of(request)
+            )
+        finally:
+            # Also of one that is refused: whoever has to agree is asked in the next pass.
+            self.parts.compositions.wake(client_id, stack_id)
+        found = stack_asks.Applying(
+            client_id=client_id, stack_id=stack_id, plan_id=plan_id, reconciliation_id=run_id
+        )
+        return web.answer(found, status=202)
+
+    async def _whole(self, state: stack.Stack, found: model.Plan) -> tuple[model.Plan, str]:
+        """A plan, and why it is void."""
+        if state.plan is not None and state.plan.plan_id == found.plan_id:
+            return found, ""
+        plan, void, _ = await reading.plan(self.parts.store, found.client_id, found.plan_id)
+        return plan, void or "superseded"
+
+    async def _plan(self, request: web.Request) -> tuple[model.Plan, str]:
+        client_id, stack_id = desks.name(request)
+        found, void, of = await reading.plan(self.parts.store, client_id, request.params["id"])
+        if of != stack_id:
+            raise errors.NotFoundError(f"stack {stack_id[:80]} has no plan {found.plan_id}")
+        return found, void
+
+
+class _Runs(desks.Desk):
+    async def ask(self, request: web.Request) -> web.Response:
+        query = request.query("wait")
+        wait_s = wire.whole(query.get("wait", "0"), "wait", most=int(limits.WAIT_S_MAX))
+        asked, content = await desks.body(request, stack_asks.Reconcile)
+
+        async def decide(_: reading.Known) -> list[writer.Said]:
+            payload = events.Requested(
+                reconciliation_id=self.parts.ids.new(),
+                trigger="manual",
+                reason=asked.reason,
+                heal=asked.heal,
+            )
+            return [(events.RECONCILIATION_REQUESTED, payload)]
+
+        done = await self.command(request, decide, content=content)
+        client_id, stack_id = desks.name(request)
+        self.parts.compositions.wake(client_id, stack_id)
+        run_id = done.first(events.RECONCILIATION_REQUESTED, events.Requested).reconciliation_id
+        ended = await self._ended(client_id, run_id, done.position, wait_s) if wait_s else None
+        if ended is not None:
+            return web.answer(stacks.result(ended), headers=done.headers())
+        asked_for = _asked(client_id, stack_id, run_id, done.position)
+        return web.answer(asked_for, status=202, headers=done.headers())
+
+    async def listing(self, request: web.Request) -> web.Response:
+        query = request.query("cursor", "limit")
+        limit = wire.limit(query, default=50)
+        await self.known(request)
+        found = await reading.reconciliations(
+            self.parts.store, *desks.name(request), before=desks.before(query), limit=limit
+        )
+        page = stacks.ReconciliationList(
+            reconciliations=[stacks.result(each.record) for each in found],
+            next_cursor=stacks.next_cursor(found, limit),
+        )
+        return web.answer(page)
+
+    async def one(self, request: web.Request) -> web.Response:
+        request.query()
+        known = await self.known(request)
+        client_id, stack_id = desks.name(request)
+        run_id = request.params["id"]
+        found = await reading.reconciliation(self.parts.store, client_id, run_id)
+        if found is not None and found.stack_id == stack_id:
+            return web.answer(stacks.result(found))
+        if any(each.reconciliation_id == run_id for each in known.state.requested):
+            asked = _asked(client_id, stack_id, run_id, known.state.position)
+            return web.answer(asked, status=202)
+        raise errors.NotFoundError(f"stack {stack_id[:80]} has no reconciliation {run_id[:80]}")
+
+    async def _ended(
+        self, client_id: str, run_id: str, position: envelope.Position, wait_s: float
+    ) -> events.Completed | None:
+        """What became of a reconciliation; None: it has not ended in time."""
+        clock = self.parts.clock
+        deadline = clock.monotonic() + wait_s
+        while (left := deadline - clock.monotonic()) > 0:
+            head = await self.parts.log.wait(position, timeout_s=left)
+            if head <= position:
+                return None
+            await clock.sleep(_PACE_S)
+            try:
+                await self.parts.views.wait_for(view.NAME, head, timeout_s=left)
+            except errors.DeadlineError:
+                return None
+            found = await reading.reconciliation(self.parts.store, client_id, run_id)
+            if found is not None:
+                return found
+            position = head
+        return None
+
+
+def _asked(client_id: str, stack_id: str, run_id: str, position: int) -> stack_asks.Asked:
+    return stack_asks.Asked(
+        reconciliation_id=run_id, client_id=client_id, stack_id=stack_id, position=position
+    )

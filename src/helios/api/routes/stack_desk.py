@@ -1,0 +1,318 @@
+"""How a command about a stack becomes events.
+
+A command is decided on the state of the view and appended on condition that nothing was said of
+the stack since; where something was, it is decided once more on what is so then. A request that
+comes again under its idempotency key is not decided again: it gets the answer that it had.
+"""
+
+import functools
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+import msgspec
+
+from helios.api import services, stack_asks, web, wire
+from helios.api.routes import ingest
+from helios.eventlog import envelope
+from helios.eventlog import ports as log_ports
+from helios.ingest import incoming
+from helios.kernel import clock as clocks
+from helios.kernel import errors, jsonio, limits, rfc3339
+from helios.reconcile.compositions import events, model, reading, stack, view, writer
+
+T = TypeVar("T")
+
+PATH = "/api/v1/clients/{client}/stacks/{stack}"
+TAG = "compositions"
+VISIBLE_S = 5.0
+
+ANONYMOUS = "user:anonymous"
+ACTOR = web.Parameter(
+    "Helios-Actor", "Who asks: a name, `user:NAME` or `service:NAME`.", str, "header"
+)
+COMMAND = (wire.IDEMPOTENCY_KEY, ACTOR, wire.AFTER)
+"""Headers of every command."""
+
+_ACTOR = re.compile(r"(?:(?:user|service):)?[\w.@+-]{1,120}", re.ASCII)
+_NEVER = -1
+"""No aggregate is at this sequence."""
+
+Decide: TypeAlias = Callable[[reading.Known], Awaitable[Sequence[writer.Said]]]
+
+
+DecideApproval: TypeAlias = Callable[
+    [stack.Stack, model.Approval], Awaitable[Sequence[writer.Said]]
+]
+
+
+class Made(msgspec.Struct, frozen=True, kw_only=True):
+    """Events to append, and the sequences they build on."""
+
+    events: Sequence[envelope.NewEvent]
+    expected: Mapping[envelope.AggregateKey, int] = {}
+
+
+class Written(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a command.
+
+    Attributes:
+        said: type and payload of the events that it appended, now or when it first came.
+        position: of the last of them; 0: nothing had to be said.
+    """
+
+    said: Sequence[tuple[str, bytes]]
+    position: envelope.Position
+    replayed: bool = False
+
+    def first(self, kind: str, payload: type[T]) -> T:
+        """The payload of the first event of a type. Raises KeyError when there is none."""
+        for each, text in self.said:
+            if each == kind:
+                return msgspec.json.decode(text, type=payload)
+        raise KeyError(kind)
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """What the answer says of the log."""
+        found = [wire.position_header(self.position)] if self.position else []
+        return [*found, wire.REPLAYED] if self.replayed else found
+
+
+class Desk:
+    """What all routes about stacks share."""
+
+    def __init__(self, parts: services.Services) -> None:
+        self.parts = parts
+
+    async def visible(self, request: web.Request) -> None:
+        """Wait for the position that the client asks for."""
+        after = wire.after_header(request)
+        if after is not None:
+            await self.parts.views.wait_for(view.NAME, after)
+
+    async def known(self, request: web.Request) -> reading.Known:
+        """The stack of the path, as new as was asked for. Raises NotFoundError."""
+        await self.visible(request)
+        return await reading.stack_of(self.parts.store, *name(request))
+
+    async def command(
+        self, request: web.Request, decide: Decide, *, content: bytes = b"", actor: str = ""
+    ) -> Written:
+        """Decide a command about the stack of the path, and append what was decided.
+
+        Args:
+            request: whose idempotency key and actor count.
+            decide: what has to be said, given the state; raises to refuse.
+            content: of the request; with another one its key is not the same request.
+            actor: who asks, if the request's header does not say it.
+
+        Raises:
+            NotFoundError: no such stack is declared.
+            ConflictError: others write about this stack all the time.
+        """
+        client_id, stack_id = name(request)
+        actor = actor or actor_of(request)
+
+        async def made() -> Made:
+            known = await reading.stack_of(self.parts.store, client_id, stack_id)
+            said = await decide(known)
+            expected = {known.state.key: known.state.sequence}
+            found = [self.event(client_id, stack_id, *each, actor=actor) for each in said]
+            return Made(events=found, expected=expected)
+
+        return await self.append(request, (client_id, events.STACK, stack_id), made, content)
+
+    async def noted(
+        self, request: web.Request, decide: Decide, content: bytes = b"", *, actor: str = ""
+    ) -> web.Response:
+        """A command whose answer is where in the log it is; who reconciles is told."""
+        done = await self.command(request, decide, content=content, actor=actor)
+        client_id, stack_id = name(request)
+        if done.position:
+            self.parts.compositions.wake(client_id, stack_id)
+        made = stack_asks.Noted(
+            client_id=client_id,
+            stack_id=stack_id,
+            position=done.position,
+            unchanged=not done.position,
+        )
+        return web.answer(made, status=202, headers=done.headers())
+
+    async def append(
+        self,
+        request: web.Request,
+        about: envelope.AggregateKey,
+        decide: Callable[[], Awaitable[Made]],
+        content: bytes = b"",
+    ) -> Written:
+        """Append what is decided about an aggregate; see `command`."""
+        await self.visible(request)
+        key = ingest.idempotency(request, content + request.scope["query_string"], about[0])
+        if key is not None:
+            found = await self._replayed(key, about)
+            if found is not None:
+                return found
+        try:
+            return await self._append(await decide(), key)
+        except errors.ConflictError as error:
+            if error.aggregate is None:
+                raise
+        # The view was behind, or somebody was faster: once more, on what is so by now.
+        head = await self.parts.log.head()
+        await self.parts.views.wait_for(view.NAME, head, timeout_s=VISIBLE_S)
+        return await self._append(await decide(), key)
+
+    async def _append(self, made: Made, key: log_ports.Idempotency | None) -> Written:
+        if not made.events:
+            return Written(said=(), position=envelope.Position(0))
+        done = await self.parts.log.append(made.events, expected=made.expected, idempotency=key)
+        if done.replayed:
+            return await self._first(done)
+        said = [(event.type, event.payload) for event in made.events]
+        return Written(said=said, position=done.position)
+
+    async def _replayed(
+        self, key: log_ports.Idempotency, about: envelope.AggregateKey
+    ) -> Written | None:
+        """What the request led to when it first came; None: it comes for the first time.
+
+        Raises:
+            IdempotencyError: the key was used for another request.
+        """
+        # A known key is looked up before anything else is checked; an unknown one then fails at
+        # the sequence, so that this appends nothing in either case.
+        probe = envelope.NewEvent(
+            id=self.parts.ids.new(),
+            source=events.SOURCE,
+            type="probe",
+            occurred_at=self.parts.clock.now(),
+            tenant=about[0],
+            aggregate_type=about[1],
+            aggregate_id=about[2],
+        )
+        try:
+            done = await self.parts.log.append([probe], expected={about: _NEVER}, idempotency=key)
+        except errors.ConflictError:
+            return None
+        assert done.replayed, "an impossible sequence was accepted"
+        return await self._first(done)
+
+    async def _first(self, done: envelope.Appended) -> Written:
+        found = await self.parts.log.read_at(done.positions)
+        said = [(event.type, event.payload) for event in found]
+        return Written(said=said, position=done.position, replayed=True)
+
+    def event(
+        self,
+        client_id: str,
+        stack_id: str,
+        kind: str,
+        payload: events.StackPayload,
+        *,
+        actor: str,
+    ) -> envelope.NewEvent:
+        """An event about a stack, by somebody."""
+        event_id = self.parts.ids.new()
+        if isinstance(payload, events.DriftMoved | events.HealMoved):
+            payload = msgspec.structs.replace(payload, event_id=event_id)
+        return events.of_stack(
+            kind,
+            client_id,
+            stack_id,
+            payload,
+            now=self.parts.clock.now(),
+            event_id=event_id,
+            because=events.Because(actor=actor),
+        )
+
+    def later(self, text: str | None, field: str = "until") -> clocks.Timestamp | None:
+        """See the function."""
+        return later(text, self.parts.clock.now(), field)
+
+    async def seen(self, position: envelope.Position) -> bool:
+        """Whether the view had an event within a moment."""
+        try:
+            await self.parts.views.wait_for(view.NAME, position, timeout_s=VISIBLE_S)
+        except errors.DeadlineError:
+            return False
+        return True
+
+
+def name(request: web.Request) -> tuple[str, str]:
+    """Client and stack of the path."""
+    return request.params["client"], request.params["stack"]
+
+
+def actor_of(request: web.Request) -> str:
+    """Who asks. Raises InvalidInputError when the header is not a name."""
+    return actor(request.header(b"helios-actor"), "Helios-Actor")
+
+
+def actor_or(request: web.Request, text: str | None) -> str:
+    """Who asks, as a body says it or else the header."""
+    return actor_of(request) if text is None else actor(text, "actor")
+
+
+def actor(text: str | None, field: str) -> str:
+    """A person or service by its name.
+
+    Raises:
+        InvalidInputError: it is none, or the reconciler's, which speaks for itself only.
+    """
+    if text is None:
+        return ANONYMOUS
+    if not _ACTOR.fullmatch(text) or text == events.ACTOR:
+        raise errors.InvalidInputError(
+            f"{text[:40]!r}; expected a name such as ada, user:ada or service:ci", field=field
+        )
+    return text if ":" in text else f"user:{text}"
+
+
+def later(text: str | None, now: clocks.Timestamp, field: str = "until") -> clocks.Timestamp | None:
+    """A time that is to come. Raises InvalidInputError when it is none, or has passed."""
+    found = when(text, field)
+    if found is not None and found <= now:
+        raise errors.InvalidInputError(
+            f"{text} has passed; expected a time that is to come", field=field
+        )
+    return found
+
+
+async def body(request: web.Request, kind: type[T]) -> tuple[T, bytes]:
+    """The request's body as a value, and as it came; nothing stands for `{}`.
+
+    Raises:
+        InvalidInputError: not JSON, an unknown field, or a wrong value; names the field.
+    """
+    found = await request.body(limits.EVENT_BYTES_MAX) or b"{}"
+    jsonio.parse_object(found)
+    try:
+        return msgspec.json.decode(found, type=kind), found
+    except msgspec.ValidationError as error:
+        incoming.refuse_shape(error)
+
+
+def when(text: str | None, field: str) -> clocks.Timestamp | None:
+    """A time of a body. Raises InvalidInputError when it is none."""
+    if text is None:
+        return None
+    try:
+        return rfc3339.parse(text)
+    except ValueError as error:
+        raise errors.InvalidInputError(str(error), field=field) from None
+
+
+def before(query: Mapping[str, str]) -> int | None:
+    """The position that a page begins before. Raises InvalidInputError."""
+    if "cursor" not in query:
+        return None
+    return wire.whole(query["cursor"], "cursor", most=2**63 - 1, least=1)
+
+
+route = functools.partial(web.Route, tag=TAG)
+"""A route of this group."""
+
+
+def json(kind: Any) -> Mapping[str, Any]:
+    """A body of JSON."""
+    return {"application/json": kind}
