@@ -7,12 +7,13 @@ directly beside the settings where no setting has its name.
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
 from helios.kernel import clock as clocks
-from helios.kernel import durations
+from helios.kernel import durations, yamldoc
 from helios.reconcile.compositions import shapes
 
 WELL_KNOWN: Mapping[str, str] = {
@@ -41,12 +42,18 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         main: the setting that a resource written as a single text gives.
         places: one of these settings has to be there; empty: none has to.
+        spread: expected fields whose own fields are the expected ones.
+        renamed: expected fields by the names that are looked for.
+        is_open: what else there is can be expected too, under `expects`.
     """
 
     main: str
     settings: shapes.Shapes
     expects: shapes.Shapes = {}
     places: tuple[str, ...] = ()
+    spread: tuple[str, ...] = ()
+    renamed: Mapping[str, str] = {}
+    is_open: bool = False
 
 
 _REBUILD = shapes.nested(
@@ -70,13 +77,49 @@ _REBUILD = shapes.nested(
 BUILD = _REBUILD
 """How something is built: by a command, a project of CodeBuild, a build hook, a declared site."""
 
+_SHA256 = shapes.name_of(re.compile(r"[0-9a-f]{64}", re.ASCII))
+_CAPACITY = shapes.integer(1, 1_000_000)
+_VERSIONING_WORDS = {"true": "Enabled", "false": "Disabled", "enabled": "Enabled"}
+
+
+def _versioning(node: yamldoc.Node) -> str:
+    words = ("true", "false", "enabled", "Enabled", "Suspended", "Disabled")
+    word = node.choice(words)
+    return _VERSIONING_WORDS.get(word, word)
+
+
+_VERSIONING = shapes.Shape(
+    read=_versioning, schema={"enum": [True, False, "Enabled", "Suspended", "Disabled"]}
+)
 _AWS: shapes.Shapes = {
     "name": shapes.TEXT,
     "region": shapes.name_of(re.compile(r"[a-z0-9-]{1,32}", re.ASCII)),
     "endpoint_url": shapes.URL,
 }
 _TAGS = shapes.table(shapes.LONG, pattern=re.compile(r"[\w .:/=+@-]{1,128}"))
-_ANY_TABLE = shapes.FIELDS
+
+
+def _values(*names: str) -> shapes.Shapes:
+    """Fields of any value."""
+    return dict.fromkeys(names, shapes.ANYTHING)
+
+
+def _aws(
+    settings: shapes.Shapes,
+    expects: shapes.Shapes,
+    *,
+    spread: tuple[str, ...] = (),
+    renamed: Mapping[str, str] = MappingProxyType({}),
+) -> Kind:
+    return Kind(
+        main="name",
+        settings={**_AWS, **settings},
+        expects={**expects, "tags": _TAGS},
+        spread=spread,
+        renamed=dict(renamed),
+        is_open=True,
+    )
+
 
 KINDS: Mapping[str, Kind] = {
     "http": Kind(
@@ -94,9 +137,9 @@ KINDS: Mapping[str, Kind] = {
             "status": _STATUS,
             "content_type": shapes.TEXT,
             "location": shapes.URL,
-            "sha256": shapes.name_of(re.compile(r"[0-9a-f]{64}", re.ASCII)),
+            "sha256": _SHA256,
             "headers": shapes.HEADERS,
-            "json": _ANY_TABLE,
+            "json": shapes.FIELDS,
         },
     ),
     "tcp": Kind(
@@ -138,7 +181,7 @@ KINDS: Mapping[str, Kind] = {
             "issuer": shapes.LONG,
             "subject": shapes.LONG,
             "names": shapes.WORD_SET,
-            "sha256": shapes.name_of(re.compile(r"[0-9a-f]{64}", re.ASCII)),
+            "sha256": _SHA256,
             "protocol": shapes.TEXT,
             "not_after": shapes.TIME,
             "trusted": shapes.BOOLEAN,
@@ -159,99 +202,78 @@ KINDS: Mapping[str, Kind] = {
     "file": Kind(
         main="path",
         places=("path",),
-        settings={"path": shapes.TEXT, "format": shapes.word("text", "json")},
+        settings={"path": shapes.TEXT, "format": shapes.word("text", "json", "yaml")},
         expects={
+            "text": shapes.text(64 * 1024),
             "content": shapes.text(64 * 1024),
-            "json": _ANY_TABLE,
-            "sha256": shapes.name_of(re.compile(r"[0-9a-f]{64}", re.ASCII)),
+            "json": shapes.FIELDS,
+            "sha256": _SHA256,
             "mode": shapes.TEXT,
         },
+        spread=("json",),
+        renamed={"content": "text"},
+        is_open=True,
     ),
-    "dynamodb_table": Kind(
-        main="name",
-        settings=_AWS,
-        expects={
-            "hash_key": shapes.TEXT,
-            "range_key": shapes.TEXT,
-            "key_schema": shapes.ANYTHING,
-            "attributes": shapes.ANYTHING,
+    "dynamodb_table": _aws(
+        {"table": shapes.TEXT, "key_types": shapes.table(shapes.word("S", "N", "B"))},
+        {
+            **_values("partition_key", "sort_key", "hash_key", "range_key", "stream"),
+            **_values("encryption", "indexes", "ttl_attribute", "attributes"),
             "billing_mode": shapes.word("PAY_PER_REQUEST", "PROVISIONED"),
-            "read_capacity": shapes.integer(1, 1_000_000),
-            "write_capacity": shapes.integer(1, 1_000_000),
-            "stream": shapes.TEXT,
-            "ttl_attribute": shapes.TEXT,
+            "read_capacity": _CAPACITY,
+            "write_capacity": _CAPACITY,
             "point_in_time_recovery": shapes.BOOLEAN,
             "deletion_protection": shapes.BOOLEAN,
-            "encryption": shapes.ANYTHING,
-            "indexes": shapes.ANYTHING,
-            "tags": _TAGS,
         },
+        renamed={"hash_key": "partition_key", "range_key": "sort_key"},
     ),
-    "sns_topic": Kind(
-        main="name",
-        settings={**_AWS, "arn": shapes.TEXT},
-        expects={
-            "attributes": _ANY_TABLE,
-            "display_name": shapes.TEXT,
+    "sns_topic": _aws(
+        {"topic": shapes.TEXT, "arn": shapes.TEXT, "topic_arn": shapes.TEXT},
+        {
+            **_values("display_name", "policy", "delivery_policy", "kms_master_key_id"),
+            **_values("subscriptions", "tracing_config"),
             "fifo": shapes.BOOLEAN,
-            "subscriptions": shapes.ANYTHING,
-            "tags": _TAGS,
+            "content_based_deduplication": shapes.BOOLEAN,
+            "attributes": shapes.FIELDS,
         },
+        spread=("attributes",),
     ),
-    "sqs_queue": Kind(
-        main="name",
-        settings={**_AWS, "queue_url": shapes.URL},
-        expects={
-            "attributes": _ANY_TABLE,
+    "sqs_queue": _aws(
+        {"queue": shapes.TEXT, "queue_url": shapes.URL, "url": shapes.URL},
+        {
+            **_values("visibility_timeout", "message_retention_period", "delay_seconds"),
+            **_values("maximum_message_size", "receive_message_wait_time_seconds", "messages"),
+            **_values("policy", "redrive_policy", "dead_letter_arn", "max_receive_count"),
+            **_values("kms_master_key_id", "sqs_managed_sse_enabled"),
             "fifo": shapes.BOOLEAN,
-            "messages": shapes.ANYTHING,
-            "tags": _TAGS,
+            "content_based_deduplication": shapes.BOOLEAN,
+            "attributes": shapes.FIELDS,
+        },
+        spread=("attributes",),
+    ),
+    "s3_bucket": _aws(
+        {"bucket": shapes.TEXT},
+        {
+            **_values("encryption", "website", "lifecycle", "cors", "policy"),
+            "versioning": _VERSIONING,
+            "public_access_blocked": shapes.BOOLEAN,
         },
     ),
-    "s3_bucket": Kind(
-        main="name",
-        settings={**_AWS, "bucket": shapes.TEXT},
-        expects={
-            "versioning": shapes.BOOLEAN,
-            "encryption": shapes.ANYTHING,
-            "public_access_block": shapes.ANYTHING,
-            "website": shapes.ANYTHING,
-            "lifecycle": shapes.ANYTHING,
-            "cors": shapes.ANYTHING,
-            "policy": shapes.ANYTHING,
-            "tags": _TAGS,
+    "codebuild_project": _aws(
+        {"project": shapes.TEXT},
+        {
+            **_values("image", "compute_type", "service_role", "source_type", "source_location"),
+            **_values("source_version", "buildspec", "source", "artifacts", "environment"),
+            **_values("last_build", "last_build_status", "timeout_in_minutes"),
         },
     ),
-    "codebuild_project": Kind(
-        main="name",
-        settings={**_AWS, "project": shapes.TEXT},
-        expects={
-            "image": shapes.TEXT,
-            "compute_type": shapes.TEXT,
-            "service_role": shapes.TEXT,
-            "source": _ANY_TABLE,
-            "source_type": shapes.TEXT,
-            "source_location": shapes.TEXT,
-            "source_version": shapes.TEXT,
-            "buildspec": shapes.text(64 * 1024),
-            "environment": _ANY_TABLE,
-            "artifacts": _ANY_TABLE,
-            "timeout_minutes": shapes.integer(5, 2_160),
-            "last_build": shapes.TEXT,
-            "tags": _TAGS,
-        },
-    ),
-    "cloudfront_distribution": Kind(
-        main="id",
-        settings={**_AWS, "id": shapes.TEXT, "domain": shapes.TEXT},
-        expects={
+    "cloudfront_distribution": _aws(
+        {"id": shapes.TEXT, "distribution_id": shapes.TEXT, "alias": shapes.TEXT},
+        {
+            **_values("domain_name", "comment", "price_class", "default_root_object", "status"),
+            **_values("origins", "certificate_arn"),
             "enabled": shapes.BOOLEAN,
             "aliases": shapes.WORD_SET,
-            "comment": shapes.TEXT,
-            "price_class": shapes.TEXT,
-            "default_root_object": shapes.TEXT,
-            "origins": shapes.ANYTHING,
-            "status": shapes.TEXT,
         },
     ),
     "integration_api": Kind(
@@ -276,7 +298,8 @@ COMMON: shapes.Shapes = {
 def fields(kind: str) -> shapes.Shapes:
     """All that may stand in a resource of a kind."""
     known = KINDS[kind]
-    nested = {"expects": shapes.nested(known.expects)} if known.expects else {}
+    inner = shapes.FIELDS if known.is_open else shapes.nested(known.expects)
+    nested = {"expects": inner} if known.expects else {}
     return {**known.expects, **known.settings, **COMMON, **nested}
 
 
@@ -294,9 +317,15 @@ def settings_of(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
 def expects_of(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """What is compared of a resource, from its fields as they are hashed."""
     known = KINDS[kind]
-    found = {
+    beside = {
         name: each
         for name, each in given.items()
         if name in known.expects and name not in known.settings
     }
-    return {**found, **given.get("expects", {})}
+    found: dict[str, Any] = {}
+    for name, each in {**beside, **given.get("expects", {})}.items():
+        if name in known.spread and isinstance(each, Mapping):
+            found |= each
+        else:
+            found[known.renamed.get(name, name)] = each
+    return found
