@@ -63,7 +63,12 @@ class World:
                 log=parts.log,
                 store=parts.store,
                 reach=reaching.Reach(
-                    taking.kinds, taking.table, taking.vault, taking.outbound, parts.clock, b"k"
+                    taking.kinds,
+                    taking.table,
+                    taking.vault,
+                    client=taking.outbound,
+                    clock=parts.clock,
+                    key=b"k",
                 ),
                 fetching=taking.runners,
                 gate=taking.gate,
@@ -192,7 +197,7 @@ def test_a_webhook_broken_in_any_way_is_mended_and_what_it_missed_is_there(
         for how, (kind, params) in breaks.items():
             gone = await made.arrives(f"gone while {how}")
             (hook,) = await made.hooks()
-            wrong = {
+            wrong: dict[str, dict[str, Any]] = {
                 "disabled": {"is_enabled": False},
                 "elsewhere": {"url": "http://127.0.0.1:19999/elsewhere"},
                 "events": {"events": ["entry.create"]},
@@ -207,8 +212,8 @@ def test_a_webhook_broken_in_any_way_is_mended_and_what_it_missed_is_there(
             await asyncio.to_thread(api.delete, gone.document_id)
             would = await made.act(kind, params, dry_run=True)
             assert would.detail.startswith("would "), would
-            (there,) = await made.hooks() or [None]
-            assert how == "deleted" or there == _broken(hook, **wrong[how])
+            left = [] if how == "deleted" else [_broken(hook, **wrong[how])]
+            assert await made.hooks() == left
             done = await made.act(kind, params)
             said += [would, done]
             assert missed.title in await made.titles(), (how, done)
@@ -231,3 +236,80 @@ def test_a_webhook_broken_in_any_way_is_mended_and_what_it_missed_is_there(
     captured = capsys.readouterr()
     assert re.search("heal_action", captured.out + captured.err)
     assert CANARY not in captured.out + captured.err
+
+
+def test_content_that_is_not_as_believed_is_read_again_and_nothing_else(
+    strapi: components.Strapi, tmp_path: Path
+) -> None:
+    async def scene(made: World) -> None:
+        api = made.cms.api
+        await made.act("create_webhook", {"set": {"": {}}})
+        edited, gone = await made.arrives("as it was"), await made.arrives("gone meanwhile")
+        await made.arrives("untouched")
+        (hook,) = await made.hooks()
+        await asyncio.to_thread(api.delete_webhook, hook.id)
+        await asyncio.to_thread(api.update, edited.document_id, title="as it is")
+        await asyncio.to_thread(api.delete, gone.document_id)
+        head = await made.parts.log.head()
+        where = "content/article"
+        would = await made.act("resync_content", {}, target=where, dry_run=True)
+        assert would.detail.startswith("would compare what cms has")
+        assert await made.parts.log.head() == head
+        done = await made.act("resync_content", {}, target=where)
+        assert await made.titles() == {"as it is", "untouched"}
+        # Draft and published version of each of the two.
+        assert done.changes == {"differs": [4, 0]}, done
+        head = await made.parts.log.head()
+        again = await made.act("resync_content", {}, target=where)
+        assert again.changes == {"differs": [0, 0]}, again
+        assert await made.parts.log.head() == head
+
+    run(strapi, tmp_path, scene)
+
+
+def test_what_was_done_to_a_webhook_can_be_taken_back_and_others_are_left_alone(
+    strapi: components.Strapi, tmp_path: Path
+) -> None:
+    async def scene(made: World) -> None:
+        api = made.cms.api
+        elsewhere = "http://127.0.0.1:19999/marketing"
+        other = await asyncio.to_thread(api.create_webhook, elsewhere, name="cms-webhook")
+        done = await made.act("create_webhook", {"set": {"": {}}})
+        assert done.undo is not None
+        assert len(await made.hooks()) == 2
+        params = {"set": {"enabled": False}, "was": {"enabled": True}}
+        off = await made.act("update_webhook", params)
+        assert off.undo == {"set": {"enabled": True}}
+        await made.act("update_webhook", off.undo)
+        (ours,) = [hook for hook in await made.hooks() if hook.id != other.id]
+        assert ours.is_enabled
+        with pytest.raises(ports.HealError) as caught:
+            await made.act("create_webhook", {"delete": other.id})
+        assert (caught.value.code, caught.value.happened) == ("precondition_failed", False)
+        await made.act("create_webhook", done.undo)
+        assert await made.hooks() == [other]
+        gone = await made.act("create_webhook", done.undo)
+        assert gone.detail.endswith("is gone already")
+        await asyncio.to_thread(made.cms.stop)
+        with pytest.raises(ports.HealError) as caught:
+            await made.act("create_webhook", {"set": {"": {}}})
+        assert (caught.value.code, caught.value.happened) == ("unreachable", False)
+
+    run(strapi, tmp_path, scene)
+
+
+def test_a_credential_that_is_not_good_any_more_is_told_so(
+    strapi: components.Strapi, tmp_path: Path
+) -> None:
+    async def scene(made: World) -> None:
+        (tmp_path / "admin").write_text("canary-of-a-revoked-token")
+        with pytest.raises(ports.HealError) as caught:
+            await made.act("create_webhook", {"set": {"": {}}})
+        assert (caught.value.code, caught.value.happened) == ("unauthorised", False)
+        assert "canary" not in caught.value.detail
+        (tmp_path / "admin").unlink()
+        with pytest.raises(ports.HealError) as caught:
+            await made.act("create_webhook", {"set": {"": {}}})
+        assert (caught.value.code, caught.value.happened) == ("secret_missing", False)
+
+    run(strapi, tmp_path, scene)

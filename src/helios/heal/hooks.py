@@ -88,6 +88,7 @@ class Hooks:
         headers = {
             name.lower(): attempt.header(value) for name, value in integration.headers.items()
         }
+        # An adapter whose webhooks carry headers of one's own says so by this attribute.
         if headers and not getattr(reached.adapter, "hook_headers", False):
             raise ports.HealError(
                 "unsupported", f"webhooks of {reached.provider.name} carry no headers of one's own"
@@ -131,7 +132,10 @@ class Hooks:
         """Takes a webhook away that an action made; asked for by a person, never by a pass."""
         hook_id = str(attempt.params["delete"])
         name = composition.hook_name(attempt.job.stack, integration)
-        found = [each for each in await manager.list_hooks(reached.api) if each.id == hook_id]
+        listed = await manager.list_hooks(reached.api)
+        # What was planned names the integration, what was done the webhook.
+        by_name = hook_id == integration.address
+        found = [each for each in listed if (each.name == name if by_name else each.id == hook_id)]
         if not found:
             return ports.Acted(detail=f"webhook {hook_id} is gone already")
         url = self._wanted_url(attempt.job.stack, reached, integration)
@@ -142,9 +146,9 @@ class Hooks:
         if attempt.job.dry_run:
             return ports.Acted(detail=f"would delete webhook {hook_id} that was made here")
         with attempt.writing():
-            await manager.delete_hook(reached.api, hook_id)
+            await manager.delete_hook(reached.api, found[0].id or hook_id)
         return ports.Acted(
-            detail=f"deleted webhook {hook_id} that was made here",
+            detail=f"deleted webhook {found[0].id} that was made here",
             changes={"url": [shown(found[0].url), None]},
         )
 

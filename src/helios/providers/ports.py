@@ -431,9 +431,7 @@ class Hook(msgspec.Struct, frozen=True, kw_only=True):
         id: the provider's, volatile: a webhook made again has another one.
         url, events, enabled: what must be so.
         headers: names only of those that it is set to send.
-        header_values: what they hold, by name: of a webhook that is listed, as far as the provider
-            shows it; of one to be made or changed, what is to be set, while the other `headers`
-            stay as they are.
+        header_values: those whose value the provider shows, or that are to be set.
         secret: set when it is made or replaced; never read back.
         detail: whatever else the provider tells (failures, api version).
     """
@@ -451,10 +449,7 @@ class Hook(msgspec.Struct, frozen=True, kw_only=True):
 
 @runtime_checkable
 class HookManager(Protocol):
-    """Capability `webhooks`: see and repair the provider's side of a webhook.
-
-    A class that can set headers of one's own has the attribute `hook_headers`, which is true.
-    """
+    """Capability `webhooks`: see and repair the provider's side of a webhook."""
 
     async def list_hooks(self, api: Api) -> Sequence[Hook]: ...
 

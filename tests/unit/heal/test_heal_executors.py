@@ -28,7 +28,10 @@ class Hand:
     does: tuple[model.ActionKind, ...] = ("create_webhook",)
 
     def __init__(self, act: Act) -> None:
-        self.act = act
+        self._act = act
+
+    async def act(self, attempt: attempts.Attempt) -> ports.Acted:
+        return await self._act(attempt)
 
 
 def job(
