@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
-from helios import app_builds, app_compositions, app_fanout, app_ingest, app_storage
+from helios import app_builds, app_bus, app_compositions, app_fanout, app_ingest, app_storage
 from helios.api import metrics as meters
 from helios.api import routes, server, services, web
 from helios.eventlog import log as logs
@@ -198,6 +198,7 @@ def _views(verdicts: verdict_view.VerdictView) -> list[view_ports.View]:
         verdicts,
         repairs.VIEW,
         stacks_view.VIEW,
+        app_bus.VIEW,
         builds_view.VIEW,
         subscribers_view.VIEW,
     ]
@@ -352,6 +353,8 @@ async def _run(
     beside.append(asyncio.ensure_future(app_compositions.run(parts.stacks)))
     beside.append(asyncio.ensure_future(_builder(parts, listener).run()))
     beside.append(asyncio.ensure_future(parts.fanout.run()))
+    control = app_bus.made(parts.stacks.around, parts.views, parts.leases, parts.metrics)
+    beside.append(asyncio.ensure_future(control.run()))
     parts.ingestion.runners.open()
     url = _url(listener)
     async with _following(parts) as following:

@@ -23,6 +23,7 @@ from helios.api.routes import sources as source_routes
 from helios.api.routes import verdicts as verdict_routes
 from helios.api.routes import views as view_routes
 from helios.calls import base
+from helios.calls import control as control_calls
 from helios.calls import letters as letter_calls
 from helios.calls import mirror as mirror_calls
 from helios.calls import sites as site_calls
@@ -56,6 +57,7 @@ class Client(
     subscriber_calls.SubscriberCalls,
     letter_calls.LetterCalls,
     mirror_calls.MirrorCalls,
+    control_calls.ControlCalls,
 ):
     """Talks to one server.
 

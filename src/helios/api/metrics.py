@@ -53,6 +53,7 @@ class Metrics:
         self._calls: dict[str, int] = {}
         self._builds: dict[str, int] = {}
         self._deliveries: dict[str, int] = {}
+        self._controlled: dict[str, int] = {}
         self._received = 0
         self._ignored = 0
         self._suspected = 0
@@ -117,6 +118,10 @@ class Metrics:
     def delivered(self, outcome: str, count: int = 1) -> None:
         """A delivery to a subscriber ended: `delivered`, `failed` or `abandoned`."""
         self._deliveries[outcome] = self._deliveries.get(outcome, 0) + count
+
+    def controlled(self, outcome: str) -> None:
+        """The control bus told of a correlation's new status, or how a command ended."""
+        _count(self._controlled, outcome)
 
     def appended(self, seconds: float) -> None:
         """An append took this long."""
@@ -189,6 +194,9 @@ class Metrics:
         yield _labelled("helios_builds", "Builds of sites that ended.", "outcome", self._builds)
         yield _labelled(
             "helios_deliveries", "Tries to deliver to subscribers.", "outcome", self._deliveries
+        )
+        yield _labelled(
+            "helios_control_bus", "What the control bus told.", "outcome", self._controlled
         )
         yield _labelled("helios_events_reconciled", "Verdicts given.", "status", self._reconciled)
         yield from self._gate()

@@ -5,6 +5,7 @@ from helios.api.routes import (
     alerts,
     content,
     contracts,
+    control,
     dead_letters,
     events,
     ingest,
@@ -36,6 +37,7 @@ def table(parts: services.Services) -> list[web.Route]:
         *source_actions.routes(parts),
         *sites.routes(parts),
         *subscribers.routes(parts),
+        *control.routes(parts),
         *views.routes(parts),
         *system.routes(parts),
     ]

@@ -86,6 +86,7 @@ class Asking:
             trigger=_TRIGGERS[command.command_type],
             reason=command.payload.reason or command.command_type,
             command_id=command.command_id,
+            correlation_id=command.correlation_id,
         )
         return stack_events.of_stack(
             stack_events.RECONCILIATION_REQUESTED,

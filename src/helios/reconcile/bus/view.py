@@ -141,6 +141,7 @@ class Correlations:
         "CREATE INDEX {t}by_expiry ON {t}correlations (status, expires_at)",
         "CREATE INDEX {t}by_place ON {t}correlations (began)",
         "CREATE INDEX {t}together ON {t}commands (tenant, correlation_id)",
+        "CREATE INDEX {t}issued ON {t}commands (tenant, position)",
         "CREATE INDEX {t}queue ON {t}commands (status, urgency, position)",
     )
 
@@ -215,18 +216,15 @@ async def reached(store: ports.ViewStore) -> envelope.Position:
         return snapshot.checkpoint.position
 
 
-async def queue(
-    store: ports.ViewStore, client_id: str | None = None, limit: int = QUEUE_MAX
-) -> list[CommandRow]:
-    """Commands that are not carried out yet, the most urgent first, then the oldest."""
-    bound = max(1, min(limit, limits.PAGE_EVENTS_MAX))
-    of_client = "" if client_id is None else "AND tenant = ? "
-    params: ports.Row = (bound,) if client_id is None else (client_id, bound)
+async def queue(store: ports.ViewStore) -> list[CommandRow]:
+    """Commands that are not carried out yet, the most urgent first, then the oldest; at most
+    `QUEUE_MAX`.
+    """
     sql = (
-        f"SELECT {_COMMAND} FROM {{t}}commands WHERE status = 'queued' {of_client}"
+        f"SELECT {_COMMAND} FROM {{t}}commands WHERE status = 'queued' "
         "ORDER BY urgency, position LIMIT ?"
     )
-    return [_command_row(row) for row in await store.query(NAME, sql, params)]
+    return [_command_row(row) for row in await store.query(NAME, sql, (QUEUE_MAX,))]
 
 
 async def broken(store: ports.ViewStore) -> list[tuple[str, str]]:
@@ -237,6 +235,25 @@ async def broken(store: ports.ViewStore) -> list[tuple[str, str]]:
         "WHERE q.status = 'queued' AND f.status IN ('failed', 'expired')"
     )
     return [(row[0], row[1]) for row in await store.query(NAME, sql)]
+
+
+async def commands(
+    store: ports.ViewStore,
+    client_id: str | None = None,
+    *,
+    status: CommandStatus | None = None,
+    before: int | None = None,
+    limit: int = 100,
+) -> list[CommandRow]:
+    """Commands, newest first: of a client or of all, in one status or in any.
+
+    `before`: those that were issued before this position.
+    """
+    asked = {"tenant = ?": client_id, "status = ?": status, "position < ?": before}
+    where, params = _asked(asked)
+    bound = max(1, min(limit, limits.PAGE_EVENTS_MAX))
+    sql = f"SELECT {_COMMAND} FROM {{t}}commands {where}ORDER BY position DESC LIMIT ?"
+    return [_command_row(row) for row in await store.query(NAME, sql, (*params, bound))]
 
 
 async def command(store: ports.ViewStore, client_id: str, command_id: str) -> CommandRow:
@@ -259,11 +276,16 @@ def ttl_at(at: clocks.Timestamp) -> int:
 async def _rows(
     store: ports.ViewStore, asked: Mapping[str, str | int | None], order: str, limit: int
 ) -> list[Row]:
-    given = {clause: value for clause, value in asked.items() if value is not None}
-    where = f"WHERE {' AND '.join(given)}" if given else ""
+    where, params = _asked(asked)
     bound = max(1, min(limit, limits.PAGE_EVENTS_MAX))
-    sql = f"SELECT {_CORRELATION} FROM {{t}}correlations {where} ORDER BY {order} LIMIT ?"
-    return [_row(row) for row in await store.query(NAME, sql, (*given.values(), bound))]
+    sql = f"SELECT {_CORRELATION} FROM {{t}}correlations {where}ORDER BY {order} LIMIT ?"
+    return [_row(row) for row in await store.query(NAME, sql, (*params, bound))]
+
+
+def _asked(asked: Mapping[str, str | int | None]) -> tuple[str, ports.Row]:
+    given = {clause: value for clause, value in asked.items() if value is not None}
+    where = f"WHERE {' AND '.join(given)} " if given else ""
+    return where, tuple(given.values())
 
 
 def _writes(event: envelope.Event) -> list[ports.Write]:

@@ -312,6 +312,7 @@ class Requested(msgspec.Struct, frozen=True, kw_only=True):
         trigger: what asked; a manual one does not wait for intervals or backoffs.
         heal: whether healing is asked for too, as policy allows; False: only look.
         command_id: of the command, if one asked.
+        correlation_id: of the operation that all that follows belongs to; None: its own.
         plan_digest: of the plan that somebody wants carried out now.
     """
 
@@ -320,6 +321,7 @@ class Requested(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     heal: bool = True
     command_id: str | None = None
+    correlation_id: str | None = None
     plan_digest: str | None = None
 
 

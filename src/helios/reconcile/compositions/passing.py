@@ -160,7 +160,9 @@ class Passes:
     def _pen(self, state: stack.Stack, fence: runtime.Fence) -> writer.Writer:
         asked = state.requested[0] if state.requested else None
         because = events.Because(
-            correlation_id=None if asked is None else asked.reconciliation_id,
+            correlation_id=None
+            if asked is None
+            else asked.correlation_id or asked.reconciliation_id,
             causation_id=None if asked is None else asked.command_id,
         )
         around = self._around

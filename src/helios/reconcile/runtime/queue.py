@@ -199,7 +199,10 @@ class Queue:
             self._make_ready(entry, priority, now)
 
     def _wait(self, entry: _Entry, priority: keys.Priority, at: float) -> None:
-        if entry.due_priority is None or entry.due_priority < priority:
+        if entry.due_priority is None:
+            self._unwait(entry)  # what only kept the floor
+            entry.due_priority = priority
+        elif entry.due_priority < priority:
             entry.due_priority = priority
         if at < entry.due:
             self._set_due(entry, at)
