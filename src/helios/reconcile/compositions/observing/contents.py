@@ -205,8 +205,11 @@ async def _aged(
 ) -> None:
     """Fill in how old the newest published content is."""
     most = declared.max_age
-    if most is None or known.value.get("count") == 0:
-        # Of nothing there is no newest: that is another finding.
+    if most is None:
+        return
+    if known.value.get("count") == 0:
+        # Nothing is too old where nothing is; whether there may be nothing is another question.
+        known.value["age_s"] = 0
         return
     adapter = reached.adapter
     if not isinstance(adapter, providers.ChangeLister):
