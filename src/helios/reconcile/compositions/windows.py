@@ -23,8 +23,8 @@ named, and it is looked at again at the next interval."""
 
 HORIZON_US = 366 * 24 * 3600 * clocks.SECOND_US
 _NIGHT_US = 3 * 3600 * clocks.SECOND_US
-"""Longer than clocks are ever put back or forth: openings are looked for from so far off, since
-one that the clocks show twice is named as the first of both."""
+"""Longer than clocks are ever put back or forth: the last opening is looked for from so far on,
+since a time that the clocks show twice is the first of both."""
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +97,7 @@ def started(window: policy.Window, now: clocks.Timestamp) -> clocks.Timestamp | 
 def opens(window: policy.Window, after: clocks.Timestamp) -> clocks.Timestamp | None:
     """When a window opens next, after `after`; None: never within a year."""
     zone = zoneinfo.ZoneInfo(window.timezone)
-    for at in cronsim.CronSim(window.schedule, _local(after - _NIGHT_US, zone)):
+    for at in cronsim.CronSim(window.schedule, _local(after, zone)):
         when = clocks.from_datetime(at.astimezone(UTC))
         if when > after:
             return when if when <= after + HORIZON_US else None

@@ -173,6 +173,9 @@ def test_a_time_that_the_clocks_show_twice_opens_once() -> None:
     first, second = _at("2026-11-01T05:30"), _at("2026-11-01T06:30")
     assert windows.closed([window], SUBJECT, first) is not None
     assert windows.closed([window], SUBJECT, second) is None
+    between = _at("2026-11-01T06:10")
+    assert windows.started(window, between) == first
+    assert windows.opens(window, between) == _at("2026-11-02T06:30")
 
 
 def test_a_deny_window_over_the_change_back_lasts_as_long_as_ever() -> None:
