@@ -97,6 +97,18 @@ def decay(kind: model.EvidenceKind, age: int) -> float:
     return 1.0 if half_life is None or age <= 0 else float(0.5 ** (age / half_life))
 
 
+def about(evidence: Iterable[model.Evidence], field: str) -> tuple[model.Evidence, ...]:
+    """The evidence that speaks of a field; of an empty one: of the component itself.
+
+    An event that names no change says that its sender is there, and nothing of any difference.
+    """
+    return tuple(
+        each
+        for each in evidence
+        if field in each.fields or not (each.fields or each.kind == "signed_event")
+    )
+
+
 def confidence(
     evidence: Iterable[model.Evidence],
     now: clocks.Timestamp,

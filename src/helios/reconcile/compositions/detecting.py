@@ -41,7 +41,7 @@ class Detection(msgspec.Struct, frozen=True, kw_only=True):
         presence: state of each component; `detail`: why, where it is not known.
         expected: what each component is expected to be, by address.
         as_of: when each component was so, of those that could be seen.
-        read: components that were read directly.
+        read: `address#field` of what was read directly; without a field: all of a component.
         left: the rule by which a difference is none of ours, by its fingerprint.
         hits: how many differences each rule left out of something.
     """
@@ -57,6 +57,11 @@ class Detection(msgspec.Struct, frozen=True, kw_only=True):
     read: frozenset[str] = frozenset()
     left: Mapping[str, str] = {}
     hits: Mapping[str, int] = {}
+
+    def was_read(self, component: str, path: str) -> bool:
+        """Whether somebody has read directly what is there."""
+        field = (*diffing.steps(path), "")[0]
+        return f"{component}#" in self.read or f"{component}#{field}" in self.read
 
     def knows(self, component: str, path: str) -> bool:
         """Whether it could be seen if a difference was there."""
@@ -127,8 +132,9 @@ class _Work:
             return
         self._presence[address] = seen.state
         self._as_of[address] = seen.as_of
-        if any(each.kind == "direct_read" and each.supports for each in seen.evidence):
-            self._read.add(address)
+        for each in seen.evidence:
+            if each.kind == "direct_read" and each.supports:
+                self._read.update(f"{address}#{field}" for field in each.fields or ("",))
         if seen.state == "absent":
             self._found(component, seen, diffing.Change((), tree, None))
             return
@@ -159,7 +165,8 @@ class _Work:
         self, component: composition.Component, seen: model.Seen, change: diffing.Change
     ) -> None:
         address = component.address
-        cause = causes.cause_of(component, change.path[0] if change.path else "")
+        field = change.path[0] if change.path else ""
+        cause = causes.cause_of(component, field)
         drift_type = causes.TYPES[cause]
         pointer = diffing.pointer(change.path)
         expected = _shown(normalising.plain(change.expected))
@@ -175,6 +182,7 @@ class _Work:
                 return
         if ruled is None or ruled.effect != "alarm":
             self._differs.setdefault(address, []).append(change)
+        evidence = confidence.about(seen.evidence, field)
         finding = model.Finding(
             fingerprint=name,
             type=drift_type,
@@ -185,13 +193,13 @@ class _Work:
             observed=_shown(change.observed),
             severity=causes.severity_of(cause, self._policy),
             confidence=confidence.confidence(
-                seen.evidence,
+                evidence,
                 self._now,
                 drift_type=drift_type,
                 component=address,
                 calibration=self._calibration,
             ),
-            evidence=seen.evidence[-EVIDENCE_MAX:],
+            evidence=evidence[-EVIDENCE_MAX:],
             rule=None if ruled is None else ruled.rule,
             effect=None if ruled is None else ruled.effect,
             healable=causes.is_healable(component, cause, seen.value),

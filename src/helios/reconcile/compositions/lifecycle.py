@@ -243,7 +243,7 @@ class _Case:
             return None
         if drift.path and detection.presence[drift.component] == "absent":
             return self._closed(drift, "resolved_externally", f"{drift.component} is gone itself")
-        is_read = drift.component in detection.read
+        is_read = detection.was_read(drift.component, drift.path)
         if is_read or drift.score <= 1 or drift.state == "ignored":
             return self._closed(drift, "resolved_externally", "gone")
         after = _replace(drift, score=drift.score - 1, last_seen=as_of, reason="clearing")

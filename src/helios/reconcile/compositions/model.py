@@ -79,6 +79,9 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         witness: who saw it, such as `probe:strapi`, `check:http`, `event:strapi`; evidence of one
             witness counts once.
         supports: it speaks for what was seen; False: against.
+        fields: what it speaks of; empty: all that was seen. Of a signed event: the fields whose
+            change it names (`""`: the component itself); without, it only says that the sender
+            is there.
         event_id, position: of the event in the log, if it is one.
     """
 
@@ -86,6 +89,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     witness: str
     at: clocks.Timestamp
     supports: bool = True
+    fields: tuple[str, ...] = ()
     detail: str = ""
     event_id: str | None = None
     position: int | None = None

@@ -39,6 +39,16 @@ def test_independent_witnesses_leave_less_doubt() -> None:
     assert sure(kit.read(NOW), kit.said(NOW, "signed_event")) == pytest.approx(0.98)
 
 
+def test_evidence_is_about_the_fields_it_names_and_an_event_about_no_others() -> None:
+    read, event = kit.read(NOW), kit.said(NOW, "signed_event")
+    named = kit.said(NOW, "signed_event", fields=("url",))
+    call = kit.said(NOW, "failed_call", fields=("authorised",))
+    every = (read, event, named, call)
+    assert confidence.about(every, "url") == (read, named)
+    assert confidence.about(every, "authorised") == (read, call)
+    assert confidence.about(every, "") == (read,)
+
+
 def test_a_witness_counts_once() -> None:
     assert sure(kit.read(NOW), kit.read(NOW), kit.read(kit.at(-1))) == sure(kit.read(NOW))
 

@@ -28,7 +28,7 @@ def broken(seconds: float, **fields: Any) -> dict[str, Any]:
 def by_event(seconds: float, **fields: Any) -> dict[str, Any]:
     """It leads elsewhere, and the provider has told so, too."""
     when = kit.at(seconds)
-    both = (kit.read(when), kit.said(when, "signed_event"))
+    both = (kit.read(when), kit.said(when, "signed_event", fields=("url",)))
     return broken(seconds, evidence=both, **fields)
 
 
@@ -69,6 +69,26 @@ def test_what_lasts_no_longer_than_the_window_was_never_a_drift() -> None:
 def test_an_event_of_the_provider_and_a_read_confirm_at_once() -> None:
     world = kit.World()
     assert kit.kinds(world.look(kit.at(1), **by_event(1))) == [(DETECTED, "confirmed")]
+
+
+def test_an_event_that_names_something_else_confirms_nothing() -> None:
+    """A busy provider is no second witness of every difference."""
+    for fields in ((), ("events",)):
+        world = kit.World()
+        both = (kit.read(kit.at(1)), kit.said(kit.at(1), "signed_event", fields=fields))
+        told = world.look(kit.at(1), **broken(1, evidence=both))
+        assert kit.kinds(told) == [(SUSPECTED, "suspected")]
+        assert world.drift().confidence == pytest.approx(0.9)
+        assert [each.kind for each in world.drift().evidence] == ["direct_read"]
+
+
+def test_a_read_of_another_field_does_not_clear_a_drift_at_once() -> None:
+    world = confirmed()
+    other = (kit.read(kit.at(20)),)
+    other = (msgspec.structs.replace(other[0], fields=("events",)),)
+    fine = {"integration_cms_webhook": kit.seen(kit.HOOK, kit.at(20), evidence=other)}
+    told = world.look(kit.at(20), observation=kit.all_seen(world.declared, kit.at(20), **fine))
+    assert kit.kinds(told) == [(CHANGED, "confirmed")]
 
 
 def test_the_same_look_twice_confirms_nothing() -> None:
