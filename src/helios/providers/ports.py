@@ -428,10 +428,9 @@ class Hook(msgspec.Struct, frozen=True, kw_only=True):
     """A webhook as it is registered at the provider.
 
     Attributes:
-        id: the provider's, volatile: a webhook made again has another one.
-        url, events, enabled: what must be so.
-        headers: names only of those that it is set to send.
-        header_values: those whose value the provider shows, or that are to be set.
+        id: the provider's; a webhook made again has another. url, events, enabled: must be so.
+        headers: names of those that it is set to send.
+        header_values: of those, what the provider shows, or what is to be set.
         secret: set when it is made or replaced; never read back.
         detail: whatever else the provider tells (failures, api version).
     """

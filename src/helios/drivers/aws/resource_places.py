@@ -182,7 +182,10 @@ _READS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
             "ApplyServerSideEncryptionByDefault"
         ]["SSEAlgorithm"],
     ),
-    "website": ("get_bucket_website", lambda told: _without_metadata(told)),  # noqa: PLW0108 - defined below
+    "website": (
+        "get_bucket_website",
+        lambda told: {name: each for name, each in told.items() if name != "ResponseMetadata"},
+    ),
     "lifecycle": (
         "get_bucket_lifecycle_configuration",
         lambda told: {"Rules": told.get("Rules", [])},
@@ -194,10 +197,6 @@ _READS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     ),
 }
 """How each field of a bucket is read: the call, and what of its answer."""
-
-
-def _without_metadata(told: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: each for name, each in told.items() if name != "ResponseMetadata"}
 
 
 def _encryption(value: Any) -> dict[str, Any]:

@@ -248,10 +248,10 @@ class AwsWriter:
 def name_of(task: heal_ports.Task) -> str:
     """What a resource is called at AWS."""
     settings = task.resource.settings
-    for field in ("name", "queue", "queue_name", "bucket", "table", "table_name", "project"):
+    for field in ("name", "queue", "topic", "bucket", "table", "project"):
         if settings.get(field):
             return str(settings[field])
-    for field, separator in (("queue_url", "/"), ("topic_arn", ":"), ("arn", ":")):
+    for field, separator in (("queue_url", "/"), ("url", "/"), ("topic_arn", ":"), ("arn", ":")):
         if settings.get(field):
             return str(settings[field]).rpartition(separator)[2]
     return task.resource.name
