@@ -338,11 +338,12 @@ def test_of_processes_that_die_and_stand_still_only_the_last_owner_writes(seed: 
             else:
                 # In the middle of passes it stands still; others take over; it wakes up, goes on
                 # where it was, and hears only then that it has nothing any more.
+                for key in THINGS:
+                    await here.order(key)
+                await asyncio.sleep(rng.uniform(0.02, 0.2))
                 victim.going.clear()
                 await asyncio.sleep(0.2)
                 here.leases.steal(victim.session)
-                for key in THINGS:
-                    await here.order(key)
                 await asyncio.sleep(rng.uniform(5.0, 20.0))
                 victim.going.set()
                 await asyncio.sleep(rng.uniform(0.0, 1.0))
@@ -387,6 +388,7 @@ def test_a_paused_owner_is_refused_by_the_log() -> None:
             second = Node(here, "second", sharded=True)
             await asyncio.sleep(20)
             first.going.set()
+            await asyncio.sleep(2)
             await here.settled(within_s=20.0)
             check_fences(await here.events(shards.TAKEN), await here.events("applied"))
             await first.stop()
