@@ -11,7 +11,9 @@ from helios.reconcile.compositions import hashing, model
 
 KEY_BYTES = 16
 
-VOLATILE = frozenset(("age_s", "count", "days_left", "latency_ms"))
+VOLATILE = frozenset(
+    ("age_s", "count", "days_left", "item_count", "messages", "unbuilt", "unbuilt_s")
+)
 """Fields that change by themselves. A write that had to wait for them to stand still would never
 come about."""
 

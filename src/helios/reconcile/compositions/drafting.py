@@ -54,16 +54,18 @@ HOLDING = frozenset(("dynamodb_table", "s3_bucket", "sns_topic", "sqs_queue"))
 """Kinds of resources that hold something: making one anew loses it."""
 
 IDENTITY: Mapping[str, frozenset[str]] = {
-    "dynamodb_table": frozenset(("hash_key", "range_key", "key_schema")),
-    "s3_bucket": frozenset(("region", "name", "bucket")),
-    "sns_topic": frozenset(("fifo", "name")),
-    "sqs_queue": frozenset(("fifo", "name")),
+    "dynamodb_table": frozenset(("keyschema", "partitionkey", "sortkey")),
+    "s3_bucket": frozenset(("region",)),
+    "sns_topic": frozenset(("fifo", "fifotopic")),
+    "sqs_queue": frozenset(("fifo", "fifoqueue")),
 }
-"""Fields that cannot be changed on what is there: setting one makes the resource anew."""
+"""Fields that cannot be changed on what is there: setting one makes the resource anew. In lower
+case without underscores, since a declaration may write them either way."""
 
 TIMEOUTS_S: Mapping[model.ActionKind, float] = {"rebuild_resource": 600.0, "resync_content": 300.0}
 TIMEOUT_S = 60.0
 
+_PLACES = ("endpoint_url", "endpoint", "url", "host", "address", "region", "site")
 _MASKED = ("as declared", "other:")
 _RISKS: Mapping[model.ActionKind, model.Risk] = {
     "register_provider": "medium",
@@ -139,7 +141,7 @@ def provider_of(declared: composition.Composition, component: composition.Compon
             return f"{component.name}@{_host(component.url)}"
         case composition.Resource():
             settings = component.settings
-            place = settings.get("endpoint") or settings.get("url") or settings.get("region")
+            place = next((settings[name] for name in _PLACES if settings.get(name)), None)
             return f"{component.kind}@{_host(place)}"
         case composition.Integration() | composition.Content():
             provider = declared.provider(component.provider)
@@ -192,10 +194,12 @@ def _effects(
         return ("webhook_recreated",)
     if not isinstance(component, composition.Resource) or component.kind not in HOLDING:
         return ()
-    fields = {_field(drift) for drift in drifts}
-    anew = kind == "rebuild_resource" or (
-        kind == "update_resource" and fields & IDENTITY[component.kind]
-    )
+    if kind == "rebuild_resource":
+        # What says itself how it is built is its owner's to judge.
+        anew = "rebuild" not in component.settings
+    else:
+        fields = {_field(drift).replace("_", "").lower() for drift in drifts}
+        anew = kind == "update_resource" and bool(fields & IDENTITY[component.kind])
     return ("data_deletion", "resource_replacement") if anew else ()
 
 

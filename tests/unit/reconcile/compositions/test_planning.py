@@ -192,6 +192,23 @@ def test_making_anew_what_holds_something_is_destructive_and_always_asked_about(
     assert action.requires_approval
 
 
+def test_what_says_itself_how_it_is_built_is_built_without_asking() -> None:
+    queue = msgspec.structs.replace(
+        drifting.QUEUE, settings={"rebuild": {"executor": "command", "command": ["make"]}}
+    )
+    declared = drifting.declared(resources=(queue,))
+    (action,) = situations.planned(situations.state(UNHEALTHY), declared=declared).actions
+    assert action.kind == "rebuild_resource"
+    assert not action.requires_approval
+
+
+def test_a_field_that_cannot_be_changed_in_place_makes_the_resource_anew() -> None:
+    fifo = situations.drift("resource/orders", "/FifoQueue", "configuration_changed")
+    (action,) = situations.planned(situations.state(fifo)).actions
+    assert (action.kind, action.risk) == ("update_resource", "destructive")
+    assert action.requires_approval
+
+
 @pytest.mark.parametrize("confidence", [0.8, 0.94])
 def test_what_destroys_needs_more_confidence(confidence: float) -> None:
     drift = msgspec.structs.replace(UNHEALTHY, confidence=confidence)
@@ -287,6 +304,9 @@ def test_the_precondition_does_not_wait_for_what_changes_by_itself() -> None:
     assert planning.seen_hash(one) == planning.seen_hash(other)
     changed = drifting.seen(drifting.ARTICLE, NOW, differs=2)
     assert planning.seen_hash(one) != planning.seen_hash(changed)
+    early = drifting.seen(drifting.SITE, NOW, healthy=False, built=False, unbuilt=1, unbuilt_s=5)
+    late = drifting.seen(drifting.SITE, NOW, healthy=False, built=False, unbuilt=3, unbuilt_s=95)
+    assert planning.seen_hash(early) == planning.seen_hash(late)
 
 
 def test_the_precondition_knows_another_webhook_by_its_id() -> None:
