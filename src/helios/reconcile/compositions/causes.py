@@ -60,11 +60,15 @@ _CONTENT: Final[Mapping[str, model.Cause]] = {
     "age_s": "content_stale",
     "differs": "content_differs",
 }
+_REBUILT: frozenset[model.Cause] = frozenset(("resource_unhealthy", "build_broken"))
 _NOBODY_MENDS: frozenset[model.Cause] = frozenset(
     ("credential_invalid", "content_missing", "content_stale")
 )
 _ONLY_LOOKED_AT = frozenset(("http", "tcp", "dns", "tls", "integration_api"))
 """Kinds of resources that are somebody else's: nothing that we could create or set is there."""
+
+_BUILT = frozenset(("site", "codebuild_project"))
+"""Kinds that can be built again, and not be created or set."""
 
 
 def kind_of(address: str) -> composition.Kind:
@@ -106,9 +110,11 @@ def is_healable(
         return isinstance(differs, int | float) and differs > 0
     if cause in _NOBODY_MENDS:
         return False
-    if isinstance(component, composition.Resource) and component.kind in _ONLY_LOOKED_AT:
-        return "rebuild" in component.settings
-    return True
+    if not isinstance(component, composition.Resource):
+        return True
+    if cause in _REBUILT:
+        return component.kind in _BUILT or "rebuild" in component.settings
+    return component.kind not in _ONLY_LOOKED_AT | _BUILT
 
 
 def words_of(drift: model.Drift | model.Finding) -> tuple[str, ...]:

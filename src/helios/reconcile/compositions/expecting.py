@@ -8,7 +8,7 @@ a constraint instead: `{"$min": x}`, `{"$max": x}`, `{"$set": [...]}` (see `norm
 from typing import Any
 
 from helios.kernel import clock as clocks
-from helios.reconcile.compositions import composition, normalising
+from helios.reconcile.compositions import composition, kinds, normalising, shapes
 
 AS_DECLARED = "as declared"
 """Stands for a header's value on both sides; any other value shows as `other:` and a keyed hash."""
@@ -22,7 +22,7 @@ def tree(component: composition.Component) -> dict[str, Any]:
         case composition.Integration():
             found = _integration(component)
         case composition.Resource():
-            found = {"healthy": True, **component.expects}
+            found = _resource(component)
         case composition.Content():
             found = _content(component)
     normal: dict[str, Any] = normalising.normal(found)
@@ -69,6 +69,16 @@ def _integration(component: composition.Integration) -> dict[str, Any]:
         found["events"] = {normalising.SET: sorted(set(component.events))}
     if component.url is not None:
         found["url"] = component.url
+    return found
+
+
+def _resource(component: composition.Resource) -> dict[str, Any]:
+    known = kinds.KINDS.get(component.kind)
+    said = {} if known is None else known.expects
+    found: dict[str, Any] = {"healthy": True}
+    for name, each in component.expects.items():
+        is_set = said.get(name) is shapes.WORD_SET and isinstance(each, list | tuple)
+        found[name] = {normalising.SET: list(each)} if is_set else each
     return found
 
 

@@ -56,7 +56,7 @@ def test_a_stack_that_is_as_declared_has_no_findings_and_equal_hashes() -> None:
         (kit.HOOK, "enabled", False, "webhook_broken", "integration", "medium", True),
         (kit.HOOK, "delivering", False, "webhook_broken", "integration", "medium", True),
         (kit.HOOK, "locale", "de", "integration_changed", "integration", "medium", True),
-        (kit.QUEUE, "healthy", False, "resource_unhealthy", "resource", "high", True),
+        (kit.QUEUE, "healthy", False, "resource_unhealthy", "resource", "high", False),
         (kit.SITE, "healthy", False, "build_broken", "resource", "high", True),
         (
             kit.QUEUE,
@@ -232,15 +232,31 @@ def test_the_hash_of_what_was_seen_stays_while_content_only_grows_older() -> Non
     assert first.observed_hash == later.observed_hash != much_later.observed_hash
 
 
-def test_a_resource_of_somebody_else_is_mended_only_if_it_says_how() -> None:
-    page = composition.Resource(name="page", kind="http")
-    rebuilt = composition.Resource(name="page", kind="http", settings={"rebuild": "resource/site"})
-    for resource, healable in ((page, False), (rebuilt, True)):
-        found = detect(
-            stack_is=kit.declared(resources=(resource,)),
-            resource_page=kit.seen(resource, NOW, healthy=False),
-        )
-        assert only(found).healable is healable
+def test_a_resource_is_mended_only_where_an_action_is_known_for_it() -> None:
+    page = composition.Resource(name="page", kind="http", expects={"status": 200})
+    rebuilt = msgspec.structs.replace(page, settings={"rebuild": {"executor": "command"}})
+    project = msgspec.structs.replace(page, kind="codebuild_project")
+    table = msgspec.structs.replace(page, kind="dynamodb_table")
+    mended = {}
+    for resource in (page, rebuilt, project, table):
+        stack_is = kit.declared(resources=(resource,))
+        looks = {
+            "unhealthy": kit.seen(resource, NOW, healthy=False),
+            "differs": kit.seen(resource, NOW, status=500),
+            "missing": kit.gone(NOW),
+        }
+        name = resource.kind if resource is not rebuilt else "rebuilt"
+        mended[name] = [
+            why
+            for why, seen in looks.items()
+            if only(detect(stack_is=stack_is, resource_page=seen)).healable
+        ]
+    assert mended == {
+        "http": [],
+        "rebuilt": ["unhealthy"],
+        "codebuild_project": ["unhealthy"],
+        "dynamodb_table": ["differs", "missing"],
+    }
 
 
 def test_hashes_do_not_depend_on_the_order_in_which_fields_were_written() -> None:

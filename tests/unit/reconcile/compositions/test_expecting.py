@@ -45,6 +45,13 @@ def test_a_resource_is_healthy_and_has_what_was_declared_in_normal_form() -> Non
     assert expecting.tree(named)["Tags"] == tree["Tags"]
 
 
+def test_a_field_that_is_a_set_by_its_kind_has_no_order() -> None:
+    name = composition.Resource(name="a", kind="dns", expects={"ipv4": ["2.2.2.2", "1.1.1.1"]})
+    assert expecting.tree(name)["ipv4"] == {"$set": ["1.1.1.1", "2.2.2.2"]}
+    free = composition.Resource(name="a", kind="file", expects={"json": {"ipv4": ["b", "a"]}})
+    assert expecting.tree(free)["json"] == {"ipv4": ["b", "a"]}
+
+
 def test_of_content_only_what_was_declared_is_expected() -> None:
     assert expecting.tree(kit.ARTICLE) == {
         "count": {"$min": 3},

@@ -98,12 +98,12 @@ def test_of_the_ownership_map_the_narrowest_entry_counts() -> None:
 
 
 def test_what_the_other_side_sets_by_itself_is_left_to_it_unless_we_take_it() -> None:
-    found = ruled("/ApproximateNumberOfMessages", kind="sqs_queue")
+    found = ruled("/messages", kind="sqs_queue")
     assert found is not None
     assert found.effect == "own"
-    assert ruled("/ApproximateNumberOfMessages", kind="sns_topic") is None
-    mine = (owned("/ApproximateNumberOfMessages", "own"),)
-    assert ruled("/ApproximateNumberOfMessages", kind="sqs_queue", owned=mine) is None
+    assert ruled("/messages", kind="sns_topic") is None
+    mine = (owned("/messages", "own"),)
+    assert ruled("/messages", kind="sqs_queue", owned=mine) is None
 
 
 def test_hits_are_counted_by_rule() -> None:
