@@ -13,7 +13,7 @@ from helios.kernel import ids, outbound, secret
 from helios.kernel import settings as config
 from helios.projections import catalog
 from helios.projections import ports as view_ports
-from helios.reconcile.builds import builder
+from helios.reconcile.builds import builder, ports
 from helios.reconcile.builds import site as sites
 
 LOGS = "builds"
@@ -23,6 +23,18 @@ LOGS = "builds"
 def kept_logs(settings: config.Settings) -> logs.FileLogs:
     """The logs of builds on this machine."""
     return logs.FileLogs(settings.data_dir / LOGS)
+
+
+def executors(
+    settings: config.Settings, client: outbound.Outbound, clock: clocks.Clock
+) -> dict[type[sites.Executor], ports.Executor]:
+    """What builds, by kind of executor."""
+    root = None if settings.builds_root is None else Path(settings.builds_root)
+    return {
+        sites.Command: command.CommandExecutor(root),
+        sites.CodeBuild: codebuild.CodeBuildExecutor(client, clock),
+        sites.Hook: hook.HookExecutor(client),
+    }
 
 
 def made(
@@ -49,11 +61,7 @@ def made(
             clock=clock,
             ids=id_source,
             vault=vault,
-            executors={
-                sites.Command: command.CommandExecutor(root),
-                sites.CodeBuild: codebuild.CodeBuildExecutor(client, clock),
-                sites.Hook: hook.HookExecutor(client),
-            },
+            executors=executors(settings, client, clock),
             publishers={
                 sites.Folder: folder.FolderPublisher(root),
                 sites.Bucket: s3_site.BucketPublisher(partial(command.below, root), client),

@@ -6,14 +6,18 @@ import os
 import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from pathlib import Path
 
 import msgspec
 import structlog
 
-from helios import app_ingest
+from helios import app_builds, app_ingest
 from helios.api import services
+from helios.drivers.aws import resource_writes as aws_writes
 from helios.drivers.aws import resources as aws_resources
 from helios.drivers.net import checks as net_checks
+from helios.drivers.stackfiles import check as stack_file
+from helios.drivers.stackfiles import write as stack_files
 from helios.eventlog import ports as log_ports
 from helios.heal import executors
 from helios.ingest import directory, runners
@@ -142,6 +146,7 @@ async def opened(
         checks = {
             **net_checks.made(ingestion.outbound, ingestion.outbound, base.clock),
             **aws.checks(),
+            stack_file.KIND: stack_file.FileCheck(_root(base.settings)),
         }
         observer = _observer(base, ingestion, checks)
         try:
@@ -196,6 +201,7 @@ def _around(
     meter: passing.Meter,
 ) -> passing.Around:
     believed = content_believed.Believed(base.store)
+    root = _root(base.settings)
     tools = executors.Tools(
         log=base.log,
         store=base.store,
@@ -208,7 +214,12 @@ def _around(
         clock=base.clock,
         ids=base.ids,
         random=base.random,
-        address=base.address(),
+        address=base.address,
+        writers=(
+            aws_writes.AwsWriter(ingestion.outbound, base.clock),
+            stack_files.FileWriter(root),
+        ),
+        builders=app_builds.executors(base.settings, ingestion.outbound, base.clock),
         ttl=round(base.settings.content_ttl_s * clocks.SECOND_US),
     )
     return passing.Around(
@@ -322,6 +333,11 @@ def _observer(
         checks=checks,
         door=door,
     )
+
+
+def _root(settings: config.Settings) -> Path | None:
+    """The folder below which files of stacks are; None: there is none."""
+    return None if settings.builds_root is None else Path(settings.builds_root)
 
 
 def _mask_key(settings: config.Settings) -> bytes:

@@ -162,7 +162,7 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
         vault: where the values of secrets are.
         client: for calls out.
         random: uniform in [0, 1), for jitter.
-        address: of this server as providers see it; empty: a webhook's url must be declared.
+        address: tells that of this server as providers see it; empty: it is not known.
         writers: of resources, beside that of sites; of two for one kind the first is taken.
         builders: executors of sites, for what says under `rebuild` how it is built.
         ttl: how long content may go unheard of, in microseconds; None: for ever.
@@ -181,7 +181,7 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     clock: clocks.Clock
     ids: ids.Ids
     random: Callable[[], float]
-    address: str = ""
+    address: Callable[[], str] = str
     writers: Sequence[heal_ports.ResourceWriter] = ()
     builders: Mapping[type[sites.Executor], builds.Executor] = {}
     ttl: int | None = None

@@ -4,7 +4,7 @@ Whatever the provider told while a webhook was broken is lost at our door, so af
 source is asked again (`catching_up`). A webhook that others made is never touched.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, cast
 from urllib import parse as urls
 
@@ -23,17 +23,17 @@ class Hooks:
     Args:
         reach: finds providers.
         catching: brings what was missed.
-        address: of this server as providers see it, such as `https://helios.example`.
+        address: tells that of this server as providers see it, such as `https://helios.example`.
     """
 
     does: ClassVar[tuple[model.ActionKind, ...]] = ("create_webhook", "update_webhook")
 
     def __init__(
-        self, reach: reaching.Reach, catching: catching_up.CatchingUp, *, address: str
+        self, reach: reaching.Reach, catching: catching_up.CatchingUp, *, address: Callable[[], str]
     ) -> None:
         self._reach = reach
         self._catching = catching
-        self._address = address.rstrip("/")
+        self._address = address
 
     async def act(self, attempt: attempts.Attempt) -> ports.Acted:
         integration = _integration(attempt)
@@ -114,13 +114,14 @@ class Hooks:
         path = None
         if found is not None:
             path = directory.door(found.declared, self._reach.table.kinds)
-        if path is None or not self._address:
+        address = self._address().rstrip("/")
+        if path is None or not address:
             raise ports.HealError(
                 "unsupported",
                 f"stack {stack.stack_id} does not say where {integration.address} leads, and no "
                 "door of Helios is known for it; declare its url",
             )
-        return self._address + path
+        return address + path
 
     async def _undone(
         self,

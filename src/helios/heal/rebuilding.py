@@ -6,7 +6,7 @@ words of a site's declaration; `{executor: site, site: NAME}` requests a build o
 
 import asyncio
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -32,7 +32,7 @@ class Rebuilder:
     Args:
         builders: executors of sites, by the kind of their declaration.
         site_writer: requests builds of declared sites.
-        address: of this server, which builds read content from.
+        address: tells that of this server, which builds read content from.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Rebuilder:
         builders: Mapping[type[sites.Executor], builds.Executor],
         site_writer: site_builds.SiteWriter,
         *,
-        address: str,
+        address: Callable[[], str],
     ) -> None:
         self._builders = builders
         self._site_writer = site_writer
@@ -120,7 +120,7 @@ class Rebuilder:
             "HELIOS_BUILD_ID": task.key,
             "HELIOS_CLIENT_ID": task.client_id,
             "HELIOS_STACK_ID": task.stack_id,
-            "HELIOS_URL": self._address,
+            "HELIOS_URL": self._address(),
         }
         env = {str(name): str(value) for name, value in said.get("env", {}).items()}
         credentials = attempt.secrets(said.get("credentials", {}))
