@@ -89,6 +89,10 @@ class Learns(Protocol):
 
     def forget(self, name: tuple[str, str]) -> None: ...
 
+    def heard(self, name: tuple[str, str]) -> envelope.Position | None:
+        """Position of the newest event about the stack that woke it, told once."""
+        ...
+
 
 class Passes:
     """A `runtime.Reconciler` of stacks.
@@ -152,9 +156,11 @@ class Passes:
         return runtime.Result(requeue_after_s=found.again_s)
 
     async def _caught_up(self, name: tuple[str, str]) -> None:
-        position = self._written.get(name)
-        if position is not None:
-            await self._around.wait_for(view.NAME, position, VIEW_S)
+        # A pass that looks before the view shows why it was woken would not see it at all.
+        heard = None if self._learns is None else self._learns.heard(name)
+        position = max(heard or 0, self._written.get(name, 0))
+        if position:
+            await self._around.wait_for(view.NAME, envelope.Position(position), VIEW_S)
             self._written.pop(name, None)
 
     def _pen(self, state: stack.Stack, fence: runtime.Fence) -> writer.Writer:

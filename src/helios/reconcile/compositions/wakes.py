@@ -43,6 +43,7 @@ class Wakes:
         self._about: dict[Name, frozenset[tuple[str, str, str]]] = {}
         self._stacks: dict[tuple[str, str, str], set[Name]] = {}
         self._clients: dict[str, set[Name]] = {}
+        self._heard: dict[Name, envelope.Position] = {}
 
     def learn(self, declared: composition.Composition) -> None:
         """Keep what a stack looks at."""
@@ -78,6 +79,10 @@ class Wakes:
                 self._stacks.pop(each, None)
         self._clients.get(name[0], set()).discard(name)
 
+    def heard(self, name: Name) -> envelope.Position | None:
+        """Position of the newest event about a stack that woke it; forgotten when it is told."""
+        return self._heard.pop(name, None)
+
     def woken(self, found: Sequence[envelope.Event]) -> Iterator[tuple[keys.Key, keys.Priority]]:
         """A `waking.Woken`."""
         if self._about or any(each.aggregate_type == events.STACK for each in found):
@@ -107,6 +112,7 @@ class Wakes:
             priority = keys.Priority.OPERATOR if manual else keys.Priority.EVENT
         elif event.type in _ANSWERS:
             priority = keys.Priority.APPROVAL
+        self._heard[(event.tenant, event.aggregate_id)] = event.position
         return _keys([(event.tenant, event.aggregate_id)], priority)
 
     def _of_guard(self, event: envelope.Event) -> Woken:
