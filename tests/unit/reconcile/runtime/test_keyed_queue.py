@@ -99,6 +99,16 @@ def test_events_do_not_defeat_the_backoff_and_an_operator_does() -> None:
     assert taken.priority is P.RETRY
 
 
+def test_what_was_to_come_soon_waits_for_the_first_step_too() -> None:
+    a_queue = queue.Queue()
+    a_queue.add(key("a"), P.EVENT, 0.0)
+    assert a_queue.take(0.0)
+    a_queue.add(key("a"), P.EVENT, 0.0, after_s=1.25)
+    a_queue.failed(key("a"), 1.0, retry_s=100.0, floor_s=0.5)
+    assert a_queue.take(1.4) is None
+    assert a_queue.take(1.5)
+
+
 def test_an_operator_that_comes_during_a_failing_pass_is_answered_at_once() -> None:
     a_queue = queue.Queue()
     a_queue.add(key("a"), P.EVENT, 0.0)
