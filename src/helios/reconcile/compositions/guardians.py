@@ -10,8 +10,6 @@ from helios.kernel import ids
 from helios.projections import ports as view_ports
 from helios.reconcile.compositions import (
     breakers,
-    composition,
-    drafting,
     events,
     fuse,
     guard_events,
@@ -65,7 +63,7 @@ class Guardians:
     async def claims(
         self, state: stack.Stack, action: model.Action
     ) -> tuple[list[envelope.NewEvent], Expected]:
-        """What to append before an action goes through half-open breakers, so that one alone does."""
+        """What to append before an action goes through half-open breakers: it alone then does."""
         now = self._clock.now()
         found = await reading.guards_of(self._store, state.client_id)
         said = breakers.claims(found, state, action, now)
@@ -75,7 +73,7 @@ class Guardians:
         }
         return self._events(state, said, now), expected
 
-    async def mass_drift(self, state: stack.Stack, declared: composition.Composition) -> None:
+    async def mass_drift(self, state: stack.Stack) -> None:
         """Blow the fuse if too much has drifted at once.
 
         One incident is told however many stacks find it.
@@ -83,7 +81,7 @@ class Guardians:
         now = self._clock.now()
         since = clocks.Timestamp(now - fuse.WITHIN_US)
         rows = [
-            fuse.row_of(client, name, drift, _provider(state, declared, (client, name), drift))
+            fuse.row_of(client, name, drift, drift.provider)
             for client, name, drift in await reading.drifted_since(self._store, since)
         ]
         if not rows:
@@ -113,19 +111,6 @@ class Guardians:
             )
             for kind, scope, payload in said
         ]
-
-
-def _provider(
-    state: stack.Stack,
-    declared: composition.Composition,
-    name: tuple[str, str],
-    drift: model.Drift,
-) -> str:
-    """Where a drift's provider is, as far as this pass knows: of its own stack."""
-    component = declared.component(drift.component)
-    if name != (state.client_id, state.stack_id) or component is None:
-        return ""
-    return drafting.provider_of(declared, component)
 
 
 def _blown(tenant: str, moved: guard_events.FuseMoved, now: clocks.Timestamp) -> envelope.NewEvent:

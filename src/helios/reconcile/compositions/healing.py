@@ -145,7 +145,7 @@ class Healing:
         state = self._pen.state
         if is_under_way(state):
             return True
-        wanted = self.proposed(found, decisions)
+        wanted = await self._wanted(found, decisions)
         plan = state.plan
         if plan is not None:
             if plan.requested_by != events.ACTOR and (wanted is None or is_ordered(state)):
@@ -160,13 +160,31 @@ class Healing:
         await self._pen.say([(events.PLAN_MADE, await self._with_blockers(found, wanted))])
         return True
 
+    async def _wanted(
+        self, found: Situation, decisions: dict[str, model.Decision]
+    ) -> model.Plan | None:
+        """The plan that the situation asks for; what cannot be done now does not hold up others."""
+        plan = self.proposed(found, decisions)
+        if plan is None:
+            return None
+        held = {
+            blocker.action_id
+            for blocker in await self._blockers(found, plan)
+            if blocker.code != "approval_missing"
+        }
+        if all(action.id in held for action in plan.actions):
+            parked = frozenset(action.target for action in plan.actions)
+            return self.proposed(found, decisions, parked=parked) or plan
+        return plan
+
     def proposed(
         self,
         found: Situation,
         decisions: dict[str, model.Decision],
         requested_by: str = events.ACTOR,
+        parked: frozenset[str] = frozenset(),
     ) -> model.Plan | None:
-        """The plan that the situation asks for, if there is anything to do."""
+        """The plan that the situation asks for, without `parked`, if there is anything to do."""
         state = self._pen.state
         made = planning.make(
             state,
@@ -180,6 +198,7 @@ class Healing:
             cursor=found.cursor,
             observed_hash=found.detection.observed_hash,
             requested_by=requested_by,
+            parked=parked,
         )
         if made is None or all(action.kind == "notify_only" for action in made.actions):
             return None
@@ -252,7 +271,7 @@ class Healing:
         plan = self._pen.state.plan
         if plan is None:
             return
-        await self._watch.mass_drift(self._pen.state, found.declared)
+        await self._watch.mass_drift(self._pen.state)
         for action in sorted(plan.actions, key=lambda each: each.wave):
             state = self._pen.state
             if state.plan is None or state.plan.plan_id != plan.plan_id:

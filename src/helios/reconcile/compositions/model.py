@@ -172,6 +172,7 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True):
         auto_heal_eligible: policy would let it be healed without asking.
         reason: why it is in its state, a word or a sentence.
         rule: that makes it ignored.
+        provider: what would be written at, `<adapter or kind>@<host>`.
     """
 
     drift_id: str
@@ -200,6 +201,7 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True):
     rule: str | None = None
     reason: str = ""
     origin: Origin = Origin()
+    provider: str = ""
     evidence: tuple[Evidence, ...] = ()
 
     @property

@@ -1,7 +1,7 @@
 """What has run out by itself: suspensions, approvals, plans. Pure."""
 
 from helios.kernel import clock as clocks
-from helios.reconcile.compositions import events, stack, writer
+from helios.reconcile.compositions import events, planning, stack, writer
 
 
 def due(state: stack.Stack, now: clocks.Timestamp) -> list[writer.Said]:
@@ -16,7 +16,7 @@ def due(state: stack.Stack, now: clocks.Timestamp) -> list[writer.Said]:
             approval_id=approval.approval_id, status="expired", reason="nobody answered in time"
         )
         said.append((events.APPROVAL_EXPIRED, ended))
-    elif plan is not None and now >= plan.expires_at and not is_held(state):
+    elif plan is not None and now >= planning.deadline(plan, approval) and not is_held(state):
         void = events.PlanVoided(
             plan_id=plan.plan_id, code="plan_expired", detail="it was not carried out in time"
         )
@@ -25,9 +25,7 @@ def due(state: stack.Stack, now: clocks.Timestamp) -> list[writer.Said]:
 
 
 def is_held(state: stack.Stack) -> bool:
-    """Whether the plan is kept beyond its time: somebody is asked, or it is being carried out."""
+    """Whether the plan is kept beyond its time, because it is being carried out."""
     if state.plan is None:
         return False
-    if state.approval is not None and state.approval.status == "pending":
-        return True
     return any(heal.plan_id == state.plan.plan_id for heal in state.open_heals())

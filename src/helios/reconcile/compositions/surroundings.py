@@ -1,0 +1,49 @@
+"""What passes over stacks need of the process they run in."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+import msgspec
+
+from helios.eventlog import envelope
+from helios.eventlog import ports as log_ports
+from helios.kernel import clock as clocks
+from helios.kernel import ids
+from helios.projections import ports as view_ports
+from helios.reconcile.compositions import model, ports
+
+VIEW_S = 2.0
+"""Longest wait for the view to have what this process wrote itself."""
+
+WaitFor: TypeAlias = Callable[[str, envelope.Position, float], Awaitable[object]]
+
+
+class Meter(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is told for metrics.
+
+    Attributes:
+        passed: client, stack, seconds and outcome of a pass: `clean`, `drift`, `unknown`, `failed`.
+        detected: a drift was confirmed, and seconds since what brought it about, if known.
+        healed: a heal has ended.
+    """
+
+    passed: Callable[[str, str, float, str], None] = lambda *_: None
+    detected: Callable[[model.Drift], None] = lambda *_: None
+    healed: Callable[[model.Heal], None] = lambda *_: None
+
+
+class Around(msgspec.Struct, frozen=True, kw_only=True):
+    """What passes need of the process they run in.
+
+    Attributes:
+        wait_for: returns when a view has reached a position, at most so many seconds later.
+    """
+
+    log: log_ports.EventLog
+    store: view_ports.ViewStore
+    wait_for: WaitFor
+    observer: ports.Observer
+    executor: ports.Executor
+    clock: clocks.Clock
+    ids: ids.Ids
+    meter: Meter = Meter()
