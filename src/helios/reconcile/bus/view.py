@@ -17,6 +17,9 @@ from helios.reconcile.bus import correlating, events
 
 NAME = "correlations"
 QUEUE_MAX = limits.PAGE_EVENTS_MAX
+_UNTOLD = -1
+"""`upto` of a correlation that the bus has not told of yet. It may have dealt with nothing: 0."""
+
 CommandStatus: TypeAlias = Literal["queued", "completed", "failed", "expired"]
 
 _CORRELATION = (
@@ -70,7 +73,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         position: of the last that was told of it.
         positions: of everything that it is made of, as far as it was told.
         released: positions of the events that were handed on.
-        upto: what the bus had dealt with of the log; 0: it has not said.
+        upto: what the bus had dealt with of the log; -1: it has not said.
     """
 
     client_id: str
@@ -205,7 +208,7 @@ async def resume(store: ports.ViewStore) -> envelope.Position:
         ((began,),) = await snapshot.query(opened)
         ((upto,),) = await snapshot.query("SELECT max(upto) FROM {t}correlations")
         places = [began - 1] if began is not None else []
-        if upto:
+        if upto is not None and upto != _UNTOLD:
             places.append(upto)
         return envelope.Position(min(places, default=snapshot.checkpoint.position))
 
@@ -310,7 +313,7 @@ def _started(event: envelope.Event) -> list[ports.Write]:
         event.position,
         ttl_at(event.recorded_at),
         str(event.position),
-        0,
+        _UNTOLD,
         jsonio.encode(correlating.record(known, judged, ())).decode(),
     )
     prune = [ports.Write(sql, [(event.recorded_at,)]) for sql in _PRUNE]
