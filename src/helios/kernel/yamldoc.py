@@ -26,6 +26,7 @@ _KINDS = {
     yaml.SequenceNode: "a list",
     yaml.ScalarNode: "a single value",
 }
+_HALF = re.compile("[\ud800-\udfff]")
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
 _POWER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?[eE][+-]?[0-9]{1,3}")
@@ -84,7 +85,7 @@ class Node:
         for raw_key, raw_value in self._raw.value:
             if not isinstance(raw_key, yaml.ScalarNode):
                 raise self._child(raw_key, "?").error("a key must be a plain text")
-            key = str(raw_key.value)
+            key = _joined(str(raw_key.value))
             if key in seen:
                 raise self._child(raw_key, key).error("this key is given twice")
             seen.add(key)
@@ -117,7 +118,7 @@ class Node:
         """The text of a single value, whatever its YAML type."""
         if not isinstance(self._raw, yaml.ScalarNode) or self.is_null:
             raise self.error(f"expected a single value, found {self._kind()}")
-        return str(self._raw.value)
+        return _joined(str(self._raw.value))
 
     def string(self, *, chars_max: int = 512) -> str:
         """A text that is not empty."""
@@ -244,6 +245,13 @@ def parse_all(text: str, *, source: str | None = None) -> list[tuple[Node, str]]
     if not found:
         raise errors.InvalidInputError("there is no document in it", source=source)
     return found
+
+
+def _joined(text: str) -> str:
+    """The text with halves of characters put together: JSON escapes one as two of them."""
+    if _HALF.search(text) is None:
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
 def _own_text(text: str) -> str:
