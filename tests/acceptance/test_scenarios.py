@@ -7,18 +7,23 @@ import itertools
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from helios.kernel import clock as clocks
 from helios.kernel import errors
 from helios.reconcile.compositions import (
     asking,
+    commanding,
+    document,
     events,
     guard_events,
     model,
     passing,
     policy,
     ports,
+    refusals,
+    versions,
 )
 from helios.reconcile.runtime import keys, shards
 from helios.testing import stack_bench, stack_reality
@@ -161,6 +166,61 @@ def test_s06_a_plan_that_was_approved_is_refused_when_the_world_has_changed(tmp_
     lived(tmp_path, story)
 
 
+def test_s07_what_was_rolled_back_stays_rolled_back_though_it_is_applied_again(
+    tmp_path: Path,
+) -> None:
+    bad = stack_bench.DECLARED.replace("entry.update", "entry.unpublish")
+
+    async def story(bench: stack_bench.Bench) -> None:
+        good = document.parse(stack_bench.DECLARED.format(client="acme", stack="shop"))
+        bench.reality.keep("acme", good)
+        await bench.declare(bad)
+        await bench.run(120)
+        assert [heal.action.target for heal in bench.healed] == [HOOK]
+        before = await bench.known()
+        wrong = document.parse(bad.format(client="acme", stack="shop"))
+        target = versions.named(before.versions, "v1.0.0")
+        for kind, payload in commanding.rollback(
+            before, target, good, before=wrong, id_source=bench.ids
+        ):
+            await bench.say(kind, payload)
+        await bench.run(300)
+        after = await bench.known()
+        assert (after.hash, after.pinned) == (before.versions[0].hash, after.generation)
+        assert len(bench.healed) == 2
+        await is_healthy(bench)
+        with pytest.raises(refusals.StackPinnedError):
+            commanding.declare(after, wrong, before=good, id_source=bench.ids)
+        unpinned = msgspec.structs.replace(after, pinned=None)
+        with pytest.raises(refusals.RevisionRejectedError):
+            commanding.declare(unpinned, wrong, before=good, id_source=bench.ids)
+        await bench.run(HOUR)
+        assert len(bench.healed) == 2
+
+    lived(tmp_path, story)
+
+
+def test_s07_a_version_that_cannot_be_brought_about_is_left_again(tmp_path: Path) -> None:
+    careful = stack_bench.POLICY + "  rollback_on_failure: true\n"
+    bad = stack_bench.DECLARED.replace("entry.update", "entry.unpublish")
+
+    async def story(bench: stack_bench.Bench) -> None:
+        await bench.set_policy(careful)
+        bench.reality.refusals[(*ACME, HOOK)] = [
+            ports.HealError("refused", "no such event") for _ in range(3)
+        ]
+        bench.reality.change(*ACME, HOOK, events=["entry.publish", "entry.update"])
+        await bench.declare(bad)
+        await bench.run(HOUR)
+        state = await bench.known()
+        assert state.generation == 3
+        assert state.hash == state.versions[0].hash
+        assert state.pinned == 3
+        await is_healthy(bench)
+
+    lived(tmp_path, story)
+
+
 def test_s08_a_breaker_that_is_open_parks_wakeups_and_loses_none(tmp_path: Path) -> None:
     async def story(bench: stack_bench.Bench) -> None:
         bench.reality.vanish(*ACME, HOOK)
@@ -206,6 +266,22 @@ def test_s10_what_happens_while_healing_is_suspended_is_healed_afterwards(tmp_pa
         await bench.say(events.STACK_RESUMED, events.Noted(reason="released"))
         await bench.run(600)
         assert len(bench.reality.writes) == 5
+        await is_healthy(bench)
+
+    lived(tmp_path, story)
+
+
+def test_s11_an_empty_or_unreadable_declaration_takes_nothing_away(tmp_path: Path) -> None:
+    whole = stack_bench.DECLARED.format(client="acme", stack="shop")
+    head = whole[: whole.index("  providers:")]
+
+    async def story(bench: stack_bench.Bench) -> None:
+        before, known = await bench.declared(), await bench.known()
+        for text in ("", "   \n", "# nothing\n", "{", "spec: {}", head, head + "  providers: {}\n"):
+            with pytest.raises((errors.InvalidInputError, refusals.RefusedError)):
+                commanding.declare(known, document.parse(text), before=before, id_source=bench.ids)
+        await bench.run(HOUR)
+        assert bench.reality.calls == []
         await is_healthy(bench)
 
     lived(tmp_path, story)

@@ -65,6 +65,12 @@ class Reality:
         place = (client_id, stack_id, address)
         self._there[place] = {**(self._there.get(place) or {}), **fields}
 
+    def keep(self, client_id: str, declared: composition.Composition) -> None:
+        """What is there stays as it is, whatever is declared from now on."""
+        for each in declared.components():
+            place = (client_id, declared.stack_id, each.address)
+            self._there.setdefault(place, satisfied(expecting.tree(each)))
+
     def restore(self, client_id: str, stack_id: str, address: str) -> None:
         """Somebody makes it as it was declared."""
         self._there.pop((client_id, stack_id, address), None)
@@ -128,7 +134,10 @@ class Reality:
             self._keys.add(job.action.idempotency_key)
             self.writes.append((place, job.action.kind, job.action.idempotency_key))
             if place not in self.deaf:
-                self._there.pop(place, None)
+                component = job.stack.component(job.action.target)
+                assert component is not None
+                # As it was declared when it was written: a later declaration does not change it.
+                self._there[place] = satisfied(expecting.tree(component))
         self.dies("after", job)
         return ports.Acted(detail=f"{job.action.kind} done", undo={"set": {}})
 

@@ -11,9 +11,11 @@ from helios.eventlog import envelope
 from helios.kernel import clock as clocks
 from helios.reconcile.compositions import (
     acting,
+    commanding,
     composition,
     conditions,
     detecting,
+    document,
     drafting,
     events,
     guardians,
@@ -24,6 +26,7 @@ from helios.reconcile.compositions import (
     policy,
     ports,
     reading,
+    rolling_back,
     stack,
     surroundings,
     telling,
@@ -96,6 +99,7 @@ class Pass:
         await self._verify(detection, rules)
         await self._progress(declared, seen, detection, rules)
         await self._plan_and_act(declared, rules, seen, detection)
+        await self._roll_back(declared, rules)
         await self._judge(detection, rules)
         await self._complete(detection)
         return Ended(outcome=_outcome(detection, self._pen.state), again_s=self._soon())
@@ -282,6 +286,27 @@ class Pass:
         self._again += done.again
         self._errors += done.errors
         self._attempted += done.attempted
+
+    async def _roll_back(self, declared: composition.Composition, rules: policy.Policy) -> None:
+        """Leave a version that could not be brought about, if policy wants that."""
+        state = self._pen.state
+        found = rolling_back.due(state, rules)
+        if found is None:
+            return
+        target, reason = found
+        text = await reading.text(
+            self._around.store, state.client_id, state.stack_id, target.generation
+        )
+        said = commanding.rollback(
+            state,
+            target,
+            document.parse(text),
+            before=declared,
+            id_source=self._around.ids,
+            reason=reason,
+        )
+        await self._pen.say(said)
+        self._again.append(self._around.clock.now())
 
     # -- say ------------------------------------------------------------------------------------
 
