@@ -82,7 +82,7 @@ async def declare(data: Path, text: str) -> None:
         await parts.log.append([event])
 
 
-def until(holds: Callable[[], T], timeout_s: float = 20.0) -> T:
+def until(holds: Callable[[], T | None], timeout_s: float = 20.0) -> T:
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         found = holds()

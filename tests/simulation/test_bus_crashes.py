@@ -168,9 +168,10 @@ class World:
         died = running.done()
         for task in (running, idle):
             task.cancel()
-        (outcome, _) = await asyncio.gather(running, idle, return_exceptions=True)
-        if died and not isinstance(outcome, Crash):
-            raise outcome
+        await asyncio.gather(running, idle, return_exceptions=True)
+        error = running.exception() if died else None
+        if error is not None and not isinstance(error, Crash):
+            raise error
         return not died
 
     def _around(self, port: Port) -> following.Around:
