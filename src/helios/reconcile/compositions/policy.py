@@ -142,6 +142,7 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
         type: `slack`, `pagerduty`, `email`, `webhook`.
         url: of a Slack or plain webhook; a literal or a reference.
         routing_key: reference, of PagerDuty.
+        secret: reference, of a plain webhook: what is posted is signed with it.
         addresses: of e-mail.
         severity_threshold: drifts below are not told.
     """
@@ -150,6 +151,7 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     url: str | None = None
     routing_key: str | None = None
+    secret: str | None = None
     addresses: tuple[str, ...] = ()
     severity_threshold: model.Severity = "low"
 

@@ -153,7 +153,12 @@ CHANNELS: Mapping[str, tuple[shapes.Shapes, tuple[str, ...]]] = {
         (),
     ),
     "webhook": (
-        {**_SHARED, "webhook_url": shapes.URL_OR_REFERENCE, "url": shapes.URL_OR_REFERENCE},
+        {
+            **_SHARED,
+            "webhook_url": shapes.URL_OR_REFERENCE,
+            "url": shapes.URL_OR_REFERENCE,
+            "secret": shapes.REFERENCE,
+        },
         (),
     ),
     "pagerduty": (
