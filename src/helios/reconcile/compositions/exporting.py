@@ -128,7 +128,7 @@ def observability(rules: policy.Policy) -> Tree:
     """`observability` of a StateRecord."""
     channels = []
     for each in rules.channels:
-        fields = msgspec.to_builtins(each)
+        fields: Tree = json.loads(msgspec.json.encode(each))
         channels.append({name: value for name, value in fields.items() if value not in (None, [])})
     return {"metrics_endpoint": rules.metrics_endpoint, "alert_channels": channels}
 

@@ -214,7 +214,7 @@ def test_k_06_an_unknown_field_is_refused_with_its_path(spec: str, field: str, l
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        ("  integrations: {w: {provider: cms}}", "no provider 'cms' in spec.providers (there: none"),
+        ("  integrations: {w: {provider: cms}}", "no provider 'cms' in spec.providers (there"),
         ("  resources: {r: {kind: htp, url: 'http://x'}}", "did you mean 'http'?"),
         ("  resources: {r: {url: 'http://x'}}", "field 'kind' is missing"),
         ("  resources: {r: {kind: http}}", "not said where it is: field 'url'"),
@@ -272,6 +272,9 @@ def test_more_components_than_a_stack_may_have_are_refused() -> None:
     assert "two stacks" in _refused(HEAD + "  resources:\n" + spec).message
 
 
+_HOOK = "  providers: {cms: s}\n  integrations: {w: {provider: cms, "
+
+
 @pytest.mark.parametrize(
     "spec",
     [
@@ -280,15 +283,12 @@ def test_more_components_than_a_stack_may_have_are_refused() -> None:
         "  providers: {cms: {name: strapi, options: {deep: [{password: hunter2hunter2}]}}}",
         "  providers: {cms: {name: strapi, url: 'https://u:hunter2hunter2@x.test'}}",
         "  providers: {cms: {name: strapi, url: 'https://x.test/?api_key=hunter2hunter2'}}",
-        "  providers: {cms: s}\n  integrations: {w: {provider: cms, headers: "
-        "{Authorization: Bearer hunter2hunter2}}}",
-        "  providers: {cms: s}\n  integrations: {w: {provider: cms, configuration: "
-        "{client_secret: hunter2hunter2}}}",
+        _HOOK + "headers: {Authorization: Bearer hunter2hunter2}}}",
+        _HOOK + "configuration: {client_secret: hunter2hunter2}}}",
         "  resources: {r: {kind: tcp, host: x, credentials: {token: hunter2hunter2}}}",
         "  providers: {cms: {name: strapi, options: {x: sk_test_hunter2hunter2}}}",
         "  resources: {f: {kind: file, path: x, content: 'AKIAHUNTERHUNTER2222'}}",
-        "  resources: {p: {kind: http, url: 'http://x', rebuild: {executor: command, "
-        "command: [x], secrets: {A: hunter2hunter2}}}}",
+        "  providers: {ssg: {name: x, build: {executor: site, secrets: {A: hunter2hunter2}}}}",
     ],
 )
 def test_a_secret_in_plain_text_is_refused_and_not_repeated(spec: str) -> None:
@@ -324,7 +324,10 @@ def test_characters_that_cannot_be_kept_are_refused() -> None:
 
 # -- files of several documents ------------------------------------------------------------------
 
-POLICY = "apiVersion: blackwell.io/v1\nkind: ReconciliationPolicy\nmetadata: {stack_id: shop}\nspec: {}\n"
+POLICY = (
+    "apiVersion: blackwell.io/v1\nkind: ReconciliationPolicy\n"
+    "metadata: {stack_id: shop}\nspec: {}\n"
+)
 
 
 def test_a_file_may_hold_declarations_and_policies() -> None:
