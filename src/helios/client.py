@@ -24,9 +24,11 @@ from helios.api.routes import verdicts as verdict_routes
 from helios.api.routes import views as view_routes
 from helios.calls import base
 from helios.calls import control as control_calls
+from helios.calls import healing as heal_calls
 from helios.calls import letters as letter_calls
 from helios.calls import mirror as mirror_calls
 from helios.calls import sites as site_calls
+from helios.calls import stacks as stack_calls
 from helios.calls import subscribers as subscriber_calls
 from helios.ingest import gateway
 from helios.kernel import errors
@@ -58,6 +60,8 @@ class Client(
     letter_calls.LetterCalls,
     mirror_calls.MirrorCalls,
     control_calls.ControlCalls,
+    stack_calls.StackCalls,
+    heal_calls.HealCalls,
 ):
     """Talks to one server.
 
@@ -434,27 +438,25 @@ class Client(
         )
 
 
-_BY_CODE: dict[str, type[errors.HeliosError]] = {
-    kind.code: kind
-    for kind in (
-        errors.InvalidInputError,
-        errors.TooLargeError,
-        errors.NotFoundError,
-        errors.ConflictError,
-        errors.CursorError,
-        errors.IdempotencyError,
-        errors.DeadlineError,
-        errors.OverloadError,
-        errors.StorageError,
-        errors.StorageFailedError,
-        errors.CorruptionError,
-        errors.GoneError,
-        errors.LimitedError,
-        errors.UnauthenticatedError,
-        services.NotRunningError,
-        *refusals.REFUSED,
-    )
-}
+_KINDS: tuple[type[errors.HeliosError], ...] = (
+    errors.InvalidInputError,
+    errors.TooLargeError,
+    errors.NotFoundError,
+    errors.ConflictError,
+    errors.CursorError,
+    errors.IdempotencyError,
+    errors.DeadlineError,
+    errors.OverloadError,
+    errors.StorageError,
+    errors.StorageFailedError,
+    errors.CorruptionError,
+    errors.GoneError,
+    errors.LimitedError,
+    errors.UnauthenticatedError,
+    services.NotRunningError,
+    *refusals.REFUSED,
+)
+_BY_CODE: dict[str, type[errors.HeliosError]] = {kind.code: kind for kind in _KINDS}
 
 
 def _decode(answer: httpx.Response, kind: type[T]) -> T:

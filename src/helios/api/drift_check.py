@@ -10,9 +10,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from helios.api import services
+from helios.api import services, showing
 from helios.api import stack_asks as asks
-from helios.api import stacks as shown
 from helios.kernel import clock as clocks
 from helios.kernel import errors
 from helios.reconcile.compositions import model, policy, reading
@@ -142,7 +141,7 @@ def _stack(
         stack_id=state.stack_id,
         environment=state.environment,
         outcome=outcome,
-        last_verified=shown.at(found.last_verified),
+        last_verified=showing.at(found.last_verified),
         drifts=sorted(drifts, key=lambda each: (each.component, each.path)),
         ignored=ignored,
         unknown=unknown,

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from helios.api import stacks as shown
+from helios.api import showing
 from helios.kernel import clock as clocks
 from helios.kernel import durations
 from helios.reconcile.compositions import guards, policy, stack
@@ -135,8 +135,8 @@ def _breaker(
         reason=found.reason,
         detail=found.detail,
         since=clocks.to_rfc3339(found.since),
-        half_open_at=shown.at(found.half_open_at),
-        forced_until=shown.at(found.forced_until),
+        half_open_at=showing.at(found.half_open_at),
+        forced_until=showing.at(found.forced_until),
         for_all=for_all,
     )
 
@@ -149,7 +149,7 @@ def _fuse(fuse_id: str, found: guards.Fuse, *, for_all: bool) -> FuseView:
         count=found.count,
         share=found.share,
         blown_at=clocks.to_rfc3339(found.blown_at),
-        reset_at=shown.at(found.reset_at),
+        reset_at=showing.at(found.reset_at),
         for_all=for_all,
     )
 
@@ -169,7 +169,7 @@ def _suspension(found: stack.Suspension, *, for_all: bool) -> SuspensionView:
         reason=found.reason,
         actor=found.actor,
         since=clocks.to_rfc3339(found.since),
-        until=shown.at(found.until),
+        until=showing.at(found.until),
         for_all=for_all,
     )
 

@@ -229,16 +229,15 @@ class DeclaredStack(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a declaration.
 
     Attributes:
-        generation, state_version: the new ones, or the present ones where nothing changed; null
-            where it is not known yet.
+        generation, state_version: the new ones, or the present ones where nothing changed.
         added, changed, removed: addresses of components.
         unchanged: it was declared so already.
     """
 
     client_id: str
     stack_id: str
-    generation: int | None
-    state_version: str | None
+    generation: int
+    state_version: str
     position: int
     hash: str
     added: list[str]
@@ -300,12 +299,17 @@ class RuleList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """One field in which two declarations differ; null: it is not declared there."""
+    """One field in which two declarations differ; null: it is not declared there.
+
+    Attributes:
+        expected: it says where something is, and environments differ in that.
+    """
 
     component: str
     path: str
     left: Any
     right: Any
+    expected: bool
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -313,7 +317,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         left, right: the stacks.
-        same: nothing but names and places differs.
+        same: nothing but places differs.
     """
 
     left: shown.StackSummary

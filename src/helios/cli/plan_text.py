@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from helios.api import stacks
+from helios.api import plans as shown_plans
 from helios.cli import output as outputs
 
 _SIGNS: Mapping[str, str] = {
@@ -27,7 +27,7 @@ def declared(added: Sequence[str], changed: Sequence[str], removed: Sequence[str
     return [_coloured(f"  {sign} {address}", sign) for sign, address in found]
 
 
-def lines(plan: stacks.PlanView) -> list[str]:
+def lines(plan: shown_plans.PlanView) -> list[str]:
     """The lines of a plan."""
     name = f"{plan.client_id}/{plan.stack_id}"
     found = [f"Plan for {name} {plan.desired_version} (generation {plan.generation})", ""]
@@ -40,7 +40,7 @@ def lines(plan: stacks.PlanView) -> list[str]:
     return found
 
 
-def _action(action: stacks.ActionView, *, is_blocked: bool) -> list[str]:
+def _action(action: shown_plans.ActionView, *, is_blocked: bool) -> list[str]:
     sign = sign_of(action)
     marks: list[str] = [action.risk] if action.risk in ("high", "destructive") else []
     marks += ["needs approval"] if action.requires_approval else []
@@ -56,7 +56,7 @@ def _action(action: stacks.ActionView, *, is_blocked: bool) -> list[str]:
     return found
 
 
-def sign_of(action: stacks.ActionView) -> str:
+def sign_of(action: shown_plans.ActionView) -> str:
     """`+` makes something, `~` changes it, `-` takes it away, `!` only tells."""
     if "data_deletion" in action.effects or "delete" in action.params:
         return "-"
@@ -80,7 +80,7 @@ def brief(value: Any) -> str:
     return found if len(found) <= _SHOWN_CHARS else f"{found[:_SHOWN_CHARS]}…"
 
 
-def _summary(plan: stacks.PlanView) -> str:
+def _summary(plan: shown_plans.PlanView) -> str:
     signs = [sign_of(each) for each in plan.actions]
     more = f", {plan.remaining} left for the next plan" if plan.remaining else ""
     told = f", {signs.count('!')} to tell of" if "!" in signs else ""
@@ -90,7 +90,7 @@ def _summary(plan: stacks.PlanView) -> str:
     )
 
 
-def _blocker(each: stacks.BlockerView) -> str:
+def _blocker(each: shown_plans.BlockerView) -> str:
     until = f" until {each.until}" if each.until else ""
     remedy = f"; {outputs.text(each.remedy)}" if each.remedy else ""
     return click.style(
@@ -98,7 +98,7 @@ def _blocker(each: stacks.BlockerView) -> str:
     )
 
 
-def _footing(plan: stacks.PlanView) -> list[str]:
+def _footing(plan: shown_plans.PlanView) -> list[str]:
     if plan.void:
         return [f"It is void: {plan.void}"]
     runs = plan.runs_at or "once somebody has seen to what blocks it"

@@ -1,6 +1,7 @@
 """What waits for somebody's agreement, and the answers."""
 
-from helios.api import services, stack_asks, stacks, web, wire
+from helios.api import plans as shown_plans
+from helios.api import services, showing, stack_asks, web, wire
 from helios.api.routes import stack_desk as desks
 from helios.eventlog import envelope
 from helios.kernel import errors
@@ -37,7 +38,7 @@ def routes(parts: services.Services) -> list[web.Route]:
             path=PATH,
             handler=desk.listing,
             summary="Approvals, newest first",
-            replies={200: web.Reply("One page.", stacks.ApprovalList)},
+            replies={200: web.Reply("One page.", shown_plans.ApprovalList)},
             parameters=(of_client, status, wire.CURSOR, wire.LIMIT, wire.AFTER),
         ),
         desks.route(
@@ -45,7 +46,7 @@ def routes(parts: services.Services) -> list[web.Route]:
             path=_ONE,
             handler=desk.one,
             summary="One approval with the plan that is shown",
-            replies={200: web.Reply("The approval.", stacks.ApprovalView)},
+            replies={200: web.Reply("The approval.", shown_plans.ApprovalView)},
             parameters=(_CLIENT, wire.AFTER),
         ),
         *(
@@ -80,9 +81,9 @@ class _Approvals(desks.Desk):
             before=desks.before(query),
             limit=limit,
         )
-        page = stacks.ApprovalList(
-            approvals=[stacks.approval(each.record, each.stack_id) for each in found],
-            next_cursor=stacks.next_cursor(found, limit),
+        page = shown_plans.ApprovalList(
+            approvals=[shown_plans.approval(each.record, each.stack_id) for each in found],
+            next_cursor=showing.next_cursor(found, limit),
         )
         return web.answer(page)
 
@@ -90,7 +91,7 @@ class _Approvals(desks.Desk):
         client_id = wire.client(request)
         await self.visible(request)
         found, stack_id = await reading.approval(self.parts.store, client_id, request.params["id"])
-        return web.answer(stacks.approval(found, stack_id))
+        return web.answer(shown_plans.approval(found, stack_id))
 
     async def approve(self, request: web.Request) -> web.Response:
         return await self._answer(request, granted=True)

@@ -4,20 +4,23 @@ Without a client a switch, a suspension and a window hold for all clients. Break
 of a client: that of the heals that they have counted.
 """
 
-import zoneinfo
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
-import cronsim
 import msgspec
 
 from helios.api import guards as shown
 from helios.api import services, stack_asks, web, wire
 from helios.api.routes import stack_desk as desks
 from helios.eventlog import envelope
-from helios.kernel import durations, errors
-from helios.reconcile.compositions import events, guard_events, guards, model, policy, reading
+from helios.kernel import errors, jsonio
+from helios.reconcile.compositions import (
+    events,
+    guard_events,
+    guards,
+    policy,
+    policy_document,
+    reading,
+)
 
 PATH = "/api/v1/guards"
 _FOR_ALL = web.Parameter("client_id", "For this client only; for all without it.")
@@ -296,41 +299,20 @@ def _blown(found: guards.Guards, fuse_id: str | None) -> str | None:
 
 
 def _window(asked: stack_asks.Window) -> policy.Window:
-    """The window that is declared. Raises InvalidInputError that names the field."""
-    try:
-        duration = durations.parse(asked.duration)
-    except ValueError as error:
-        raise errors.InvalidInputError(str(error), field="duration") from None
-    if duration <= 0:
-        raise errors.InvalidInputError("expected more than nothing", field="duration")
-    try:
-        zoneinfo.ZoneInfo(asked.timezone)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
-        raise errors.InvalidInputError(
-            f"{asked.timezone[:80]!r} is no IANA time zone; such as Europe/Berlin",
-            field="timezone",
-        ) from None
-    try:
-        cronsim.CronSim(asked.schedule, datetime(2026, 1, 1, tzinfo=UTC))
-    except cronsim.CronSimError as error:
-        raise errors.InvalidInputError(
-            f"{asked.schedule[:80]!r} is no cron schedule ({error}); such as `0 22 * * 1-5`",
-            field="schedule",
-        ) from None
-    fields = msgspec.structs.asdict(asked)
-    fields.update(
-        duration=int(duration),
-        severities=_severities(asked.severities),
-        **{name: tuple(fields[name]) for name in ("stacks", "providers", "actions")},
-    )
-    return policy.Window(**fields)
+    """The window that is declared, checked as one of a policy is.
 
-
-def _severities(names: Sequence[str]) -> tuple[model.Severity, ...]:
-    known = {each: each for each in model.SEVERITIES}
-    for each in names:
-        if each not in known:
-            raise errors.InvalidInputError(
-                f"{each[:40]!r}; expected of {', '.join(known)}", field="severities"
-            )
-    return tuple(known[each] for each in names)  # type: ignore[index]
+    Raises:
+        InvalidInputError: it is wrong; names the field.
+    """
+    document = {
+        "apiVersion": policy.API_VERSION,
+        "kind": policy.KIND,
+        "metadata": {"stack_id": "all"},
+        "spec": {"maintenance_windows": [msgspec.structs.asdict(asked)]},
+    }
+    try:
+        parsed = policy_document.parse(jsonio.encode(document).decode())
+    except errors.InvalidInputError as error:
+        field = (error.field or "").rpartition("].")[2]
+        raise errors.InvalidInputError(error.message, field=field) from error
+    return parsed.windows[0]

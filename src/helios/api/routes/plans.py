@@ -1,10 +1,20 @@
 """Plans of stacks, having them carried out, and what became of reconciliations."""
 
-from helios.api import services, stack_asks, stacks, web, wire
+from helios.api import plans as shown_plans
+from helios.api import services, showing, stack_asks, stacks, web, wire
 from helios.api.routes import stack_desk as desks
 from helios.eventlog import envelope
 from helios.kernel import errors, limits
-from helios.reconcile.compositions import events, model, reading, refusals, stack, view, writer
+from helios.reconcile.compositions import (
+    commanding,
+    events,
+    model,
+    reading,
+    refusals,
+    stack,
+    view,
+    writer,
+)
 
 _PLANS = f"{desks.PATH}/plans"
 _RUNS = f"{desks.PATH}/reconciliations"
@@ -19,8 +29,8 @@ def routes(parts: services.Services) -> list[web.Route]:
 
 def _of_plans(desk: "_Plans") -> list[web.Route]:
     made = {
-        200: web.Reply("Nothing to do, or not kept (`dry_run`).", stacks.PlanMade),
-        201: web.Reply("Made and kept.", stacks.PlanMade),
+        200: web.Reply("Nothing to do, or not kept (`dry_run`).", shown_plans.PlanMade),
+        201: web.Reply("Made and kept.", shown_plans.PlanMade),
     }
     applying = {202: web.Reply("It is being carried out.", stack_asks.Applying)}
     paged = (wire.CURSOR, wire.LIMIT, wire.AFTER)
@@ -39,7 +49,7 @@ def _of_plans(desk: "_Plans") -> list[web.Route]:
             path=_PLANS,
             handler=desk.listing,
             summary="Plans of a stack, newest first",
-            replies={200: web.Reply("One page.", stacks.PlanList)},
+            replies={200: web.Reply("One page.", shown_plans.PlanList)},
             parameters=paged,
         ),
         desks.route(
@@ -47,7 +57,7 @@ def _of_plans(desk: "_Plans") -> list[web.Route]:
             path=f"{_PLANS}/{{id}}",
             handler=desk.one,
             summary="One plan",
-            replies={200: web.Reply("The plan.", stacks.PlanView)},
+            replies={200: web.Reply("The plan.", shown_plans.PlanView)},
             parameters=(wire.AFTER,),
         ),
         desks.route(
@@ -55,7 +65,7 @@ def _of_plans(desk: "_Plans") -> list[web.Route]:
             path="/api/v1/plans/{id}",
             handler=desk.find,
             summary="One plan, whatever stack it is of",
-            replies={200: web.Reply("The plan.", stacks.PlanView)},
+            replies={200: web.Reply("The plan.", shown_plans.PlanView)},
             parameters=(web.Parameter("client_id", "Whose; `default` without it."), wire.AFTER),
         ),
         desks.route(
@@ -65,6 +75,15 @@ def _of_plans(desk: "_Plans") -> list[web.Route]:
             summary="Carry out a plan",
             replies=applying,
             parameters=(desks.ACTOR, wire.AFTER),
+        ),
+        desks.route(
+            method="POST",
+            path=f"{desks.PATH}/plan/cancel",
+            handler=desk.cancel,
+            summary="Give up the plan; its drifts are left to people until they change",
+            replies={202: web.Reply("In the log.", stack_asks.Noted)},
+            parameters=desks.COMMAND,
+            body=desks.json(stack_asks.Because),
         ),
         desks.route(
             method="POST",
@@ -132,8 +151,10 @@ class _Plans(desks.Desk):
             store=not asked.dry_run,
         )
         stored = made is not None and not asked.dry_run
-        shown = None if made is None else stacks.plan(made)
-        found = stacks.PlanMade(client_id=client_id, stack_id=stack_id, stored=stored, plan=shown)
+        shown = None if made is None else shown_plans.plan(made)
+        found = shown_plans.PlanMade(
+            client_id=client_id, stack_id=stack_id, stored=stored, plan=shown
+        )
         return web.answer(found, status=201 if stored else 200)
 
     async def listing(self, request: web.Request) -> web.Response:
@@ -143,10 +164,10 @@ class _Plans(desks.Desk):
         found = await reading.plans(
             self.parts.store, *desks.name(request), before=desks.before(query), limit=limit
         )
-        shown = [stacks.plan(*await self._whole(known.state, each.record)) for each in found]
-        page = stacks.PlanList(
+        shown = [shown_plans.plan(*await self._whole(known.state, each.record)) for each in found]
+        page = shown_plans.PlanList(
             plans=shown,
-            next_cursor=stacks.next_cursor(found, limit),
+            next_cursor=showing.next_cursor(found, limit),
         )
         return web.answer(page)
 
@@ -154,19 +175,29 @@ class _Plans(desks.Desk):
         request.query()
         await self.visible(request)
         found, void = await self._plan(request)
-        return web.answer(stacks.plan(found, void))
+        return web.answer(shown_plans.plan(found, void))
 
     async def find(self, request: web.Request) -> web.Response:
         client_id = wire.client(request)
         await self.visible(request)
         found, void, _ = await reading.plan(self.parts.store, client_id, request.params["id"])
-        return web.answer(stacks.plan(found, void))
+        return web.answer(shown_plans.plan(found, void))
 
     async def apply(self, request: web.Request) -> web.Response:
         request.query()
         await self.visible(request)
         found, _ = await self._plan(request)
         return await self._applied(request, found.plan_id)
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        request.query()
+        asked, content = await desks.body(request, stack_asks.Because)
+        actor = desks.actor_of(request)
+
+        async def decide(known: reading.Known) -> list[writer.Said]:
+            return commanding.cancel(known.state, actor=actor, reason=asked.reason)
+
+        return await self.noted(request, decide, content)
 
     async def heal(self, request: web.Request) -> web.Response:
         request.query()
@@ -252,7 +283,7 @@ class _Runs(desks.Desk):
         )
         page = stacks.ReconciliationList(
             reconciliations=[stacks.result(each.record) for each in found],
-            next_cursor=stacks.next_cursor(found, limit),
+            next_cursor=showing.next_cursor(found, limit),
         )
         return web.answer(page)
 

@@ -19,7 +19,19 @@ from helios.eventlog import ports as log_ports
 from helios.ingest import incoming
 from helios.kernel import clock as clocks
 from helios.kernel import errors, jsonio, limits, rfc3339
-from helios.reconcile.compositions import events, model, reading, stack, view, writer
+from helios.reconcile.compositions import (
+    composition,
+    document,
+    events,
+    evolving,
+    model,
+    policy,
+    reading,
+    stack,
+    versions,
+    view,
+    writer,
+)
 
 T = TypeVar("T")
 
@@ -96,25 +108,32 @@ class Desk:
         return await reading.stack_of(self.parts.store, *name(request))
 
     async def command(
-        self, request: web.Request, decide: Decide, *, content: bytes = b"", actor: str = ""
+        self,
+        request: web.Request,
+        decide: Decide,
+        *,
+        content: bytes = b"",
+        about: tuple[str, str] | None = None,
+        anew: bool = False,
     ) -> Written:
-        """Decide a command about the stack of the path, and append what was decided.
+        """Decide a command about a stack, and append what was decided.
 
         Args:
             request: whose idempotency key and actor count.
             decide: what has to be said, given the state; raises to refuse.
             content: of the request; with another one its key is not the same request.
-            actor: who asks, if the request's header does not say it.
+            about: client and stack; None: those of the path.
+            anew: the stack need not be declared.
 
         Raises:
             NotFoundError: no such stack is declared.
             ConflictError: others write about this stack all the time.
         """
-        client_id, stack_id = name(request)
-        actor = actor or actor_of(request)
+        client_id, stack_id = about or name(request)
+        actor = actor_of(request)
 
         async def made() -> Made:
-            known = await reading.stack_of(self.parts.store, client_id, stack_id)
+            known = await self.at_hand(client_id, stack_id, anew=anew)
             said = await decide(known)
             expected = {known.state.key: known.state.sequence}
             found = [self.event(client_id, stack_id, *each, actor=actor) for each in said]
@@ -122,11 +141,23 @@ class Desk:
 
         return await self.append(request, (client_id, events.STACK, stack_id), made, content)
 
+    async def at_hand(self, client_id: str, stack_id: str, *, anew: bool) -> reading.Known:
+        """A stack; with `anew` it need not be declared."""
+        if not anew:
+            return await reading.stack_of(self.parts.store, client_id, stack_id)
+        found = await reading.known(self.parts.store, client_id, stack_id)
+        return found or reading.Known(
+            state=evolving.empty(client_id, stack_id),
+            declared=None,
+            policy=policy.DEFAULT,
+            last_verified=None,
+        )
+
     async def noted(
-        self, request: web.Request, decide: Decide, content: bytes = b"", *, actor: str = ""
+        self, request: web.Request, decide: Decide, content: bytes = b""
     ) -> web.Response:
         """A command whose answer is where in the log it is; who reconciles is told."""
-        done = await self.command(request, decide, content=content, actor=actor)
+        done = await self.command(request, decide, content=content)
         client_id, stack_id = name(request)
         if done.position:
             self.parts.compositions.wake(client_id, stack_id)
@@ -229,14 +260,6 @@ class Desk:
         """See the function."""
         return later(text, self.parts.clock.now(), field)
 
-    async def seen(self, position: envelope.Position) -> bool:
-        """Whether the view had an event within a moment."""
-        try:
-            await self.parts.views.wait_for(view.NAME, position, timeout_s=VISIBLE_S)
-        except errors.DeadlineError:
-            return False
-        return True
-
 
 def name(request: web.Request) -> tuple[str, str]:
     """Client and stack of the path."""
@@ -316,3 +339,79 @@ route = functools.partial(web.Route, tag=TAG)
 def json(kind: Any) -> Mapping[str, Any]:
     """A body of JSON."""
     return {"application/json": kind}
+
+
+class Declaring(Desk):
+    """A desk whose commands declare stacks."""
+
+    async def declared(
+        self,
+        done: Written,
+        parsed: composition.Composition,
+        before: reading.Known | None,
+    ) -> web.Response:
+        """What became of a declaration; `before` is what it was decided on."""
+        if not done.position:
+            assert before is not None, "nothing is said only of what was looked at"
+            return web.answer(declaration(before, parsed, None))
+        self.parts.compositions.wake(parsed.client_id, parsed.stack_id)
+        said = done.first(events.STACK_DECLARED, events.Declared)
+        if before is None:
+            before = await self._before(parsed, said)
+        made = declaration(before, parsed, said, position=done.position)
+        headers = [*done.headers(), wire.version_etag(said.generation)]
+        return web.answer(made, status=201, headers=headers)
+
+    async def _before(
+        self, parsed: composition.Composition, said: events.Declared
+    ) -> reading.Known | None:
+        """What an answer that is given again was decided on, as far as it is shown."""
+        if said.generation == 1:
+            return None
+        about = (parsed.client_id, parsed.stack_id)
+        text = await reading.text(self.parts.store, *about, said.generation - 1)
+        return reading.Known(
+            state=msgspec.structs.replace(evolving.empty(*about), uid=said.uid),
+            declared=document.parse(text),
+            policy=None,
+            last_verified=None,
+        )
+
+
+def declaration(
+    before: reading.Known | None,
+    parsed: composition.Composition,
+    said: events.Declared | None,
+    *,
+    position: int = 0,
+    dry_run: bool = False,
+) -> stack_asks.DeclaredStack:
+    """What a declaration changes; `said` None: it is declared so already."""
+    known = before if before is not None and before.state.is_declared else None
+    found = versions.Changes()
+    if said is not None:
+        found = versions.changes(None if known is None else known.declared, parsed)
+        generation, version = said.generation, said.version
+    else:
+        assert known is not None, "nothing is said only of what is declared so already"
+        generation, version = known.state.generation, known.state.version
+    return stack_asks.DeclaredStack(
+        client_id=parsed.client_id,
+        stack_id=parsed.stack_id,
+        generation=generation,
+        state_version=version,
+        position=position,
+        hash=parsed.hash,
+        added=list(found.added),
+        changed=list(found.changed),
+        removed=list(found.removed),
+        unchanged=said is None,
+        dry_run=dry_run,
+    )
+
+
+DECLARED = {
+    200: web.Reply("Checked (`dry_run`), or declared so already.", stack_asks.DeclaredStack),
+    201: web.Reply("Declared.", stack_asks.DeclaredStack),
+}
+"""What is answered to a declaration."""

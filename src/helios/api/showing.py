@@ -1,0 +1,25 @@
+"""How values of stacks are put into answers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from helios.kernel import clock as clocks
+from helios.reconcile.compositions import reading
+
+
+def at(time: clocks.Timestamp | None) -> str | None:
+    """A time as it is shown."""
+    return None if time is None else clocks.to_rfc3339(time)
+
+
+def next_cursor(found: Sequence[reading.Entry], limit: int) -> str | None:
+    """Where the next page begins; None: this is the last."""
+    return str(found[-1].position) if len(found) == limit else None
+
+
+def plain(value: Any) -> Mapping[str, Any]:
+    """The fields of a struct as JSON values."""
+    made: Mapping[str, Any] = msgspec.to_builtins(value)
+    return made
