@@ -1,5 +1,6 @@
 """Passes over stacks, as the runtime asks for them."""
 
+import contextlib
 from typing import Protocol
 
 from helios.eventlog import envelope
@@ -24,6 +25,9 @@ FAMILY = "stacks"
 BEHIND_S = 1.0
 """When a stack is tried again whose view is behind, or about which somebody else has written."""
 
+AGAIN_S = 2.0
+"""When a stack is looked at once more that something beside it has woken."""
+
 Around = surroundings.Around
 Meter = surroundings.Meter
 VIEW_S = surroundings.VIEW_S
@@ -36,8 +40,8 @@ class Learns(Protocol):
 
     def forget(self, name: tuple[str, str]) -> None: ...
 
-    def heard(self, name: tuple[str, str]) -> envelope.Position | None:
-        """Position of the newest event about the stack that woke it, told once."""
+    def heard(self, name: tuple[str, str]) -> surroundings.Heard | None:
+        """What has woken the stack since this was last asked."""
         ...
 
 
@@ -68,7 +72,7 @@ class Passes:
             HeliosError: it failed, and is tried again.
         """
         name = (key.tenant, key.name)
-        await self._caught_up(name)
+        is_beside = await self._caught_up(name)
         known = await reading.known(self._around.store, *name)
         if known is None or not known.state.is_declared:
             self._written.pop(name, None)
@@ -100,15 +104,30 @@ class Passes:
         self._around.meter.passed(*name, self._around.clock.monotonic() - began, found.outcome)
         if found.stalled:
             raise runtime.TerminalError(found.stalled)
-        return runtime.Result(requeue_after_s=found.again_s)
+        again_s = found.again_s
+        if is_beside:
+            # What follows the log in memory (sources, their doors) may be a moment behind.
+            again_s = AGAIN_S if again_s is None else min(again_s, AGAIN_S)
+        return runtime.Result(requeue_after_s=again_s)
 
-    async def _caught_up(self, name: tuple[str, str]) -> None:
-        # A pass that looks before the view shows why it was woken would not see it at all.
+    async def _caught_up(self, name: tuple[str, str]) -> bool:
+        """Wait until the views show what woke the stack; whether it was something beside it.
+
+        A pass that looks before that would not see it at all.
+        """
         heard = None if self._learns is None else self._learns.heard(name)
-        position = max(heard or 0, self._written.get(name, 0))
+        views = frozenset() if heard is None else heard.views
+        for other in sorted(views - {view.NAME}):
+            assert heard is not None
+            with contextlib.suppress(errors.DeadlineError, errors.NotFoundError):
+                await self._around.wait_for(other, heard.position, surroundings.VIEW_S)
+        position = self._written.get(name, envelope.Position(0))
+        if heard is not None and view.NAME in views:
+            position = max(position, heard.position)
         if position:
-            await self._around.wait_for(view.NAME, envelope.Position(position), VIEW_S)
+            await self._around.wait_for(view.NAME, position, surroundings.VIEW_S)
             self._written.pop(name, None)
+        return bool(views - {view.NAME})
 
     def _pen(self, state: stack.Stack, fence: runtime.Fence) -> writer.Writer:
         asked = state.requested[0] if state.requested else None

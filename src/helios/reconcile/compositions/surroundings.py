@@ -18,6 +18,18 @@ VIEW_S = 2.0
 WaitFor: TypeAlias = Callable[[str, envelope.Position, float], Awaitable[object]]
 
 
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """What woke a stack.
+
+    Attributes:
+        position: of the newest event.
+        views: which show what the events say.
+    """
+
+    position: envelope.Position
+    views: frozenset[str]
+
+
 class Meter(msgspec.Struct, frozen=True, kw_only=True):
     """Who is told for metrics.
 

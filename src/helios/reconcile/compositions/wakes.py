@@ -7,7 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from helios.eventlog import envelope
 from helios.reconcile.builds import events as build_events
-from helios.reconcile.compositions import composition, events, guard_events, passing
+from helios.reconcile.compositions import (
+    composition,
+    events,
+    guard_events,
+    passing,
+    surroundings,
+    view,
+)
 from helios.reconcile.runtime import keys
 
 Name = tuple[str, str]
@@ -43,7 +50,7 @@ class Wakes:
         self._about: dict[Name, frozenset[tuple[str, str, str]]] = {}
         self._stacks: dict[tuple[str, str, str], set[Name]] = {}
         self._clients: dict[str, set[Name]] = {}
-        self._heard: dict[Name, envelope.Position] = {}
+        self._heard: dict[Name, surroundings.Heard] = {}
 
     def learn(self, declared: composition.Composition) -> None:
         """Keep what a stack looks at."""
@@ -79,8 +86,8 @@ class Wakes:
                 self._stacks.pop(each, None)
         self._clients.get(name[0], set()).discard(name)
 
-    def heard(self, name: Name) -> envelope.Position | None:
-        """Position of the newest event about a stack that woke it; forgotten when it is told."""
+    def heard(self, name: Name) -> surroundings.Heard | None:
+        """What woke a stack since this was last asked; None: no event."""
         return self._heard.pop(name, None)
 
     def woken(self, found: Sequence[envelope.Event]) -> Iterator[tuple[keys.Key, keys.Priority]]:
@@ -95,13 +102,13 @@ class Wakes:
             return self._of_stack(event)
         if event.aggregate_type == guard_events.AGGREGATE_TYPE:
             return self._of_guard(event)
-        kind, what = "source", event.source
+        kind, what, shown = "source", event.source, "content"
         if event.aggregate_type == build_events.AGGREGATE_TYPE:
-            kind, what = "site", event.aggregate_id
+            kind, what, shown = "site", event.aggregate_id, "builds"
         elif event.aggregate_type == _SOURCE:
-            what = event.aggregate_id
-        found = self._stacks.get((event.tenant, kind, what))
-        return _keys(found, keys.Priority.EVENT) if found else []
+            what, shown = event.aggregate_id, "sources"
+        found = self._stacks.get((event.tenant, kind, what), ())
+        return self._keys(found, keys.Priority.EVENT, event, shown)
 
     def _of_stack(self, event: envelope.Event) -> Woken:
         if event.actor == events.ACTOR:
@@ -112,17 +119,28 @@ class Wakes:
             priority = keys.Priority.OPERATOR if manual else keys.Priority.EVENT
         elif event.type in _ANSWERS:
             priority = keys.Priority.APPROVAL
-        self._heard[(event.tenant, event.aggregate_id)] = event.position
-        return _keys([(event.tenant, event.aggregate_id)], priority)
+        return self._keys([(event.tenant, event.aggregate_id)], priority, event, view.NAME)
 
     def _of_guard(self, event: envelope.Event) -> Woken:
         if event.type not in _RELEASES or event.actor == events.ACTOR:
             return []
         if event.tenant == guard_events.SYSTEM_TENANT:
             found = [name for names in self._clients.values() for name in names]
-            return _keys(found, keys.Priority.APPROVAL)
-        return _keys(self._clients.get(event.tenant, ()), keys.Priority.APPROVAL)
+        else:
+            found = list(self._clients.get(event.tenant, ()))
+        return self._keys(found, keys.Priority.APPROVAL, event, view.NAME)
 
-
-def _keys(names: Iterable[Name], priority: keys.Priority) -> Woken:
-    return [(keys.Key(tenant, passing.FAMILY, name), priority) for tenant, name in names]
+    def _keys(
+        self,
+        names: Iterable[Name],
+        priority: keys.Priority,
+        event: envelope.Event,
+        shown: str,
+    ) -> Woken:
+        woken = []
+        for name in names:
+            known = self._heard.get(name)
+            views = frozenset((shown,)) if known is None else known.views | {shown}
+            self._heard[name] = surroundings.Heard(position=event.position, views=views)
+            woken.append((keys.Key(name[0], passing.FAMILY, name[1]), priority))
+        return woken
