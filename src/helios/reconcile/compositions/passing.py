@@ -82,6 +82,15 @@ class Passes:
             return runtime.Result()
         if self._learns is not None and known.declared is not None:
             self._learns.learn(known.declared)
+        again_s = await self._passed(known, why)
+        if is_beside:
+            # What follows the log in memory (sources, their doors) may be a moment behind.
+            again_s = AGAIN_S if again_s is None else min(again_s, AGAIN_S)
+        return runtime.Result(requeue_after_s=again_s)
+
+    async def _passed(self, known: reading.Known, why: runtime.Reason) -> float | None:
+        """Make the pass; when to look again, if before the next turn."""
+        name = (known.state.client_id, known.state.stack_id)
         self._failures[name] = known.state.failures
         began = self._around.clock.monotonic()
         pen = self._pen(known.state, why.fence)
@@ -90,7 +99,7 @@ class Passes:
         except errors.ConflictError as error:
             if why.fence.refused(error):
                 raise
-            return runtime.Result(requeue_after_s=BEHIND_S)
+            return BEHIND_S
         except errors.HeliosError as error:
             await self._failed(known, pen.state, error, why.fence)
             self._around.meter.passed(*name, self._around.clock.monotonic() - began, "failed")
@@ -104,11 +113,7 @@ class Passes:
         self._around.meter.passed(*name, self._around.clock.monotonic() - began, found.outcome)
         if found.stalled:
             raise runtime.TerminalError(found.stalled)
-        again_s = found.again_s
-        if is_beside:
-            # What follows the log in memory (sources, their doors) may be a moment behind.
-            again_s = AGAIN_S if again_s is None else min(again_s, AGAIN_S)
-        return runtime.Result(requeue_after_s=again_s)
+        return found.again_s
 
     async def _caught_up(self, name: tuple[str, str]) -> bool:
         """Wait until the views show what woke the stack; whether it was something beside it.
