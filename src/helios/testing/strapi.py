@@ -218,6 +218,51 @@ class Client:
         return _read(answer, _Probed).data.status_code
 
 
+class Admin:
+    """An administrator who logs in: content API tokens are made and revoked by people alone."""
+
+    def __init__(self, url: str, *, email: str, password: str) -> None:
+        """Log in; often is refused (429), so one login serves for half an hour."""
+        self._http = httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False)
+        self._login = {"email": email, "password": password}
+        self._token = ""
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def create_token(self, name: str) -> str:
+        """A new content API token that may do everything; its value, which is shown once."""
+        asked = {"name": name, "description": "", "type": "full-access", "lifespan": None}
+        made = self._ask("POST", "/admin/api-tokens", json=asked)
+        return str(made["accessKey"])
+
+    def revoke_token(self, name: str) -> None:
+        """Delete a token: from then on it is refused."""
+        found = self._ask("GET", "/admin/api-tokens")
+        for each in found:
+            if each["name"] == name:
+                self._ask("DELETE", f"/admin/api-tokens/{each['id']}")
+
+    def tokens(self) -> list[str]:
+        """Names of the content API tokens."""
+        return [str(each["name"]) for each in self._ask("GET", "/admin/api-tokens")]
+
+    def _ask(self, verb: str, path: str, **options: Any) -> Any:
+        answer = self._http.request(verb, path, headers=self._headers(), **options)
+        if answer.status_code == 401:
+            # The session has run out.
+            self._token = ""
+            answer = self._http.request(verb, path, headers=self._headers(), **options)
+        return _checked(answer).json()["data"]
+
+    def _headers(self) -> dict[str, str]:
+        if not self._token:
+            answer = _checked(self._http.post("/admin/login", json=self._login))
+            self._token = answer.json()["data"]["token"]
+        return {"authorization": f"Bearer {self._token}"}
+
+
 def _slug(title: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
 
