@@ -5,11 +5,9 @@ from collections.abc import Sequence
 from helios.api import metrics as meters
 from helios.eventlog import envelope
 from helios.ingest import runners
-from helios.kernel import errors
 from helios.projections import catalog
 from helios.projections import ports as view_ports
-from helios.reconcile.bus import acting, bus, events, following, view
-from helios.reconcile.compositions import events as stack_events
+from helios.reconcile.bus import acting, bus, following, rolling_back, view
 from helios.reconcile.compositions import passing, reading
 
 VIEW = view.VIEW
@@ -21,8 +19,6 @@ def made(
     views: catalog.Catalog,
     leases: runners.Leases,
     metrics: meters.Metrics,
-    *,
-    rollback: acting.Handler | None = None,
 ) -> bus.Bus:
     """Put the bus together; nothing runs yet.
 
@@ -31,7 +27,6 @@ def made(
         views: for waiting until they show something.
         leases: of several processes one runs the bus.
         metrics: is told how it does.
-        rollback: carries out `rollback_state`; None: such a command fails and says so.
     """
 
     async def stacks(client_id: str) -> Sequence[str]:
@@ -46,9 +41,8 @@ def made(
         released=_released,
         told=metrics.controlled,
     )
-    handlers = acting.handlers(
-        stacks=stacks, rollback=rollback or _no_rollback, clock=process.clock
-    )
+    rollback = rolling_back.RollingBack(process.store, clock=process.clock, id_source=process.ids)
+    handlers = acting.handlers(stacks=stacks, rollback=rollback, clock=process.clock)
     made_bus = bus.Bus(around, handlers, leases)
     metrics.gauge(
         "helios_control_bus_failed",
@@ -76,12 +70,3 @@ async def _stacks(store: view_ports.ViewStore, client_id: str) -> list[str]:
 
 async def _released(event: envelope.Event) -> None:
     """Nothing here needs more than the log: who reconciles is woken by it."""
-
-
-async def _no_rollback(
-    command: events.Command, because: stack_events.Because
-) -> Sequence[envelope.NewEvent]:
-    del because
-    raise errors.InvalidInputError(
-        f"nothing here rolls stack {command.stack_id} back; use `helios rollback`"
-    )
