@@ -13,12 +13,17 @@ QUIET: frozenset[str] = frozenset(("suspected", "ignored"))
 
 
 class EvidenceView(msgspec.Struct, frozen=True, kw_only=True):
-    """One witness of what was seen; `supports` is false where it speaks against it."""
+    """One witness of what was seen; `supports` is false where it speaks against it.
+
+    Attributes:
+        fields: what it speaks of; empty: all that was seen.
+    """
 
     kind: model.EvidenceKind
     witness: str
     at: str
     supports: bool
+    fields: list[str]
     detail: str
     event_id: str | None
     position: int | None
@@ -138,15 +143,16 @@ def drift(client_id: str, stack_id: str, found: model.Drift) -> DriftView:
         plan_id=found.plan_id,
         rule=found.rule,
         fingerprint=found.fingerprint,
-        origin=OriginView(**msgspec.structs.asdict(found.origin)),
+        origin=OriginView(**showing.fields(found.origin, OriginView)),
         evidence=[evidence(each) for each in found.evidence],
     )
 
 
 def evidence(found: model.Evidence) -> EvidenceView:
     """A witness as it is shown."""
-    fields = msgspec.structs.asdict(found)
-    return EvidenceView(**{**fields, "at": clocks.to_rfc3339(found.at)})
+    shared = showing.fields(found, EvidenceView)
+    about = {"at": clocks.to_rfc3339(found.at), "fields": list(found.fields)}
+    return EvidenceView(**{**shared, **about})
 
 
 def drift_status(known: reading.Known) -> DriftStatus:

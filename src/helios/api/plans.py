@@ -10,11 +10,17 @@ from helios.reconcile.compositions import model
 
 
 class ActionView(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of a plan; `params` hold references, never secrets."""
+    """One step of a plan; `params` hold references, never secrets.
+
+    Attributes:
+        provider: what is written at, `<adapter>@<host>`.
+        needs: addresses of components that it relies on; it is not done while one is unhealthy.
+    """
 
     id: str
     kind: model.ActionKind
     target: str
+    provider: str
     summary: str
     params: dict[str, Any]
     drift_ids: list[str]
@@ -26,6 +32,7 @@ class ActionView(msgspec.Struct, frozen=True, kw_only=True):
     precondition: str
     idempotency_key: str
     depends_on: list[str]
+    needs: list[str]
     wave: int
     expected_events: list[str]
     timeout_s: float
@@ -144,6 +151,7 @@ class HealView(msgspec.Struct, frozen=True, kw_only=True):
         status: `started`: it may have happened or not; `acted`: done and not verified;
             `succeeded`: seen to have helped; `failed`; `unverified`: done, and did not help;
             `avoided`: the drift was gone before anything was written.
+        changes: field to [before, after]; masked where secret.
     """
 
     action_id: str
@@ -164,6 +172,7 @@ class HealView(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: str | None
     detail: str
     error_code: str
+    changes: dict[str, Any]
     drift_ids: list[str]
 
 
@@ -206,6 +215,7 @@ def _action(found: model.Action) -> ActionView:
         id=found.id,
         kind=found.kind,
         target=found.target,
+        provider=found.provider,
         summary=found.summary,
         params=dict(found.params),
         drift_ids=list(found.drift_ids),
@@ -217,6 +227,7 @@ def _action(found: model.Action) -> ActionView:
         precondition=found.precondition,
         idempotency_key=found.idempotency_key,
         depends_on=list(found.depends_on),
+        needs=list(found.needs),
         wave=found.wave,
         expected_events=list(found.expected_events),
         timeout_s=found.timeout_s,
@@ -224,7 +235,7 @@ def _action(found: model.Action) -> ActionView:
 
 
 def _blocker(found: model.Blocker) -> BlockerView:
-    fields = msgspec.structs.asdict(found)
+    fields = showing.fields(found, BlockerView)
     return BlockerView(**{**fields, "until": showing.at(found.until)})
 
 
@@ -280,5 +291,6 @@ def heal(client_id: str, stack_id: str, found: model.Heal) -> HealView:
         ended_at=showing.at(found.ended_at),
         detail=found.detail,
         error_code=found.error_code,
+        changes=dict(found.changes),
         drift_ids=list(found.action.drift_ids),
     )

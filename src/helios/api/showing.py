@@ -23,3 +23,9 @@ def plain(value: Any) -> Mapping[str, Any]:
     """The fields of a struct as JSON values."""
     made: Mapping[str, Any] = msgspec.to_builtins(value)
     return made
+
+
+def fields(found: msgspec.Struct, kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """The fields of a value that its view has too."""
+    names = kind.__struct_fields__
+    return {name: getattr(found, name) for name in found.__struct_fields__ if name in names}

@@ -159,7 +159,7 @@ def version(state: stack.Stack, found: stack.Version) -> VersionView:
 
 def result(found: events.Completed) -> ReconciliationResult:
     """The result of a reconciliation as it is shown."""
-    return ReconciliationResult(**msgspec.structs.asdict(found))
+    return ReconciliationResult(**showing.fields(found, ReconciliationResult))
 
 
 def record(known: reading.Known, exported: Mapping[str, Any]) -> StateRecord:
@@ -182,13 +182,13 @@ def record(known: reading.Known, exported: Mapping[str, Any]) -> StateRecord:
 
 
 def _condition(found: model.Condition) -> ConditionView:
-    fields = msgspec.structs.asdict(found)
+    fields = showing.fields(found, ConditionView)
     since = clocks.to_rfc3339(found.last_transition)
     return ConditionView(**{**fields, "last_transition": since})
 
 
 def _suspended(found: stack.Suspension) -> SuspendedView:
-    fields = msgspec.structs.asdict(found)
+    fields = showing.fields(found, SuspendedView)
     times = {"since": clocks.to_rfc3339(found.since), "until": showing.at(found.until)}
     return SuspendedView(**{**fields, **times})
 

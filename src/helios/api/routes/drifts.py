@@ -3,8 +3,6 @@
 import asyncio
 from typing import Literal
 
-import msgspec
-
 from helios.api import drift_check, services, showing, stack_asks, web, wire
 from helios.api import drifts as shown_drifts
 from helios.api.routes import stack_desk as desks
@@ -295,7 +293,10 @@ def _rule(
     found: policy.IgnoreRule, origin: Literal["stack", "policy"], now: clocks.Timestamp
 ) -> stack_asks.RuleView:
     return stack_asks.RuleView(
-        **{**msgspec.structs.asdict(found), "expires_at": showing.at(found.expires_at)},
+        **{
+            **showing.fields(found, stack_asks.RuleView),
+            "expires_at": showing.at(found.expires_at),
+        },
         origin=origin,
         active=found.expires_at is None or now < found.expires_at,
     )

@@ -1,7 +1,5 @@
 """Versions of a stack: history, rollback, pins, suspension, and other environments."""
 
-import msgspec
-
 from helios.api import plans as shown_plans
 from helios.api import services, showing, stack_asks, stacks, web, wire
 from helios.api.routes import stack_desk as desks
@@ -124,7 +122,10 @@ class _Versions(desks.Declaring):
             left=stacks.of_summary(left),
             right=stacks.of_summary(right),
             same=environments.same(found),
-            differences=[stack_asks.Difference(**msgspec.structs.asdict(each)) for each in found],
+            differences=[
+                stack_asks.Difference(**showing.fields(each, stack_asks.Difference))
+                for each in found
+            ],
         )
         return web.answer(made)
 
