@@ -91,7 +91,7 @@ class Pass:
         if suspended is not None and suspended.mode == "all":
             await self._judge(None, rules)
             return Ended(again_s=self._until(suspended.until), skipped=True)
-        seen = await self._look(declared)
+        seen = await self._look(declared, rules)
         detection = self._detect(declared, seen, rules)
         if self._is_quiet(detection):
             await self._judge(detection, rules)
@@ -106,13 +106,20 @@ class Pass:
 
     # -- look -----------------------------------------------------------------------------------
 
-    async def _look(self, declared: composition.Composition) -> model.Observation:
-        """What is there; what somebody waits for is not taken out of a cache."""
+    async def _look(
+        self, declared: composition.Composition, rules: policy.Policy
+    ) -> model.Observation:
+        """What is there; what somebody waits for is not taken out of a cache.
+
+        Who wants to be looked at often does not want to see for long what was so before.
+        """
         state = self._pen.state
         manual = any(each.trigger == "manual" for each in self._asked)
         if manual:
             return await self._around.observer.observe(ports.Look(stack=declared, fresh=True))
-        seen = dict(await self._around.observer.observe(ports.Look(stack=declared)))
+        age_s_max = rules.interval / _SECOND / 2
+        usual = ports.Look(stack=declared, age_s_max=age_s_max)
+        seen = dict(await self._around.observer.observe(usual))
         unsettled = frozenset(
             drift.component for drift in state.drifts.values() if drift.state in _UNSETTLED
         )

@@ -41,6 +41,7 @@ class _Answer(msgspec.Struct, frozen=True, kw_only=True):
     value: Any
     error: Exception | None
     began: int
+    asked_at: float
     until: float
 
     def open(self) -> Any:
@@ -76,6 +77,7 @@ class Cache:
         ask: Callable[[], Awaitable[Kept[T]]],
         *,
         since: int = ALWAYS,
+        age_s_max: float | None = None,
     ) -> T:
         """The answer to a question.
 
@@ -83,11 +85,12 @@ class Cache:
             key: names the question.
             ask: brings the answer; it has to end by itself.
             since: only what was asked after that mark counts.
+            age_s_max: only what was asked no longer ago counts, in seconds; None: what holds.
 
         Raises anything that `ask` raises.
         """
         kept = self._kept.get(key)
-        if kept is not None and kept.began >= since and self._clock.monotonic() < kept.until:
+        if kept is not None and kept.began >= since and self._holds(kept, age_s_max):
             return cast("T", kept.open())
         began, asking = self._asking.get(key, (ALWAYS, None))
         if asking is None or began < since:
@@ -99,6 +102,10 @@ class Cache:
         # Others may wait for it as well: who gives up does not end it.
         answer = await asyncio.shield(asking)
         return cast("T", answer.open())
+
+    def _holds(self, kept: _Answer, age_s_max: float | None) -> bool:
+        now = self._clock.monotonic()
+        return now < kept.until and (age_s_max is None or now - kept.asked_at <= age_s_max)
 
     async def close(self) -> None:
         """End what is being asked."""
@@ -112,6 +119,7 @@ class Cache:
         self, key: Hashable, ask: Callable[[], Awaitable[Kept[Any]]], began: int
     ) -> _Answer:
         value, error, ttl_s = None, None, FAILED_S
+        asked_at = self._clock.monotonic()
         try:
             found = await ask()
             value, ttl_s = found.value, found.ttl_s
@@ -121,7 +129,7 @@ class Cache:
             if self._asking.get(key, (began, None))[1] is asyncio.current_task():
                 del self._asking[key]
         until = self._clock.monotonic() + ttl_s * (1 - JITTER * self._jitter())
-        answer = _Answer(value=value, error=error, began=began, until=until)
+        answer = _Answer(value=value, error=error, began=began, asked_at=asked_at, until=until)
         before = self._kept.get(key)
         # A slow answer to an older question must not replace a newer one.
         if before is None or before.began <= began:

@@ -62,7 +62,9 @@ class Composite:
     async def observe(self, look: pass_ports.Look) -> model.Observation:
         """See `ports.Observer`."""
         since = self._tools.cache.mark() if look.fresh else cache.ALWAYS
-        view = looking.View(tools=self._tools, stack=look.stack, since=since)
+        view = looking.View(
+            tools=self._tools, stack=look.stack, since=since, age_s_max=look.age_s_max
+        )
         wanted = [
             each
             for each in look.stack.components()

@@ -130,7 +130,7 @@ async def _listing(
         there = await looking.bounded(_all(lister, reached.api), LISTING_S)
         return cache.Kept(value=_Listing(there=there, at=began), ttl_s=LISTING_TTL_S)
 
-    return await view.tools.cache.get(("listing", *reached.key), ask, since=view.since)
+    return await view.ask(("listing", *reached.key), ask)
 
 
 async def _all(lister: providers.IdLister, api: providers.Api) -> dict[polling.Content, str]:
@@ -223,7 +223,7 @@ async def _aged(
         return cache.Kept(value=_Newest(changed_at=at, at=began), ttl_s=LISTING_TTL_S)
 
     try:
-        newest = await view.tools.cache.get(key, ask, since=view.since)
+        newest = await view.ask(key, ask)
     except Exception as error:  # noqa: BLE001 - an adapter may be anyone's code
         known.lack("age_s", looking.said(error))
         return

@@ -152,7 +152,7 @@ async def _listed(view: looking.View, reached: reaching.Reached) -> _Listed:
         found = await looking.bounded(manager.list_hooks(reached.api), view.tools.probe_s)
         return cache.Kept(value=_Listed(hooks=tuple(found), at=began))
 
-    return await view.tools.cache.get(("hooks", *reached.key), ask, since=view.since)
+    return await view.ask(("hooks", *reached.key), ask)
 
 
 def _unlisted(view: looking.View, reached: reaching.Reached, error: Exception) -> model.Seen:

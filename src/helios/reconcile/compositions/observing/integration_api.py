@@ -106,7 +106,7 @@ async def _get(view: looking.View, resource: composition.Resource, path: str) ->
         return cache.Kept(value=answer.json())
 
     key = (KIND, url, path, client_id, marks.credentials(tools.key, given))
-    return await tools.cache.get(key, ask, since=view.since)
+    return await view.ask(key, ask)
 
 
 def _call(

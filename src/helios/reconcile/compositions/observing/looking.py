@@ -1,7 +1,7 @@
 """What those who look at components share: the tools, and how a fault is told."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -57,14 +57,20 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         since: what was asked before that mark of the cache does not count.
+        age_s_max: what was asked longer ago does not count, in seconds; None: what is kept does.
     """
 
     tools: Tools
     stack: composition.Composition
     since: int = cache.ALWAYS
+    age_s_max: float | None = None
 
     def now(self) -> clocks.Timestamp:
         return self.tools.clock.now()
+
+    async def ask(self, key: Hashable, ask: Callable[[], Awaitable[cache.Kept[T]]]) -> T:
+        """The answer to a question, as new as this look needs it; see `cache.Cache.get`."""
+        return await self.tools.cache.get(key, ask, since=self.since, age_s_max=self.age_s_max)
 
     def unknown(self, detail: str) -> model.Seen:
         """It could not be looked at."""

@@ -163,7 +163,7 @@ async def _access(view: looking.View, reached: reaching.Reached) -> _Access:
         told = _Access(authorised=authorised, at=view.now(), detail=found.detail)
         return cache.Kept(value=told, ttl_s=cache.FAILED_S if authorised is None else cache.TTL_S)
 
-    return await view.tools.cache.get(("health", *reached.key), ask, since=view.since)
+    return await view.ask(("health", *reached.key), ask)
 
 
 async def _health(

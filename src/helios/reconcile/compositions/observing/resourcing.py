@@ -30,7 +30,7 @@ async def look(view: looking.View, declared: composition.Resource) -> model.Seen
             value=seen, ttl_s=cache.FAILED_S if seen.state == "unknown" else cache.TTL_S
         )
 
-    return await tools.cache.get(_key(asked, tools.key), ask, since=view.since)
+    return await view.ask(_key(asked, tools.key), ask)
 
 
 async def _asked(view: looking.View, check: ports.ResourceCheck, asked: ports.Asked) -> model.Seen:
