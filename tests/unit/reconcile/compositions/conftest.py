@@ -1,10 +1,10 @@
-"""Makes the test kits `drifting` and `situations` importable by the tests beside them."""
+"""Makes the test kits `drifting`, `ordering` and `situations` importable by the tests beside them."""
 
 import importlib.util
 import sys
 from pathlib import Path
 
-for name in ("drifting", "situations"):
+for name in ("drifting", "ordering", "situations"):
     if name in sys.modules:
         continue
     spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
