@@ -397,6 +397,25 @@ def test_the_cache_forgets_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
     caching(scene)
 
 
+def test_an_answer_that_still_holds_is_too_old_for_who_looks_more_often() -> None:
+    async def scene(made: cache.Cache, clock: clocks.Clock) -> None:
+        assert isinstance(clock, bench.MovableClock)
+        asked: list[int] = []
+
+        async def ask() -> cache.Kept[int]:
+            asked.append(1)
+            return cache.Kept(value=len(asked), ttl_s=100)
+
+        assert await made.get("k", ask, age_s_max=2.0) == 1
+        clock.ahead_s += 1.5
+        assert await made.get("k", ask, age_s_max=2.0) == 1
+        clock.ahead_s += 1.0
+        assert await made.get("k", ask) == 1
+        assert await made.get("k", ask, age_s_max=2.0) == 2
+
+    caching(scene)
+
+
 def test_answers_end_at_different_moments() -> None:
     async def main() -> None:
         clock = bench.MovableClock()
