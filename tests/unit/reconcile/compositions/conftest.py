@@ -1,4 +1,4 @@
-"""Makes the test kits `drifting`, `ordering` and `situations` importable by the tests beside them."""
+"""Makes the test kits of this folder importable by the tests beside them."""
 
 import importlib.util
 import sys
