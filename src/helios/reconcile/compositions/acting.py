@@ -11,6 +11,7 @@ import msgspec
 import structlog
 
 from helios.kernel import clock as clocks
+from helios.kernel import tracing
 from helios.reconcile.compositions import (
     composition,
     detecting,
@@ -103,7 +104,8 @@ class Hands:
         begun = telling.heal(pen.state, heal, subject.run_id)
         await pen.say([begun], beside=claims, expected=expected)
         try:
-            acted = await self._act(action, subject, seen, heal)
+            with tracing.within(pen.trace):
+                acted = await self._act(action, subject, seen, heal)
         except ports.HealError as error:
             return await self._failed(pen, heal, error, subject)
         done = _replace(

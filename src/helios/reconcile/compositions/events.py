@@ -12,7 +12,7 @@ import msgspec
 
 from helios.eventlog import envelope
 from helios.kernel import clock as clocks
-from helios.kernel import jsonio
+from helios.kernel import jsonio, tracing
 from helios.reconcile.compositions import model, policy
 
 SOURCE = "helios"
@@ -374,12 +374,14 @@ class Because(msgspec.Struct, frozen=True, kw_only=True):
         actor: who.
         correlation_id: the operation it belongs to.
         causation_id: id of the event or command that caused it; `position` of that event.
+        traceparent: W3C trace context of that event; None: that of what is being done, if any.
     """
 
     actor: str = ACTOR
     correlation_id: str | None = None
     causation_id: str | None = None
     position: int | None = None
+    traceparent: str | None = None
 
 
 US = Because()
@@ -411,7 +413,14 @@ def made(
 ) -> envelope.NewEvent:
     """An event of ours about an aggregate."""
     tenant, kind, name = about
-    metadata = {} if because.position is None else {"causation_position": because.position}
+    metadata: dict[str, Any] = {}
+    if because.position is not None:
+        metadata["causation_position"] = because.position
+    trace = tracing.current()
+    if because.traceparent is not None:
+        trace = tracing.parse(because.traceparent)
+    if trace is not None:
+        metadata["traceparent"] = tracing.following(trace, event_id).traceparent
     return envelope.NewEvent(
         id=event_id,
         source=SOURCE,

@@ -12,7 +12,7 @@ import msgspec
 
 from helios.eventlog import envelope
 from helios.projections import folding
-from helios.reconcile.compositions import approving, events, model, stack
+from helios.reconcile.compositions import approving, causing, events, model, stack
 
 _replace = msgspec.structs.replace
 
@@ -27,7 +27,7 @@ def evolve(before: stack.Stack, event: envelope.Event) -> stack.Stack:
     Raises:
         InvalidInputError: the payload is not what its type says.
     """
-    after = _APPLY[event.type](before, event)
+    after = causing.marked(_APPLY[event.type](before, event), event)
     return _replace(
         after,
         sequence=event.sequence,

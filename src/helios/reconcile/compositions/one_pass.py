@@ -217,12 +217,17 @@ class Pass:
             where=envelope.Filter(tenant=state.client_id),
         )
         now = self._around.clock.now()
-        return {
+        found = {
             each.fingerprint: origins.origin(
                 each, state, declared, page.events, now, seen=seen.get(each.component)
             )
             for each in fresh
         }
+        named = {origin.event_id for origin in found.values()}
+        for event in page.events:
+            if event.id in named:
+                self._pen.knows(event)
+        return found
 
     # -- verify ---------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from helios.eventlog import envelope
 from helios.kernel import clock as clocks
 from helios.kernel import errors
 from helios.reconcile.compositions import (
+    causing,
     composition,
     conditions,
     events,
@@ -72,7 +73,7 @@ class Passes:
             HeliosError: it failed, and is tried again.
         """
         name = (key.tenant, key.name)
-        is_beside = await self._caught_up(name)
+        heard = await self._caught_up(name)
         known = await reading.known(self._around.store, *name)
         if known is None or not known.state.is_declared:
             self._written.pop(name, None)
@@ -82,18 +83,20 @@ class Passes:
             return runtime.Result()
         if self._learns is not None and known.declared is not None:
             self._learns.learn(known.declared)
-        again_s = await self._passed(known, why)
-        if is_beside:
+        again_s = await self._passed(known, why, self._woke(heard))
+        if heard is not None and heard.views - {view.NAME}:
             # What follows the log in memory (sources, their doors) may be a moment behind.
             again_s = AGAIN_S if again_s is None else min(again_s, AGAIN_S)
         return runtime.Result(requeue_after_s=again_s)
 
-    async def _passed(self, known: reading.Known, why: runtime.Reason) -> float | None:
+    async def _passed(
+        self, known: reading.Known, why: runtime.Reason, woke: stack.Mark | None
+    ) -> float | None:
         """Make the pass; when to look again, if before the next turn."""
         name = (known.state.client_id, known.state.stack_id)
         self._failures[name] = known.state.failures
         began = self._around.clock.monotonic()
-        pen = self._pen(known.state, why.fence)
+        pen = self._pen(known.state, why.fence, woke)
         try:
             found = await one_pass.Pass(self._around, known, pen).run()
         except errors.ConflictError as error:
@@ -115,8 +118,8 @@ class Passes:
             raise runtime.TerminalError(found.stalled)
         return found.again_s
 
-    async def _caught_up(self, name: tuple[str, str]) -> bool:
-        """Wait until the views show what woke the stack; whether it was something beside it.
+    async def _caught_up(self, name: tuple[str, str]) -> surroundings.Heard | None:
+        """Wait until the views show what woke the stack; what that was, None: time alone.
 
         A pass that looks before that would not see it at all.
         """
@@ -132,16 +135,19 @@ class Passes:
         if position:
             await self._around.wait_for(view.NAME, position, surroundings.VIEW_S)
             self._written.pop(name, None)
-        return bool(views - {view.NAME})
+        return heard
 
-    def _pen(self, state: stack.Stack, fence: runtime.Fence) -> writer.Writer:
-        asked = state.requested[0] if state.requested else None
-        because = events.Because(
-            correlation_id=None
-            if asked is None
-            else asked.correlation_id or asked.reconciliation_id,
-            causation_id=None if asked is None else asked.command_id,
-        )
+    def _woke(self, heard: surroundings.Heard | None) -> stack.Mark | None:
+        """The event that a pass answers, if it is one."""
+        if heard is None:
+            return None
+        waited = self._around.clock.now() - heard.since
+        self._around.meter.woke(max(0.0, waited / clocks.SECOND_US))
+        return causing.mark(heard.event)
+
+    def _pen(
+        self, state: stack.Stack, fence: runtime.Fence, woke: stack.Mark | None = None
+    ) -> writer.Writer:
         around = self._around
         return writer.Writer(
             state,
@@ -149,7 +155,8 @@ class Passes:
             clock=around.clock,
             id_source=around.ids,
             expected=fence.expected,
-            because=because,
+            because=causing.of_pass(state, woke),
+            told=around.meter.said,
         )
 
     async def _failed(

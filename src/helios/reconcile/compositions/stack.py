@@ -65,6 +65,21 @@ class Suspension(msgspec.Struct, frozen=True, kw_only=True):
         return self.until is None or now < self.until
 
 
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """The event that was last said of something, so that what follows can name it as its cause.
+
+    Attributes:
+        position: None: it is being appended just now.
+        correlation_id: the operation it belongs to.
+        traceparent: its W3C trace context.
+    """
+
+    event_id: str
+    position: int | None = None
+    correlation_id: str | None = None
+    traceparent: str | None = None
+
+
 class Stack(msgspec.Struct, frozen=True, kw_only=True):
     """How one stack stands.
 
@@ -83,6 +98,7 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
         heals: open ones first in time, then ended ones are dropped beyond `HEALS_KEPT`.
         baseline: fingerprints of drifts that are known; until when.
         requested: asked for and not completed, oldest first.
+        marks: the last event of each thing that is still open, by its subject (`causing`).
     """
 
     client_id: str
@@ -132,6 +148,7 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
     requested: tuple[events.Requested, ...] = ()
     last_reconciliation: str = ""
+    marks: Mapping[str, Mark] = {}
 
     @property
     def is_declared(self) -> bool:

@@ -10,7 +10,7 @@ from helios.eventlog import ports as log_ports
 from helios.kernel import clock as clocks
 from helios.kernel import ids
 from helios.projections import ports as view_ports
-from helios.reconcile.compositions import model, ports
+from helios.reconcile.compositions import events, model, ports
 
 VIEW_S = 2.0
 """Longest wait for the view to have what this process wrote itself."""
@@ -24,10 +24,14 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         position: of the newest event.
         views: which show what the events say.
+        since: when the first was in the log.
+        event: the newest, without its payload.
     """
 
     position: envelope.Position
     views: frozenset[str]
+    since: clocks.Timestamp
+    event: envelope.Event
 
 
 class Meter(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,11 +41,15 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True):
         passed: client, stack, seconds and outcome of a pass: `clean`, `drift`, `unknown`, `failed`.
         detected: a drift was confirmed, and seconds since what brought it about, if known.
         healed: a heal has ended.
+        said: type and payload of what a pass has appended.
+        woke: seconds from when an event was in the log to the pass that it woke.
     """
 
     passed: Callable[[str, str, float, str], None] = lambda *_: None
     detected: Callable[[model.Drift], None] = lambda *_: None
     healed: Callable[[model.Heal], None] = lambda *_: None
+    said: Callable[[str, events.StackPayload], None] = lambda *_: None
+    woke: Callable[[float], None] = lambda *_: None
 
 
 class Around(msgspec.Struct, frozen=True, kw_only=True):

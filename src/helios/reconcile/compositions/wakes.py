@@ -5,6 +5,8 @@ An event only says where to look. What it leaves out the next scheduled pass fin
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+import msgspec
+
 from helios.eventlog import envelope
 from helios.reconcile.builds import events as build_events
 from helios.reconcile.compositions import (
@@ -138,9 +140,15 @@ class Wakes:
         shown: str,
     ) -> Woken:
         woken = []
+        small = None
         for name in names:
+            small = small or msgspec.structs.replace(event, payload=b"{}")
             known = self._heard.get(name)
-            views = frozenset((shown,)) if known is None else known.views | {shown}
-            self._heard[name] = surroundings.Heard(position=event.position, views=views)
+            self._heard[name] = surroundings.Heard(
+                position=event.position,
+                views=frozenset((shown,)) if known is None else known.views | {shown},
+                since=event.recorded_at if known is None else known.since,
+                event=small,
+            )
             woken.append((keys.Key(name[0], passing.FAMILY, name[1]), priority))
         return woken

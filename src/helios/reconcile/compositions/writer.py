@@ -1,7 +1,8 @@
 """Appends what a pass says about one stack, and keeps the state in step with it.
 
-Every append names the sequence it builds on, and the leases it is done under: what was decided on
-a state that is no longer the last one is refused by the log, whoever decided it.
+Each event names the one that caused it (`causing`), and goes on with its trace. Every append names
+the sequence it builds on, and the leases it is done under: what was decided on a state that is no
+longer the last one is refused by the log, whoever decided it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,11 +14,13 @@ import msgspec
 from helios.eventlog import envelope
 from helios.eventlog import ports as log_ports
 from helios.kernel import clock as clocks
-from helios.kernel import ids
-from helios.reconcile.compositions import events, evolving, stack
+from helios.kernel import ids, tracing
+from helios.reconcile.compositions import causing, events, evolving, stack
 
 Said: TypeAlias = tuple[str, events.StackPayload]
 """Type and payload of an event."""
+
+Told: TypeAlias = Callable[[str, events.StackPayload], None]
 
 Expected: TypeAlias = Callable[[], Mapping[envelope.AggregateKey, int]]
 
@@ -29,6 +32,8 @@ class Writer:
         state: what the pass has read.
         log: where events go.
         expected: sequences of leases that every append names too.
+        because: who says it, and what for where nothing nearer causes it.
+        told: hears of each event that was appended: its type and payload.
 
     Attributes:
         state: what is known after the appends so far.
@@ -45,6 +50,7 @@ class Writer:
         id_source: ids.Ids,
         expected: Expected,
         because: events.Because = events.US,
+        told: Told = lambda *_: None,
     ) -> None:
         self.state = state
         self.appended = 0
@@ -54,6 +60,20 @@ class Writer:
         self._ids = id_source
         self._expected = expected
         self._because = because
+        self._told = told
+        self._known: dict[str, stack.Mark] = {}
+        self._last: stack.Mark | None = None
+
+    @property
+    def trace(self) -> tracing.Trace | None:
+        """The trace of what was said last."""
+        if self._last is None or self._last.traceparent is None:
+            return None
+        return tracing.parse(self._last.traceparent)
+
+    def knows(self, event: envelope.Event) -> None:
+        """Remember an event of somebody else's that may be named as a cause."""
+        self._known[event.id] = causing.mark(event)
 
     async def say(
         self,
@@ -76,28 +96,45 @@ class Writer:
         if not said:
             return
         now = self._clock.now()
-        made = [self._event(kind, payload, now) for kind, payload in said]
+        fresh: dict[str, stack.Mark] = {}
+        made = [self._event(each, now, fresh) for each in said]
         wanted = {**expected, **self._expected(), self.state.key: self.state.sequence}
         done = await self._log.append([*made, *beside], expected=wanted)
         places = zip(made, done.positions, done.sequences, strict=False)
         for event, position, sequence in places:
             placed = envelope.placed(event, position, sequence, now)
             self.state = evolving.evolve(self.state, placed)
+            self._last = causing.mark(placed)
         self.appended += len(made)
         self.position = done.position
+        for each in said:
+            self._told(*each)
 
     def _event(
-        self, kind: str, payload: events.StackPayload, now: clocks.Timestamp
+        self, said: Said, now: clocks.Timestamp, fresh: dict[str, stack.Mark]
     ) -> envelope.NewEvent:
+        """An event; those of the same append that it may cause find it in `fresh`."""
+        kind, payload = said
         event_id = self._ids.new()
         if isinstance(payload, events.DriftMoved | events.HealMoved):
             payload = msgspec.structs.replace(payload, event_id=event_id)
-        return events.of_stack(
+        why = causing.because(
+            self.state, (kind, payload), self._because, fresh=fresh, last=self._last,
+            known=self._known,
+        )  # fmt: skip
+        made = events.of_stack(
             kind,
             self.state.client_id,
             self.state.stack_id,
             payload,
             now=now,
             event_id=event_id,
-            because=self._because,
+            because=why,
         )
+        own = stack.Mark(
+            event_id=event_id,
+            correlation_id=made.correlation_id,
+            traceparent=causing.trace_of(made).traceparent,
+        )
+        fresh |= dict.fromkeys(causing.subjects(payload, kind), own)
+        return made
