@@ -148,10 +148,12 @@ class Healing:
         wanted = await self._wanted(found, decisions)
         plan = state.plan
         if plan is not None:
-            if plan.requested_by != events.ACTOR and (wanted is None or is_ordered(state)):
+            is_ours = plan.requested_by == events.ACTOR
+            if not is_ours and (wanted is None or is_ordered(state)):
                 # Somebody's own plan; ours comes when it is carried out or void.
                 wanted = self.proposed(found, asked_for(decisions, plan), plan.requested_by)
-            if wanted is not None and wanted.digest == plan.digest:
+                is_ours = True
+            if is_ours and wanted is not None and wanted.digest == plan.digest:
                 await self._tell_blockers(found)
                 return True
             await self._pen.say([_void(plan, "plan_stale", "the situation has changed")])
