@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import click
 import msgspec
@@ -10,24 +10,23 @@ import msgspec
 from helios import client as clients
 from helios.cli import naming, plan_text, session
 from helios.cli import output as outputs
+from helios.fanout import subscriber
+from helios.ingest import declaring
 from helios.kernel import errors, yamldoc
+from helios.reconcile.builds import site
 from helios.reconcile.compositions import composition, document, policy
+from helios.reconcile.streams import contract
 
 _COLUMNS = ("kind", "name", "client_id", "version", "result", "file")
 STACKS = "blackwell.io/v1"
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """A document of a file.
-
-    Attributes:
-        line: of the file, before its first one.
-    """
+    """A document of a file; `parsed` where it is about a stack."""
 
     file: str
     kind: str
     text: str
-    line: int
     parsed: composition.Composition | policy.Policy | None = None
 
 
@@ -106,7 +105,13 @@ def run(
         itertools.chain.from_iterable(_read(file) for file in files),
         key=lambda each: _ORDER.index(each.kind),
     )
-    asked = _Asked(dry_run=dry_run, allow_removals=allow_removals, note=note, actor=actor)
+    asked = _Asked(
+        dry_run=dry_run,
+        allow_removals=allow_removals,
+        note=note,
+        actor=actor,
+        here=frozenset(_name(each) for each in found if each.kind == composition.KIND),
+    )
 
     async def call(helios: clients.Client) -> list[Done]:
         return [await _declared(helios, each, asked) for each in found]
@@ -122,14 +127,23 @@ def run(
 
 
 class _Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """How to declare; `here` are the stacks that are declared along with it."""
+
     dry_run: bool
     allow_removals: bool
     note: str | None
     actor: str | None
+    here: frozenset[tuple[str, str]]
+
+
+def _name(found: Found) -> tuple[str, str]:
+    """Client and name of the stack that a document is about."""
+    assert found.parsed is not None
+    return found.parsed.client_id, found.parsed.stack_id
 
 
 def _read(file: str) -> list[Found]:
-    """The documents of a file, those about stacks checked.
+    """The documents of a file, checked.
 
     Raises:
         InvalidInputError: one is broken, or of a kind that is not known; names file and line.
@@ -139,10 +153,13 @@ def _read(file: str) -> list[Found]:
     for node, own in yamldoc.parse_all(text, source=file):
         kind = _kind(node)
         line = _line(node)
+        # Lines are told as they are in the file.
+        placed = "\n" * line + own
         if kind in (*_STACKS, document.RECORD_KIND):
-            found += _about_stacks(file, own, line)
+            found += _about_stacks(file, placed)
         else:
-            found.append(Found(file=file, kind=kind, text=own, line=line))
+            _CHECK[kind](placed, source=file)
+            found.append(Found(file=file, kind=kind, text=own))
     return found
 
 
@@ -157,12 +174,10 @@ def _line(node: yamldoc.Node) -> int:
     return max(0, (node.error("").line or 1) - 1)
 
 
-def _about_stacks(file: str, own: str, line: int) -> list[Found]:
-    # Lines are told as they are in the file.
-    parsed = document.parse_file("\n" * line + own, source=file)
+def _about_stacks(file: str, text: str) -> list[Found]:
     return [
-        Found(file=file, kind=_kind_of(each), text=each.text.strip("\n"), line=line, parsed=each)
-        for each in parsed
+        Found(file=file, kind=_kind_of(each), text=each.text, parsed=each)
+        for each in document.parse_file(text, source=file)
     ]
 
 
@@ -178,10 +193,8 @@ async def _declared(helios: clients.Client, found: Found, asked: _Asked) -> Done
 
 
 async def _stack(helios: clients.Client, found: Found, asked: _Asked) -> Done:
-    assert isinstance(found.parsed, composition.Composition)
     done = await helios.apply_stack(
-        found.parsed.client_id,
-        found.parsed.stack_id,
+        *_name(found),
         found.text,
         dry_run=asked.dry_run,
         allow_removals=asked.allow_removals,
@@ -200,14 +213,23 @@ async def _stack(helios: clients.Client, found: Found, asked: _Asked) -> Done:
 
 
 async def _policy(helios: clients.Client, found: Found, asked: _Asked) -> Done:
-    assert isinstance(found.parsed, policy.Policy)
-    done = await helios.set_reconciliation_policy(
-        found.parsed.client_id,
-        found.parsed.stack_id,
-        found.text,
-        dry_run=asked.dry_run,
-        actor=asked.actor,
-    )
+    client_id, stack_id = _name(found)
+    try:
+        done = await helios.set_reconciliation_policy(
+            client_id, stack_id, found.text, dry_run=asked.dry_run, actor=asked.actor
+        )
+    except errors.NotFoundError:
+        # Of a dry run nothing is left that its second document could be about.
+        if not (asked.dry_run and (client_id, stack_id) in asked.here):
+            raise
+        return Done(
+            kind=found.kind,
+            name=stack_id,
+            client_id=client_id,
+            version=None,
+            result="valid",
+            file=found.file,
+        )
     return _done(found, done, done.stack_id, None)
 
 
@@ -242,6 +264,18 @@ def _done(found: Found, done: Any, name: str, version: int | None) -> Done:
     )
 
 
+class _Check(Protocol):
+    """Checks a document; raises InvalidInputError with its place."""
+
+    def __call__(self, text: str, /, *, source: str | None) -> object: ...
+
+
+_CHECK: Mapping[str, _Check] = {
+    "Source": declaring.parse,
+    "StreamContract": contract.parse,
+    "Site": site.parse,
+    "Subscriber": subscriber.parse,
+}
 _Declare = Callable[[clients.Client, Found, _Asked], Awaitable[Done]]
 _DECLARE: Mapping[str, _Declare] = {
     "Source": _source,

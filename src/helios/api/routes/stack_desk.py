@@ -1,8 +1,9 @@
 """How a command about a stack becomes events.
 
 A command is decided on the state of the view and appended on condition that nothing was said of
-the stack since; where something was, it is decided once more on what is so then. A request that
-comes again under its idempotency key is not decided again: it gets the answer that it had.
+the stack since; where something was, it is decided once more on what is so then, and so is one
+that was refused while the view was behind. A request that comes again under its idempotency key is
+not decided again: it gets the answer that it had.
 """
 
 import functools
@@ -183,15 +184,36 @@ class Desk:
             found = await self._replayed(key, about)
             if found is not None:
                 return found
+        made = await self._decided(decide)
         try:
-            return await self._append(await decide(), key)
+            return await self._append(made, key)
         except errors.ConflictError as error:
             if error.aggregate is None:
                 raise
-        # The view was behind, or somebody was faster: once more, on what is so by now.
-        head = await self.parts.log.head()
-        await self.parts.views.wait_for(view.NAME, head, timeout_s=VISIBLE_S)
+        # Somebody was faster: once more, on what is so by now.
+        await self._caught_up()
         return await self._append(await decide(), key)
+
+    async def _decided(self, decide: Callable[[], Awaitable[Made]]) -> Made:
+        """What is decided. A no, and that nothing is to be done, hold on the newest state only."""
+        try:
+            made = await decide()
+        except errors.HeliosError:
+            if not await self._caught_up():
+                raise
+            return await decide()
+        if made.events or not await self._caught_up():
+            return made
+        return await decide()
+
+    async def _caught_up(self) -> bool:
+        """Wait until the view has what is in the log by now; whether it has within a moment."""
+        head = await self.parts.log.head()
+        try:
+            await self.parts.views.wait_for(view.NAME, head, timeout_s=VISIBLE_S)
+        except errors.DeadlineError:
+            return False
+        return True
 
     async def _append(self, made: Made, key: log_ports.Idempotency | None) -> Written:
         if not made.events:
