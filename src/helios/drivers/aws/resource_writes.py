@@ -260,7 +260,7 @@ def name_of(task: heal_ports.Task) -> str:
 def _region(task: heal_ports.Task) -> str:
     settings = task.resource.settings
     arn = str(settings.get("topic_arn") or settings.get("arn") or "").split(":")
-    region = settings.get("region") or (arn[3] if len(arn) > 3 else "")
+    region = settings.get("region") or (arn[3] if len(arn) > 3 else "") or sessions.usual_region()
     if not region:
         raise ports.HealError(
             "unsupported", f"{task.resource.address} does not say its region: settings.region"

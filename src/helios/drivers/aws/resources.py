@@ -44,10 +44,10 @@ class AwsCheck:
 
     async def check(self, asked: ports.Asked) -> ports.Told:
         """See `ports.ResourceCheck`."""
-        region = _region(asked) or self._reader.region
-        if region is None:
-            return ports.unknown("its settings do not name the region")
         failures = sessions.failures()
+        region = _region(asked) or self._reader.region or sessions.usual_region()
+        if region is None:
+            return ports.unknown("neither its settings nor the machine's name a region")
         try:
             async with self._clients.client(
                 self._reader.service,

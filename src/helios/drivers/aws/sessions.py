@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import os
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -58,6 +59,19 @@ async def client(
     session = sdk.Session(region_name=region, **keys)
     async with session.client(service, endpoint_url=endpoint_url, config=settings) as found:
         yield found
+
+
+def usual_region() -> str | None:
+    """The region that the machine's own settings name (`AWS_REGION`, a profile); None: none.
+
+    Raises:
+        StorageError: the SDK is not installed.
+    """
+    # The SDK for Python knows the older name alone; the other SDKs know both.
+    found: str | None = os.environ.get("AWS_REGION") or _module(
+        "botocore.session"
+    ).Session().get_config_variable("region")
+    return found or None
 
 
 def failures() -> tuple[type[Exception], ...]:
