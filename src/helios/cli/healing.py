@@ -2,11 +2,13 @@
 
 import asyncio
 import time
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
+import msgspec
 
 from helios import client as clients
+from helios.api import drifts as drifts_shown
 from helios.api import stack_asks, stacks
 from helios.api.routes import stacks as stack_routes
 from helios.cli import naming, session
@@ -14,10 +16,11 @@ from helios.cli import output as outputs
 from helios.kernel import clock as clocks
 from helios.kernel import durations, errors
 
+Run: TypeAlias = stacks.ReconciliationResult | stack_asks.Asked
+
 EXIT_FAILED = 1
 EXIT_TIMEOUT = 3
 _POLL_S = 0.5
-_WAIT_S_MAX = 30
 _REASON = click.option("--reason", default="", help="Why; kept with it.")
 _NOTED = ("client_id", "stack_id", "position")
 
@@ -65,21 +68,23 @@ def reconcile_stack(
       helios reconcile-stack acme-corp/cms-ecom-prod --no-heal --no-wait
     """  # noqa: D301 - click reads \b as the character
 
-    async def call(helios: clients.Client) -> stacks.ReconciliationResult | stack_asks.Asked:
-        asked = await helios.trigger_reconciliation(
+    async def call(found: session.Session) -> Run:
+        asked = await found.client.trigger_reconciliation(
             *stack.pair, heal=heal, reason=reason, actor=stack.actor
         )
-        return await ended(helios, stack, asked, timeout) if wait else asked
+        return await ended(found.client, stack, asked, timeout) if waits(found, wait) else asked
 
-    return _ended(naming.ask(where, call), output, waited=wait)
+    return _told(naming.within(where, call), output, waited=wait)
 
 
-async def ended(
-    helios: clients.Client,
-    stack: naming.Named,
-    asked: stacks.ReconciliationResult | stack_asks.Asked,
-    timeout_s: float,
-) -> stacks.ReconciliationResult | stack_asks.Asked:
+def waits(found: session.Session, wait: bool) -> bool:  # noqa: FBT001 - it is what it is about
+    """Whether to wait: nothing is done where no server runs."""
+    if wait and found.parts is not None:
+        click.echo("no server runs here: it is done once one does (`helios serve`)", err=True)
+    return wait and found.parts is None
+
+
+async def ended(helios: clients.Client, stack: naming.Named, asked: Run, timeout_s: float) -> Run:
     """What became of a reconciliation; the same again when it has not ended in time."""
     deadline = time.monotonic() + timeout_s
     with outputs.waiting(f"reconciling {stack}"):
@@ -89,12 +94,7 @@ async def ended(
     return asked
 
 
-def _ended(
-    found: stacks.ReconciliationResult | stack_asks.Asked,
-    output: outputs.Format,
-    *,
-    waited: bool,
-) -> int:
+def _told(found: Run, output: outputs.Format, *, waited: bool) -> int:
     if isinstance(found, stack_asks.Asked):
         columns = ["reconciliation_id", "client_id", "stack_id"]
         outputs.show(found, output, rows=[outputs.plain(found)], columns=columns)
@@ -111,13 +111,29 @@ def _ended(
     if output == "table":
         for each in found.unknown:
             click.echo(f"unknown: {outputs.text(each)}")
-    return EXIT_FAILED if found.status == "failed" else 0
+    return EXIT_FAILED if found.errors or found.status == "failed" else 0
+
+
+class Healed(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of drifts that were to be healed.
+
+    Attributes:
+        drifts: those of the plan, as they are by now.
+        settled: nothing of it is under way any more.
+    """
+
+    plan_id: str
+    reconciliation_id: str
+    drifts: list[drifts_shown.DriftView]
+    settled: bool
 
 
 @click.command()
 @naming.stack
 @click.argument("drifts", metavar="[DRIFT]...", nargs=-1)
-@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait for its end.")
+@click.option(
+    "--wait/--no-wait", default=True, show_default=True, help="Wait until it is seen to help."
+)
 @click.option("--timeout", type=DURATION, default="10m", show_default=True, help="Of the wait.")
 @_REASON
 @session.options
@@ -134,7 +150,8 @@ def heal(
 ) -> int:
     """Heal drifts of a STACK now: those named, or all that can be.
 
-    What needs approval waits for it; windows, breakers and switches hold for this too.
+    What needs approval waits for it; windows, breakers and switches hold for this too. Exit code 1
+    when a drift is not healed, 3 when that is not known within --timeout.
 
     \b
     Examples:
@@ -142,20 +159,48 @@ def heal(
       helios heal cms-ecom-prod 3f2a9c41 --reason INC-142
     """  # noqa: D301 - click reads \b as the character
 
-    async def call(
-        helios: clients.Client,
-    ) -> stacks.ReconciliationResult | stack_asks.Asked:
+    async def call(found: session.Session) -> Healed:
         asked = stack_asks.Heal(drifts=list(drifts), reason=reason)
-        begun = await helios.heal(*stack.pair, asked, actor=stack.actor)
-        found = stack_asks.Asked(
-            reconciliation_id=begun.reconciliation_id,
-            client_id=begun.client_id,
-            stack_id=begun.stack_id,
-            position=0,
-        )
-        return await ended(helios, stack, found, timeout) if wait else found
+        begun = await found.client.heal(*stack.pair, asked, actor=stack.actor)
+        with outputs.waiting(f"healing {stack}"):
+            return await _settled(found.client, begun, timeout if waits(found, wait) else 0.0)
 
-    return _ended(naming.ask(where, call), output, waited=wait)
+    done = naming.within(where, call)
+    rows = [outputs.plain(each) for each in done.drifts]
+    columns = ["drift_id", "component", "path", "state", "reason"]
+    outputs.show(done, output, rows=rows, columns=columns)
+    if not wait:
+        return 0
+    if not done.settled:
+        click.echo("it has not ended yet", err=True)
+        return EXIT_TIMEOUT
+    healed = all(each.state in _HEALED for each in done.drifts)
+    return 0 if healed else EXIT_FAILED
+
+
+async def _settled(helios: clients.Client, begun: stack_asks.Applying, timeout_s: float) -> Healed:
+    """What becomes of the drifts of a plan, until all of it has ended."""
+    pair = (begun.client_id, begun.stack_id)
+    plan = await helios.plan(*pair, begun.plan_id)
+    names = sorted({each for action in plan.actions for each in action.drift_ids})
+    deadline = time.monotonic() + timeout_s
+    while True:
+        run = await helios.get_reconciliation(*pair, begun.reconciliation_id)
+        found = [(await helios.drift(*pair, each)).drift for each in names]
+        under_way = any(each.state in _UNDER_WAY for each in found)
+        settled = not isinstance(run, stack_asks.Asked) and not under_way
+        if settled or time.monotonic() >= deadline:
+            return Healed(
+                plan_id=begun.plan_id,
+                reconciliation_id=begun.reconciliation_id,
+                drifts=found,
+                settled=settled,
+            )
+        await asyncio.sleep(_POLL_S)
+
+
+_UNDER_WAY = frozenset(("planned", "healing", "verifying"))
+_HEALED = frozenset(("healed", "resolved_externally", "superseded"))
 
 
 @click.command()

@@ -70,10 +70,15 @@ def named(text: str, client_id: str | None, actor: str | None = None) -> Named:
 
 def ask(where: session.Where, call: Callable[[clients.Client], Awaitable[T]]) -> T:
     """Ask Helios."""
+    return within(where, lambda found: call(found.client))
+
+
+def within(where: session.Where, call: Callable[[session.Session], Awaitable[T]]) -> T:
+    """Ask Helios, and know whether a server runs."""
 
     async def run() -> T:
-        async with session.opened(where) as helios:
-            return await call(helios.client)
+        async with session.opened(where) as found:
+            return await call(found)
 
     return asyncio.run(run())
 

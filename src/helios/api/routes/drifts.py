@@ -1,6 +1,7 @@
 """Drift: what a stack differs in, who knows of it, and a check that only reads."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Literal
 
 from helios.api import drift_check, services, showing, stack_asks, web, wire
@@ -209,7 +210,7 @@ class _Drifts(desks.Desk):
         async def checked(known: reading.Known) -> stack_asks.CheckedStack:
             async with gate:
                 if not fresh:
-                    return drift_check.known(known, rules, self.parts.clock.now())
+                    return await self._known(known, rules)
                 looked = await self.parts.compositions.look(
                     known.state.client_id, known.state.stack_id
                 )
@@ -220,6 +221,16 @@ class _Drifts(desks.Desk):
         return web.answer(
             stack_asks.Checked(outcome=drift_check.worst(found), fresh=fresh, stacks=found)
         )
+
+    async def _known(
+        self, known: reading.Known, rules: Sequence[drift_check.Ignore]
+    ) -> stack_asks.CheckedStack:
+        state = known.state
+        last = await reading.reconciliations(
+            self.parts.store, state.client_id, state.stack_id, limit=1
+        )
+        looked_at = drift_check.looked_at(known, last[0].record if last else None)
+        return drift_check.known(known, rules, self.parts.clock.now(), looked_at=looked_at)
 
     async def _chosen(self, query: dict[str, str]) -> list[reading.Known]:
         """The stacks that a check is about.
