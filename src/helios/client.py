@@ -30,6 +30,7 @@ from helios.calls import mirror as mirror_calls
 from helios.calls import sites as site_calls
 from helios.calls import stacks as stack_calls
 from helios.calls import subscribers as subscriber_calls
+from helios.calls import why as why_calls
 from helios.ingest import gateway
 from helios.kernel import errors
 from helios.projections.views import content_read
@@ -62,6 +63,7 @@ class Client(
     control_calls.ControlCalls,
     stack_calls.StackCalls,
     heal_calls.HealCalls,
+    why_calls.WhyCalls,
 ):
     """Talks to one server.
 

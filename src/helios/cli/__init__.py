@@ -63,6 +63,7 @@ COMMANDS = {
     "views": "helios.cli.views:views",
     "wait": "helios.cli.healing:wait",
     "webhooks": "helios.cli.webhooks:webhooks",
+    "why": "helios.cli.why:why",
 }
 """Verb -> `module:attribute` of its click command. A new verb is one more line."""
 

@@ -24,6 +24,7 @@ from helios.api.routes import (
     verdicts,
     views,
     webhooks,
+    why,
 )
 
 
@@ -50,6 +51,7 @@ def table(parts: services.Services) -> list[web.Route]:
         *approvals.routes(parts),
         *guards.routes(parts),
         *control.routes(parts),
+        *why.routes(parts),
         *views.routes(parts),
         *system.routes(parts),
     ]
