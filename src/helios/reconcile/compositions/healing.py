@@ -243,6 +243,11 @@ class Healing:
             await self._pen.say([_void(plan, "done", "every action has ended")])
         elif not any(is_ready(state, action) for action in left):
             await self._pen.say([_void(plan, "failed", "an action that others need has failed")])
+        if self._pen.state.plan is None and any(
+            drift.state == "confirmed" for drift in self._pen.state.drifts.values()
+        ):
+            # What did not fit into this plan, or had to wait for it, is planned next.
+            self._done.again.append(self._clock.now())
 
     # -- people ---------------------------------------------------------------------------------
 

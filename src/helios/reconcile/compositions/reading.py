@@ -135,7 +135,8 @@ async def drifted_since(
     """
     sql = (
         "SELECT tenant, stack, record FROM {t}drifts WHERE (confirmed_at >= ? OR "
-        "(confirmed_at = 0 AND detected_at >= ?)) AND state <> 'ignored'"
+        "(confirmed_at = 0 AND detected_at >= ?)) AND state <> 'ignored' "
+        "ORDER BY position, drift_id"
     )
     rows = await store.query(view.NAME, sql, (since, since))
     return [(row[0], row[1], msgspec.json.decode(row[2], type=model.Drift)) for row in rows]
@@ -143,7 +144,7 @@ async def drifted_since(
 
 async def counts(store: ports.ViewStore) -> dict[str, int]:
     """How many stacks each client has declared."""
-    sql = "SELECT tenant, count(*) FROM {t}stacks WHERE removed = 0 GROUP BY tenant"
+    sql = "SELECT tenant, count(*) FROM {t}stacks WHERE removed = 0 GROUP BY tenant ORDER BY tenant"
     return {row[0]: int(row[1]) for row in await store.query(view.NAME, sql)}
 
 

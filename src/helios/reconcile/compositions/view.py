@@ -44,7 +44,9 @@ DRIFT_COLUMNS = (
     "detected_at, confirmed_at, closed_at, position, record"
 )
 PLAN_COLUMNS = "tenant, plan_id, stack, digest, voided, created_at, position, record"
-APPROVAL_COLUMNS = "tenant, approval_id, stack, status, requested_at, expires_at, position, record"
+APPROVAL_COLUMNS = (
+    "tenant, approval_id, stack, plan_id, status, requested_at, expires_at, position, record"
+)
 HEAL_COLUMNS = (
     "tenant, action_id, stack, kind, target, status, started_at, ended_at, position, record"
 )
@@ -80,8 +82,10 @@ _VOID_PLAN = "UPDATE {t}plans SET voided = ? WHERE tenant = ? AND plan_id = ?"
 _PUT_APPROVAL = _upsert("approvals", APPROVAL_COLUMNS, "tenant, approval_id")
 _END_APPROVALS = (
     "UPDATE {t}approvals SET status = 'stale' WHERE tenant = ? AND stack = ? "
-    "AND status IN ('pending', 'granted')"
+    "AND status IN ('pending', 'granted') AND plan_id IN "
+    "(SELECT plan_id FROM {t}plans WHERE tenant = ? AND stack = ? AND voided = '')"
 )
+_VOID_PLANS = "UPDATE {t}plans SET voided = ? WHERE tenant = ? AND stack = ? AND voided = ''"
 _PUT_HEAL = _upsert("heals", HEAL_COLUMNS, "tenant, action_id")
 _PUT_RUN = _upsert("runs", RUN_COLUMNS, "tenant, reconciliation_id")
 _PUT_GUARD = _upsert("guards", GUARD_COLUMNS, "tenant")
@@ -156,7 +160,8 @@ class StacksView:
         ),
         (
             "CREATE TABLE {t}approvals (tenant TEXT NOT NULL, approval_id TEXT NOT NULL, "
-            "stack TEXT NOT NULL, status TEXT NOT NULL, requested_at INTEGER NOT NULL, "
+            "stack TEXT NOT NULL, plan_id TEXT NOT NULL, status TEXT NOT NULL, "
+            "requested_at INTEGER NOT NULL, "
             "expires_at INTEGER NOT NULL, position INTEGER NOT NULL, record TEXT NOT NULL, "
             "PRIMARY KEY (tenant, approval_id))"
         ),
@@ -335,7 +340,7 @@ def _declared(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
         _log.warning("stack_unreadable", stack=event.aggregate_id, error=str(error))
         declared = ""
     row = (event.tenant, event.aggregate_id, said.generation, said.text, declared)
-    return [ports.Write(_PUT_TEXT, [row]), *_stale(event, state)]
+    return [ports.Write(_PUT_TEXT, [row]), *_superseded(event, state)]
 
 
 def _policy(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
@@ -405,14 +410,26 @@ def _plan(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
 
 def _voided(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
     said = folding.payload(event, events.PlanVoided)
-    row = (said.code, event.tenant, said.plan_id)
-    return [ports.Write(_VOID_PLAN, [row]), *_stale(event, state)]
+    # What was agreed to a plan that was carried out stays agreed to.
+    ended = [] if said.code == "done" else [_unasked(event)]
+    void = ports.Write(_VOID_PLAN, [(said.code, event.tenant, said.plan_id)])
+    return [*ended, void, *_all_drifts(event, state)]
+
+
+def _superseded(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
+    """Nothing that was planned for what was declared before holds any more."""
+    void = ports.Write(_VOID_PLANS, [("superseded", event.tenant, event.aggregate_id)])
+    return [_unasked(event), void, *_all_drifts(event, state)]
 
 
 def _stale(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
-    """Approvals of a plan that is no more, and drifts that it was to mend."""
-    ended = ports.Write(_END_APPROVALS, [(event.tenant, event.aggregate_id)])
-    return [ended, *_all_drifts(event, state)]
+    """What was asked about a plan that would not be made any more."""
+    return [_unasked(event), *_all_drifts(event, state)]
+
+
+def _unasked(event: envelope.Event) -> ports.Write:
+    name = (event.tenant, event.aggregate_id)
+    return ports.Write(_END_APPROVALS, [(*name, *name)])
 
 
 def _approval(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
@@ -423,6 +440,7 @@ def _approval(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
         event.tenant,
         approval.approval_id,
         event.aggregate_id,
+        approval.plan_id,
         approval.status,
         approval.requested_at,
         approval.expires_at,
@@ -467,6 +485,7 @@ def _run(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
 
 _DETAILS: Mapping[str, Callable[[envelope.Event, stack.Stack], list[ports.Write]]] = {
     events.STACK_DECLARED: _declared,
+    events.STACK_REMOVED: _superseded,
     events.POLICY_DECLARED: _policy,
     **dict.fromkeys(events.DRIFT_TYPES, _drift),
     events.PLAN_MADE: _plan,
