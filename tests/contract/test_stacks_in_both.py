@@ -35,6 +35,8 @@ async def told(folder: Path) -> list[envelope.Event]:
         await bench.run(300, stacks=(stack_bench.STACK, "Zoo.2"))
         await bench.approve()
         await bench.run(300)
+        bench.reality.vanish(stack_bench.CLIENT, "Zoo.2", HOOK)
+        await bench.run(300, stacks=("Zoo.2",))
         await bench.say(events.STACK_REMOVED, events.Noted(reason="done"), stack_id="Zoo.2")
         return await bench.said(stack_id=None)
 
@@ -60,6 +62,7 @@ async def kept(store: ports.ViewStore, found: Sequence[envelope.Event]) -> list[
             await reading.drifted_since(opened, clocks.Timestamp(0)),
             await reading.counts(opened),
             await reading.drifts(opened, client, states=["healed", "failed", "confirmed"]),
+            await reading.drifts(opened, client, "Zoo.2"),
             await reading.plans(opened, client, stack_bench.STACK),
             await reading.approvals(opened, status="granted"),
             await reading.approvals(opened),
@@ -80,6 +83,8 @@ def test_both_hold_the_same_rows(tmp_path: Path, postgres_url: str) -> None:
     one, other = asyncio.run(main())
     for ours, theirs in zip(one, other, strict=True):
         assert ours == theirs
-    heals: list[model.Heal] = [entry.record for entry in one[11]]
+    heals: list[model.Heal] = [entry.record for entry in one[12]]
     assert {heal.status for heal in heals} == {"succeeded", "failed"}
-    assert one[9], "nothing was agreed to"
+    assert one[10], "nothing was agreed to"
+    gone: list[model.Drift] = [entry.record for entry in one[8]]
+    assert [(drift.state, drift.is_open) for drift in gone] == [("superseded", False)]

@@ -225,7 +225,15 @@ async def drifts(
     if states is not None:
         where.append(f"state IN ({', '.join('?' * len(states))})")
         params += states
-    return await _entries(store, "drifts", model.Drift, (where, params), limit)
+    sql = (
+        "SELECT stack, position, record, state, closed_at FROM {t}drifts "
+        f"WHERE {' AND '.join(where)} ORDER BY position DESC, drift_id LIMIT ?"
+    )
+    rows = await store.query(view.NAME, sql, (*params, _bound(limit)))
+    return [
+        Entry(stack_id=row[0], position=row[1], record=_drift(row[2], row[3], row[4]))
+        for row in rows
+    ]
 
 
 async def drift(
@@ -233,13 +241,14 @@ async def drift(
 ) -> list[model.Drift]:
     """All occurrences of a drift, newest first. Raises NotFoundError when there is none."""
     sql = (
-        "SELECT record FROM {t}drifts WHERE tenant = ? AND stack = ? AND drift_id = ? "
+        "SELECT record, state, closed_at FROM {t}drifts "
+        "WHERE tenant = ? AND stack = ? AND drift_id = ? "
         "ORDER BY occurrence DESC"
     )
     rows = await store.query(view.NAME, sql, (client_id, stack_id, drift_id))
     if not rows:
         raise errors.NotFoundError(f"stack {stack_id[:80]} has no drift {drift_id[:80]}")
-    return [msgspec.json.decode(row[0], type=model.Drift) for row in rows]
+    return [_drift(row[0], row[1], row[2]) for row in rows]
 
 
 async def plans(
@@ -341,6 +350,15 @@ async def all_guards(store: ports.ViewStore) -> dict[str, guards.Guards]:
     """The guards of every client that has any, and of `guard_events.SYSTEM_TENANT`."""
     rows = await store.query(view.NAME, "SELECT tenant, state FROM {t}guards ORDER BY tenant")
     return {row[0]: msgspec.json.decode(row[1], type=guards.Guards) for row in rows}
+
+
+def _drift(record: str, state: Any, closed_at: int) -> model.Drift:
+    """A drift as it is; one of a stack that is gone was closed without an event of its own."""
+    found = msgspec.json.decode(record, type=model.Drift)
+    if closed_at and found.is_open:
+        at = clocks.Timestamp(closed_at)
+        return msgspec.structs.replace(found, state=state, closed_at=at)
+    return found
 
 
 def _of(

@@ -29,29 +29,12 @@ from helios.reconcile.compositions import (
     stack,
     verified,
 )
+from helios.reconcile.compositions import tables as stack_tables
 
 NAME = "stacks"
 STATES_KEPT = 2_000
 """States of stacks that the fold keeps between pages. Above: the one unused longest is read again
 when it is needed."""
-
-STACK_COLUMNS = (
-    "tenant, stack, uid, generation, version, sequence, position, environment, hash, "
-    "expected_hash, observed_hash, drifts, status, removed, last_verified, updated_at, state"
-)
-DRIFT_COLUMNS = (
-    "tenant, stack, drift_id, occurrence, state, type, cause, component, path, severity, "
-    "detected_at, confirmed_at, closed_at, position, record"
-)
-PLAN_COLUMNS = "tenant, plan_id, stack, digest, voided, created_at, position, record"
-APPROVAL_COLUMNS = (
-    "tenant, approval_id, stack, plan_id, status, requested_at, expires_at, position, record"
-)
-HEAL_COLUMNS = (
-    "tenant, action_id, stack, kind, target, status, started_at, ended_at, position, record"
-)
-RUN_COLUMNS = "tenant, reconciliation_id, stack, status, completed_at, position, record"
-GUARD_COLUMNS = "tenant, state"
 
 _log = structlog.get_logger("helios.stacks")
 _encode = jsonio.encode
@@ -59,142 +42,20 @@ _GUARDED = frozenset(guards.TYPES)
 _Name = tuple[str, str]
 
 
-def _upsert(table: str, columns: str, keys: str) -> str:
-    names = [name.strip() for name in columns.split(",")]
-    marks = ", ".join("?" * len(names))
-    held = {name.strip() for name in keys.split(",")}
-    update = ", ".join(f"{name} = excluded.{name}" for name in names if name not in held)
-    return (
-        f"INSERT INTO {{t}}{table} ({columns}) VALUES ({marks}) "
-        f"ON CONFLICT ({keys}) DO UPDATE SET {update}"
-    )
-
-
-_STACKS_BUT_VERIFIED = STACK_COLUMNS.replace(" last_verified,", "")
-_PUT_STACK = _upsert("stacks", _STACKS_BUT_VERIFIED, "tenant, stack")
-_PUT_TEXT = _upsert(
-    "texts", "tenant, stack, generation, text, declared", "tenant, stack, generation"
-)
-_PUT_POLICY = _upsert("policies", "tenant, stack, text, declared", "tenant, stack")
-_PUT_DRIFT = _upsert("drifts", DRIFT_COLUMNS, "tenant, stack, drift_id, occurrence")
-_PUT_PLAN = _upsert("plans", PLAN_COLUMNS, "tenant, plan_id")
-_VOID_PLAN = "UPDATE {t}plans SET voided = ? WHERE tenant = ? AND plan_id = ?"
-_PUT_APPROVAL = _upsert("approvals", APPROVAL_COLUMNS, "tenant, approval_id")
-_END_APPROVALS = (
-    "UPDATE {t}approvals SET status = 'stale' WHERE tenant = ? AND stack = ? "
-    "AND status IN ('pending', 'granted') AND plan_id IN "
-    "(SELECT plan_id FROM {t}plans WHERE tenant = ? AND stack = ? AND voided = '')"
-)
-_VOID_PLANS = "UPDATE {t}plans SET voided = ? WHERE tenant = ? AND stack = ? AND voided = ''"
-_PUT_HEAL = _upsert("heals", HEAL_COLUMNS, "tenant, action_id")
-_PUT_RUN = _upsert("runs", RUN_COLUMNS, "tenant, reconciliation_id")
-_PUT_GUARD = _upsert("guards", GUARD_COLUMNS, "tenant")
-_VERIFY = "UPDATE {t}stacks SET last_verified = ? WHERE tenant = ? AND stack = ?"
-
-
 class StacksView:
     """The projection; see the module."""
 
     name = NAME
     version = 1
-    tables: Sequence[str] = (
-        "stacks",
-        "texts",
-        "policies",
-        "drifts",
-        "plans",
-        "approvals",
-        "heals",
-        "runs",
-        "guards",
-    )
+    tables = stack_tables.TABLES
     volatile: Sequence[str] = ()
-    keys: Mapping[str, Sequence[str]] = {
-        "stacks": ("tenant", "stack"),
-        "texts": ("tenant", "stack", "generation"),
-        "policies": ("tenant", "stack"),
-        "drifts": ("tenant", "stack", "drift_id", "occurrence"),
-        "plans": ("tenant", "plan_id"),
-        "approvals": ("tenant", "approval_id"),
-        "heals": ("tenant", "action_id"),
-        "runs": ("tenant", "reconciliation_id"),
-        "guards": ("tenant",),
-    }
+    keys = stack_tables.KEYS
     where = envelope.Filter(
         sources=(events.SOURCE,),
         types=(*events.STACK_TYPES, *guard_events.TYPES, verified.TYPE),
     )
-    schema: Sequence[str] = (
-        (
-            "CREATE TABLE {t}stacks (tenant TEXT NOT NULL, stack TEXT NOT NULL, uid TEXT NOT NULL, "
-            "generation INTEGER NOT NULL, version TEXT NOT NULL, sequence INTEGER NOT NULL, "
-            "position INTEGER NOT NULL, environment TEXT NOT NULL, hash TEXT NOT NULL, "
-            "expected_hash TEXT NOT NULL, observed_hash TEXT NOT NULL, drifts INTEGER NOT NULL, "
-            "status TEXT NOT NULL, removed INTEGER NOT NULL, "
-            "last_verified INTEGER NOT NULL DEFAULT 0, updated_at INTEGER NOT NULL, "
-            "state TEXT NOT NULL, PRIMARY KEY (tenant, stack))"
-        ),
-        (
-            "CREATE TABLE {t}texts (tenant TEXT NOT NULL, stack TEXT NOT NULL, "
-            "generation INTEGER NOT NULL, text TEXT NOT NULL, declared TEXT NOT NULL, "
-            "PRIMARY KEY (tenant, stack, generation))"
-        ),
-        (
-            "CREATE TABLE {t}policies (tenant TEXT NOT NULL, stack TEXT NOT NULL, "
-            "text TEXT NOT NULL, declared TEXT NOT NULL, PRIMARY KEY (tenant, stack))"
-        ),
-        (
-            "CREATE TABLE {t}drifts (tenant TEXT NOT NULL, stack TEXT NOT NULL, "
-            "drift_id TEXT NOT NULL, occurrence INTEGER NOT NULL, state TEXT NOT NULL, "
-            "type TEXT NOT NULL, cause TEXT NOT NULL, component TEXT NOT NULL, "
-            "path TEXT NOT NULL, severity TEXT NOT NULL, detected_at INTEGER NOT NULL, "
-            "confirmed_at INTEGER NOT NULL, closed_at INTEGER NOT NULL, "
-            "position INTEGER NOT NULL, record TEXT NOT NULL, "
-            "PRIMARY KEY (tenant, stack, drift_id, occurrence))"
-        ),
-        (
-            "CREATE TABLE {t}plans (tenant TEXT NOT NULL, plan_id TEXT NOT NULL, "
-            "stack TEXT NOT NULL, digest TEXT NOT NULL, voided TEXT NOT NULL, "
-            "created_at INTEGER NOT NULL, position INTEGER NOT NULL, record TEXT NOT NULL, "
-            "PRIMARY KEY (tenant, plan_id))"
-        ),
-        (
-            "CREATE TABLE {t}approvals (tenant TEXT NOT NULL, approval_id TEXT NOT NULL, "
-            "stack TEXT NOT NULL, plan_id TEXT NOT NULL, status TEXT NOT NULL, "
-            "requested_at INTEGER NOT NULL, "
-            "expires_at INTEGER NOT NULL, position INTEGER NOT NULL, record TEXT NOT NULL, "
-            "PRIMARY KEY (tenant, approval_id))"
-        ),
-        (
-            "CREATE TABLE {t}heals (tenant TEXT NOT NULL, action_id TEXT NOT NULL, "
-            "stack TEXT NOT NULL, kind TEXT NOT NULL, target TEXT NOT NULL, "
-            "status TEXT NOT NULL, started_at INTEGER NOT NULL, ended_at INTEGER NOT NULL, "
-            "position INTEGER NOT NULL, record TEXT NOT NULL, PRIMARY KEY (tenant, action_id))"
-        ),
-        (
-            "CREATE TABLE {t}runs (tenant TEXT NOT NULL, reconciliation_id TEXT NOT NULL, "
-            "stack TEXT NOT NULL, status TEXT NOT NULL, completed_at INTEGER NOT NULL, "
-            "position INTEGER NOT NULL, record TEXT NOT NULL, "
-            "PRIMARY KEY (tenant, reconciliation_id))"
-        ),
-        (
-            "CREATE TABLE {t}guards (tenant TEXT NOT NULL, state TEXT NOT NULL, "
-            "PRIMARY KEY (tenant))"
-        ),
-        (
-            "CREATE INDEX {t}drifted ON {t}stacks (tenant, stack) "
-            "WHERE expected_hash <> observed_hash AND removed = 0"
-        ),
-    )
-    indexes: Sequence[str] = (
-        "CREATE INDEX {t}drifts_by_time ON {t}drifts (tenant, position)",
-        "CREATE INDEX {t}drifts_confirmed ON {t}drifts (confirmed_at, detected_at)",
-        "CREATE INDEX {t}plans_of ON {t}plans (tenant, stack, position)",
-        "CREATE INDEX {t}approvals_by ON {t}approvals (tenant, status, position)",
-        "CREATE INDEX {t}heals_of ON {t}heals (tenant, stack, position)",
-        "CREATE INDEX {t}heals_by_time ON {t}heals (tenant, position)",
-        "CREATE INDEX {t}runs_of ON {t}runs (tenant, stack, position)",
-    )
+    schema = stack_tables.SCHEMA
+    indexes = stack_tables.INDEXES
 
     def apply(self, found: Sequence[envelope.Event]) -> list[ports.Write]:
         """Not used: this view reads what it wrote, see `begin`."""
@@ -244,7 +105,7 @@ class Fold:
         writes += self._flushed(touched)
         rows = [(tenant, _text(self._guards[tenant])) for tenant in watched]
         if rows:
-            writes.append(ports.Write(_PUT_GUARD, rows))
+            writes.append(ports.Write(stack_tables.PUT_GUARD, rows))
         return writes
 
     def committed(self) -> None:
@@ -263,7 +124,7 @@ class Fold:
             return []
         rows = [_row(self._states[name]) for name in touched]
         touched.clear()
-        return [ports.Write(_PUT_STACK, rows)]
+        return [ports.Write(stack_tables.PUT_STACK, rows)]
 
     async def _find(self, events_: Sequence[envelope.Event]) -> None:
         """Have the states that a page is about at hand."""
@@ -322,7 +183,9 @@ def _row(state: stack.Stack) -> ports.Row:
 
 def _verified(event: envelope.Event) -> ports.Write:
     said = folding.payload(event, verified.Verified)
-    return ports.Write(_VERIFY, [(at, event.tenant, name) for name, at in said.stacks.items()])
+    return ports.Write(
+        stack_tables.VERIFY, [(at, event.tenant, name) for name, at in said.stacks.items()]
+    )
 
 
 def _nothing(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
@@ -340,7 +203,7 @@ def _declared(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
         _log.warning("stack_unreadable", stack=event.aggregate_id, error=str(error))
         declared = ""
     row = (event.tenant, event.aggregate_id, said.generation, said.text, declared)
-    return [ports.Write(_PUT_TEXT, [row]), *_superseded(event, state)]
+    return [ports.Write(stack_tables.PUT_TEXT, [row]), *_superseded(event, state)]
 
 
 def _policy(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
@@ -352,7 +215,11 @@ def _policy(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
             declared = _text(policy_document.parse(said.text))
         except errors.InvalidInputError as error:
             _log.warning("policy_unreadable", stack=event.aggregate_id, error=str(error))
-    return [ports.Write(_PUT_POLICY, [(event.tenant, event.aggregate_id, said.text, declared)])]
+    return [
+        ports.Write(
+            stack_tables.PUT_POLICY, [(event.tenant, event.aggregate_id, said.text, declared)]
+        )
+    ]
 
 
 def _drift(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
@@ -385,7 +252,7 @@ def _drifts(
                 _text(current),
             )
         )
-    return [ports.Write(_PUT_DRIFT, rows)] if rows else []
+    return [ports.Write(stack_tables.PUT_DRIFT, rows)] if rows else []
 
 
 def _all_drifts(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
@@ -405,21 +272,24 @@ def _plan(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
         event.position,
         _text(plan),
     )
-    return [ports.Write(_PUT_PLAN, [row]), *_all_drifts(event, state)]
+    return [ports.Write(stack_tables.PUT_PLAN, [row]), *_all_drifts(event, state)]
 
 
 def _voided(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
     said = folding.payload(event, events.PlanVoided)
     # What was agreed to a plan that was carried out stays agreed to.
     ended = [] if said.code == "done" else [_unasked(event)]
-    void = ports.Write(_VOID_PLAN, [(said.code, event.tenant, said.plan_id)])
+    void = ports.Write(stack_tables.VOID_PLAN, [(said.code, event.tenant, said.plan_id)])
     return [*ended, void, *_all_drifts(event, state)]
 
 
 def _superseded(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
     """Nothing that was planned for what was declared before holds any more."""
-    void = ports.Write(_VOID_PLANS, [("superseded", event.tenant, event.aggregate_id)])
-    return [_unasked(event), void, *_all_drifts(event, state)]
+    name = (event.tenant, event.aggregate_id)
+    void = ports.Write(stack_tables.VOID_PLANS, [("superseded", *name)])
+    gone = ports.Write(stack_tables.CLOSE_DRIFTS, [(event.occurred_at, *name)])
+    # Those that are still there, with what is declared now, are written again as they are.
+    return [_unasked(event), void, gone, *_all_drifts(event, state)]
 
 
 def _stale(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
@@ -429,7 +299,7 @@ def _stale(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
 
 def _unasked(event: envelope.Event) -> ports.Write:
     name = (event.tenant, event.aggregate_id)
-    return ports.Write(_END_APPROVALS, [(*name, *name)])
+    return ports.Write(stack_tables.END_APPROVALS, [(*name, *name)])
 
 
 def _approval(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
@@ -447,7 +317,7 @@ def _approval(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
         event.position,
         _text(approval),
     )
-    return [ports.Write(_PUT_APPROVAL, [row]), *_all_drifts(event, state)]
+    return [ports.Write(stack_tables.PUT_APPROVAL, [row]), *_all_drifts(event, state)]
 
 
 def _heal(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
@@ -465,7 +335,7 @@ def _heal(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
         _text(heal),
     )
     found = [state.drifts[name] for name in heal.action.drift_ids if name in state.drifts]
-    return [ports.Write(_PUT_HEAL, [row]), *_drifts(event, state, found)]
+    return [ports.Write(stack_tables.PUT_HEAL, [row]), *_drifts(event, state, found)]
 
 
 def _run(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
@@ -480,7 +350,7 @@ def _run(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
         event.position,
         _text(said),
     )
-    return [ports.Write(_PUT_RUN, [row])]
+    return [ports.Write(stack_tables.PUT_RUN, [row])]
 
 
 _DETAILS: Mapping[str, Callable[[envelope.Event, stack.Stack], list[ports.Write]]] = {
