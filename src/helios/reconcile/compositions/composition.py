@@ -73,6 +73,11 @@ class Integration(msgspec.Struct, frozen=True, kw_only=True):
     def address(self) -> str:
         return f"integration/{self.name}"
 
+    @property
+    def is_webhook(self) -> bool:
+        """Whether it is registered at its provider; without, it is a configuration alone."""
+        return self.url is not None or bool(self.events) or not self.configuration
+
 
 class Resource(msgspec.Struct, frozen=True, kw_only=True):
     """Something that has to be there and be healthy.

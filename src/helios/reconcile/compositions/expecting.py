@@ -57,6 +57,8 @@ def _provider(component: composition.Provider) -> dict[str, Any]:
 
 
 def _integration(component: composition.Integration) -> dict[str, Any]:
+    if not component.is_webhook:
+        return dict(component.configuration)
     # Our own words last: a configuration cannot say that a webhook need not deliver.
     found: dict[str, Any] = {
         **component.configuration,

@@ -53,8 +53,7 @@ class Hooks:
 
     async def look(self, view: looking.View, declared: composition.Integration) -> model.Seen:
         """What is known of an integration."""
-        is_webhook = declared.url is not None or declared.events or not declared.configuration
-        seen = await self._webhook(view, declared) if is_webhook else None
+        seen = await self._webhook(view, declared) if declared.is_webhook else None
         if not declared.configuration or (seen is not None and seen.state != "present"):
             return seen if seen is not None else view.unknown("nothing is declared of it")
         return await _configured(view, declared, seen)

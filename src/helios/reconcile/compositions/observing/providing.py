@@ -183,14 +183,21 @@ async def _health(
 async def _generator(
     view: looking.View, declared: composition.Provider, known: _Known
 ) -> model.Seen:
-    """A site generator stands for a declared site; it has no credential that could be refused."""
+    """A site generator stands for a declared site, or for what the integration API lists under its
+    name; it has no credential that could be refused.
+    """
     try:
         sites = await builds.sites(view.tools.store, view.stack.client_id)
     except errors.HeliosError as error:
         return view.unknown(looking.said(error))
     named = site_name(view.stack, declared, [each.name for each in sites])
     known.evidence.append(looking.read(BUILDS, known.as_of))
-    known.value |= {"registered": named is not None, "authorised": True}
+    is_there = True if named is not None else await _elsewhere(view, declared, known)
+    if is_there is None:
+        known.unknown.append("registered")
+    else:
+        known.value["registered"] = is_there
+    known.value["authorised"] = True
     if declared.url is not None:
         known.value["url"] = declared.url
     if named is not None:
