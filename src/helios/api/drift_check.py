@@ -13,8 +13,8 @@ import msgspec
 from helios.api import services, showing
 from helios.api import stack_asks as asks
 from helios.kernel import clock as clocks
-from helios.kernel import errors, rfc3339
-from helios.reconcile.compositions import deciding, events, model, policy, reading
+from helios.kernel import errors
+from helios.reconcile.compositions import deciding, model, policy, reading
 
 Outcome: TypeAlias = Literal["clean", "drift", "unknown"]
 
@@ -64,20 +64,11 @@ def known(
     found: reading.Known,
     rules: Sequence[Ignore],
     now: clocks.Timestamp,
-    *,
-    looked_at: clocks.Timestamp | None,
 ) -> asks.CheckedStack:
-    """The verdict from what is known; nothing is looked at.
-
-    Args:
-        found: the stack.
-        rules: what this check leaves out.
-        now: the time.
-        looked_at: when it was last looked at as a whole; None: never.
-    """
+    """The verdict from what is known; nothing is looked at."""
     state = found.state
     drifts, ignored = [], 0
-    unknown = [*_gaps(found, now, looked_at)]
+    unknown = [*_gaps(found, now)]
     for drift in state.drifts.values():
         if drift.state == "ignored" or _is_ignored(rules, drift):
             ignored += 1
@@ -112,19 +103,6 @@ def fresh(
     return _stack(found, drifts, ignored, unknown)
 
 
-def looked_at(known: reading.Known, last: events.Completed | None) -> clocks.Timestamp | None:
-    """When a stack was last looked at as a whole, as far as it was told.
-
-    Args:
-        known: the stack; that nothing has changed is told once in a while.
-        last: the newest reconciliation that has done or found something.
-    """
-    times = [] if last is None else [rfc3339.parse(last.completed_at)]
-    if known.last_verified is not None:
-        times.append(known.last_verified)
-    return max(times, default=None)
-
-
 def worst(found: Iterable[asks.CheckedStack]) -> Outcome:
     """The outcome of several stacks."""
     return max((each.outcome for each in found), key=_WORST.index, default="clean")
@@ -134,18 +112,16 @@ def _is_ignored(rules: Sequence[Ignore], found: model.Drift | model.Finding) -> 
     return any(rule.holds(found.component, found.path) for rule in rules)
 
 
-def _gaps(
-    found: reading.Known, now: clocks.Timestamp, looked_at: clocks.Timestamp | None
-) -> Iterable[str]:
+def _gaps(found: reading.Known, now: clocks.Timestamp) -> Iterable[str]:
     """What makes it impossible to say that a stack is as declared."""
     state = found.state
     if found.declared is None:
         yield "the declaration cannot be read by this version of Helios"
-    if looked_at is None:
+    if found.last_verified is None:
         yield "it was not looked at yet"
     else:
         interval = (found.policy or policy.DEFAULT).interval
-        age = now - looked_at
+        age = now - found.last_verified
         if age > max(INTERVALS_STALE * interval, STALE_US):
             yield f"it was last looked at {age // clocks.SECOND_US} s ago"
     if state.observed_generation != state.generation:

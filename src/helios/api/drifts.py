@@ -1,5 +1,6 @@
 """Drifts as the API shows them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -82,16 +83,18 @@ class DriftView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DriftStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What a stack differs in now.
+    """What a stack differs in now, or all stacks of a client.
 
     Attributes:
+        stack_id: null: of all; then `last_verified` is of the one that was looked at the longest
+            time ago, null where one never was.
         drift_count: open drifts that are neither only suspected nor ignored.
         auto_heal_eligible: one of them at least would be healed without asking.
         drift_details: open drifts, the suspected and ignored ones too.
     """
 
     client_id: str
-    stack_id: str
+    stack_id: str | None
     has_drift: bool
     drift_count: int
     last_detected: str | None
@@ -169,6 +172,25 @@ def drift_status(known: reading.Known) -> DriftStatus:
         auto_heal_eligible=any(each.auto_heal_eligible for each in counted),
         last_verified=showing.at(known.last_verified),
         drift_details=[drift(state.client_id, state.stack_id, each) for each in found],
+    )
+
+
+def client_status(client_id: str, found: Sequence[reading.Known]) -> DriftStatus:
+    """What all stacks of a client differ in, as it is known."""
+    each_one = [drift_status(each) for each in found]
+    detected = [each.last_detected for each in each_one if each.last_detected is not None]
+    verified = [each.last_verified for each in each_one]
+    return DriftStatus(
+        client_id=client_id,
+        stack_id=None,
+        has_drift=any(each.has_drift for each in each_one),
+        drift_count=sum(each.drift_count for each in each_one),
+        last_detected=max(detected, default=None),
+        auto_heal_eligible=any(each.auto_heal_eligible for each in each_one),
+        last_verified=min((each for each in verified if each is not None), default=None)
+        if None not in verified
+        else None,
+        drift_details=[drift for each in each_one for drift in each.drift_details],
     )
 
 

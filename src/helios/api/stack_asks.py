@@ -267,6 +267,14 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     position: int
 
 
+class AskedList(msgspec.Struct, frozen=True, kw_only=True):
+    """Reconciliations that were asked for, one for each stack of a client."""
+
+    client_id: str
+    position: int
+    reconciliations: list[Asked]
+
+
 class Applying(msgspec.Struct, frozen=True, kw_only=True):
     """A plan that is being carried out by a reconciliation."""
 

@@ -130,6 +130,18 @@ class StackCalls(base.Calls):
         )
         return _ended(found)
 
+    async def trigger_reconciliations(
+        self, client_id: str, *, heal: bool = True, reason: str = "", actor: str | None = None
+    ) -> stack_asks.AskedList:
+        """Reconcile all stacks of a client now."""
+        return await self._send(
+            stack_asks.AskedList,
+            "POST",
+            f"/api/v1/clients/{base.segment(client_id)}/reconcile",
+            json={"heal": heal, "reason": reason},
+            headers=by(actor),
+        )
+
     async def get_reconciliation(
         self, client_id: str, stack_id: str, reconciliation_id: str
     ) -> shown.ReconciliationResult | stack_asks.Asked:
@@ -138,16 +150,24 @@ class StackCalls(base.Calls):
         return _ended(await self._get(dict[str, Any], place))
 
     async def get_reconciliation_history(
-        self, client_id: str, stack_id: str, *, limit: int = 50, cursor: str | None = None
+        self,
+        client_id: str,
+        stack_id: str | None = None,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
     ) -> shown.ReconciliationList:
-        """What became of reconciliations, newest first."""
+        """What became of reconciliations of a stack or of a client, newest first."""
         query = {"limit": limit, "cursor": cursor}
-        place = path(client_id, stack_id, "/reconciliations")
-        return await self._get(shown.ReconciliationList, place, query)
+        return await self._get(
+            shown.ReconciliationList, _place(client_id, stack_id, "/reconciliations"), query
+        )
 
-    async def get_drift_status(self, client_id: str, stack_id: str) -> shown_drifts.DriftStatus:
-        """What a stack differs in now."""
-        return await self._get(shown_drifts.DriftStatus, path(client_id, stack_id, "/drift"))
+    async def get_drift_status(
+        self, client_id: str, stack_id: str | None = None
+    ) -> shown_drifts.DriftStatus:
+        """What a stack differs in now, or all stacks of a client."""
+        return await self._get(shown_drifts.DriftStatus, _place(client_id, stack_id, "/drift"))
 
     async def drifts(
         self, client_id: str, stack_id: str, **query: str | int | None
@@ -268,6 +288,13 @@ def path(client_id: str, stack_id: str, below: str = "") -> str:
     """The path of a stack, or of something below it."""
     found = stack_desk.PATH.replace("{client}", base.segment(client_id))
     return f"{found.replace('{stack}', base.segment(stack_id))}{below}"
+
+
+def _place(client_id: str, stack_id: str | None, below: str) -> str:
+    """A path below a stack, or below the client."""
+    if stack_id is not None:
+        return path(client_id, stack_id, below)
+    return f"/api/v1/clients/{base.segment(client_id)}{below}"
 
 
 def flag(value: bool) -> str | None:  # noqa: FBT001 - it is what it is about

@@ -304,7 +304,7 @@ def ack(
 
     \b
     Example:
-      helios drift ack cms-ecom-prod 3f2a9c --reason "INC-142, fixed on Monday"
+      helios drift ack cms-ecom-prod drift-63b9bf8e836a59a4 --reason "INC-142, fixed on Monday"
     """  # noqa: D301 - click reads \b as the character
     _on_drifts(
         where,

@@ -156,7 +156,7 @@ def heal(
     \b
     Examples:
       helios heal cms-ecom-prod
-      helios heal cms-ecom-prod 3f2a9c41 --reason INC-142
+      helios heal cms-ecom-prod drift-63b9bf8e836a59a4 --reason INC-142
     """  # noqa: D301 - click reads \b as the character
 
     async def call(found: session.Session) -> Healed:

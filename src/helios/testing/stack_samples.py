@@ -1,7 +1,7 @@
 """Events of one declared stack as they come in life, to put a log into a state for a test."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -169,6 +169,54 @@ def observed(generation: int = 1, **change: Any) -> writer.Said:
         **change,
     }
     return events.STACK_OBSERVED, events.Observed(**fields)
+
+
+def completed(reconciliation_id: str, stack_id: str = STACK) -> writer.Said:
+    """That a reconciliation ended well."""
+    return events.RECONCILIATION_COMPLETED, events.Completed(
+        reconciliation_id=reconciliation_id,
+        client_id=CLIENT,
+        stack_id=stack_id,
+        started_at="2026-01-01T00:00:00Z",
+        completed_at="2026-01-01T00:00:01Z",
+        status="success",
+        drift_detected=False,
+        drift_count=0,
+        auto_heal_attempted=False,
+        auto_heal_success_count=0,
+    )
+
+
+def healed(now: clocks.Timestamp, status: str = "started", **change: Any) -> writer.Said:
+    """That the action was begun, or has ended."""
+    kinds: dict[str, tuple[str, Literal["started", "success", "failed"]]] = {
+        "started": (events.HEAL_STARTED, "started"),
+        "succeeded": (events.HEAL_SUCCEEDED, "success"),
+        "failed": (events.HEAL_FAILED, "failed"),
+    }
+    kind, told = kinds[status]
+    found = model.Heal(
+        action=action(),
+        plan_id=PLAN,
+        digest=DIGEST,
+        attempt=1,
+        actor=events.ACTOR,
+        started_at=now,
+        **{"status": status, **change},
+    )
+    return kind, events.HealMoved(
+        event_id="",
+        reconciliation_id=None,
+        client_id=CLIENT,
+        stack_id=STACK,
+        drift_detail=drift(now),
+        heal_action=found.action.kind,
+        status=told,
+        started_at=clocks.to_rfc3339(now),
+        completed_at=None,
+        error_message=None,
+        heal=found,
+    )
 
 
 async def tell(

@@ -193,6 +193,24 @@ def test_a_plan_that_is_void_is_not_carried_out(run: Any) -> None:
     run(scenario)
 
 
+def test_what_is_being_done_is_not_taken_back_and_stays_in_the_history(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        now = helios.parts.clock.now()
+        await waiting(helios)
+        after = await tell(helios, [samples.healed(now)])
+        refused = await helios.post(f"{ONE}/revoke", {}, params=CLIENT, headers=after)
+        assert (refused.status_code, refused.json()["code"]) == (409, "approval_closed")
+        assert "helios pause" in refused.json()["detail"]
+        changes = {"url": ["https://elsewhere.example.com", "https://h.example.com/webhook/cms"]}
+        done = samples.healed(now, "succeeded", ended_at=now, changes=changes)
+        after = await tell(helios, [done])
+        (heal,) = (await helios.get(f"{STACK}/history", headers=after)).json()["heals"]
+        assert (heal["status"], heal["changes"]) == ("succeeded", changes)
+        assert heal["target"] == "integration/cms-webhook"
+
+    run(scenario)
+
+
 def test_a_reconciliation_is_asked_for_once_per_key_and_answered_when_it_ends(run: Any) -> None:
     async def scenario(helios: Any) -> None:
         after = await tell(helios, [samples.declared()])
@@ -204,19 +222,7 @@ def test_a_reconciliation_is_asked_for_once_per_key_and_answered_when_it_ends(ru
         seen = {"helios-after": first.headers["helios-position"]}
         waits = await helios.get(f"{STACK}/reconciliations/{run_id}", headers=seen)
         assert (waits.status_code, waits.json()["reconciliation_id"]) == (202, run_id)
-        ended = events.Completed(
-            reconciliation_id=run_id,
-            client_id=samples.CLIENT,
-            stack_id=samples.STACK,
-            started_at="2026-01-01T00:00:00Z",
-            completed_at="2026-01-01T00:00:01Z",
-            status="success",
-            drift_detected=False,
-            drift_count=0,
-            auto_heal_attempted=False,
-            auto_heal_success_count=0,
-        )
-        after = await tell(helios, [(events.RECONCILIATION_COMPLETED, ended)])
+        after = await tell(helios, [samples.completed(run_id)])
         found = await helios.get(f"{STACK}/reconciliations/{run_id}", headers=after)
         assert (found.status_code, found.json()["status"]) == (200, "success")
         listed = (await helios.get(f"{STACK}/reconciliations")).json()["reconciliations"]

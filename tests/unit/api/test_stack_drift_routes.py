@@ -251,3 +251,36 @@ def test_a_fresh_check_looks_at_the_things_themselves_and_records_nothing(run: A
 
     with tempfile.TemporaryDirectory() as folder:
         run(lambda helios: scenario(helios, folder))
+
+
+def test_all_stacks_of_a_client_are_asked_about_and_reconciled_at_once(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        client = f"/api/v1/clients/{samples.CLIENT}"
+        assert code(await helios.get(f"{client}/drift")) == (404, "not_found")
+        await drifted(helios)
+        parts = helios.parts
+        other = samples.declared(stack_id="other", uid="u2")
+        position = await samples.tell(
+            parts.log, [other], now=parts.clock.now(), id_source=parts.ids, stack_id="other"
+        )
+        headers = {"helios-after": str(position)}
+        found = (await helios.get(f"{client}/drift", headers=headers)).json()
+        assert (found["stack_id"], found["drift_count"]) == (None, 1)
+        assert found["drift_details"][0]["stack_id"] == samples.STACK
+        assert found["last_verified"] is None
+        key = {"idempotency-key": "k"}
+        asked = await helios.post(f"{client}/reconcile", {"reason": "x"}, headers=key)
+        runs = asked.json()["reconciliations"]
+        assert [each["stack_id"] for each in runs] == [samples.STACK, "other"]
+        again = await helios.post(f"{client}/reconcile", {"reason": "x"}, headers=key)
+        assert (again.json(), again.headers["idempotency-replayed"]) == (asked.json(), "true")
+        ended = samples.completed(runs[1]["reconciliation_id"], "other")
+        position = await samples.tell(
+            parts.log, [ended], now=parts.clock.now(), id_source=parts.ids, stack_id="other"
+        )
+        listed = await helios.get(
+            f"{client}/reconciliations", headers={"helios-after": str(position)}
+        )
+        assert [each["stack_id"] for each in listed.json()["reconciliations"]] == ["other"]
+
+    run(scenario)

@@ -47,7 +47,8 @@ class Shell:
 
     def told(self, *args: str, code: int = 0, text: str | None = None) -> str:
         """What is printed, people's way; the exit code has to be this one."""
-        result = CliRunner(env={"HELIOS_ACTOR": "ada"}).invoke(
+        env = {"HELIOS_ACTOR": "ada", "HELIOS_BUILDS_ROOT": str(self.folder)}
+        result = CliRunner(env=env).invoke(
             _Main("helios"), [*args, "--data-dir", str(self.data)], input=text
         )
         assert result.exit_code == code, (result.exit_code, result.output)
@@ -260,6 +261,33 @@ def test_a_plan_is_carried_out_by_its_id_or_refused_with_what_to_do(shell: Shell
     assert f"helios plan {NAME}" in shell.told("apply-plan", samples.PLAN, *of, code=3)
     assert "has no plan" in shell.told("apply-plan", "none", *of, code=3)
     assert "helios pause" in shell.told("cancel-plan", NAME, code=3)
+
+
+def test_what_would_be_done_is_shown_without_a_server_and_nothing_is_done(shell: Shell) -> None:
+    page = shell.folder / "page.html"
+    text = samples.DECLARATION[: samples.DECLARATION.index("  providers:")]
+    text += '  resources:\n    page: {kind: file, path: page.html, expects: {content: "x"}}\n'
+    shell.declare(text)
+    drift = samples.drift(
+        now(),
+        type="resource",
+        cause="resource_missing",
+        component="resource/page",
+        path="",
+        expected={"healthy": True, "text": "x"},
+        observed=None,
+    )
+    assert "nothing to do" in shell.told("plan", NAME)
+    shell.say([samples.moved(drift)])
+    shown = shell.told("plan", NAME, "--dry-run")
+    assert "+ resource/page" in shown, shown
+    assert "1 to add" in shown
+    assert "apply-plan" not in shown, "it was not kept"
+    kept = shell.told("plan", NAME, "--exit-code", code=2)
+    assert "helios apply-plan" in kept
+    assert "nothing to do" in shell.told("plan", NAME, "--except", "resource/page")
+    assert "resource/page" in shell.told("plan")
+    assert not page.exists()
 
 
 def test_a_plan_is_given_up(shell: Shell) -> None:

@@ -1,7 +1,6 @@
 """Drift: what a stack differs in, who knows of it, and a check that only reads."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Literal
 
 from helios.api import drift_check, services, showing, stack_asks, web, wire
@@ -50,6 +49,14 @@ def _reading(desk: "_Drifts") -> list[web.Route]:
             handler=desk.status,
             summary="What a stack differs in now",
             replies={200: web.Reply("Open drifts, the worst first.", shown_drifts.DriftStatus)},
+            parameters=(wire.AFTER,),
+        ),
+        desks.route(
+            method="GET",
+            path=f"{desks.CLIENT_PATH}/drift",
+            handler=desk.client_status,
+            summary="What the stacks of a client differ in now",
+            replies={200: web.Reply("Open drifts of all of them.", shown_drifts.DriftStatus)},
             parameters=(wire.AFTER,),
         ),
         desks.route(
@@ -140,6 +147,14 @@ class _Drifts(desks.Desk):
         request.query()
         return web.answer(shown_drifts.drift_status(await self.known(request)))
 
+    async def client_status(self, request: web.Request) -> web.Response:
+        request.query()
+        await self.visible(request)
+        client_id = request.params["client"]
+        listed = await self.of_client(client_id)
+        found = [await self.stack_of(client_id, each) for each in listed]
+        return web.answer(shown_drifts.client_status(client_id, found))
+
     async def listing(self, request: web.Request) -> web.Response:
         query = request.query("state", "cursor", "limit")
         limit = wire.limit(query)
@@ -210,7 +225,7 @@ class _Drifts(desks.Desk):
         async def checked(known: reading.Known) -> stack_asks.CheckedStack:
             async with gate:
                 if not fresh:
-                    return await self._known(known, rules)
+                    return drift_check.known(known, rules, self.parts.clock.now())
                 looked = await self.parts.compositions.look(
                     known.state.client_id, known.state.stack_id
                 )
@@ -221,16 +236,6 @@ class _Drifts(desks.Desk):
         return web.answer(
             stack_asks.Checked(outcome=drift_check.worst(found), fresh=fresh, stacks=found)
         )
-
-    async def _known(
-        self, known: reading.Known, rules: Sequence[drift_check.Ignore]
-    ) -> stack_asks.CheckedStack:
-        state = known.state
-        last = await reading.reconciliations(
-            self.parts.store, state.client_id, state.stack_id, limit=1
-        )
-        looked_at = drift_check.looked_at(known, last[0].record if last else None)
-        return drift_check.known(known, rules, self.parts.clock.now(), looked_at=looked_at)
 
     async def _chosen(self, query: dict[str, str]) -> list[reading.Known]:
         """The stacks that a check is about.
@@ -256,7 +261,7 @@ class _Drifts(desks.Desk):
                     f"{CHECKED_MAX} stacks or more; name a client, an environment or stacks"
                 )
             names = [(each.client_id, each.stack_id) for each in listed]
-        return [await reading.stack_of(self.parts.store, *each) for each in names]
+        return [await self.stack_of(*each) for each in names]
 
 
 class _Rules(desks.Desk):

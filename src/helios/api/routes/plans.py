@@ -1,5 +1,7 @@
 """Plans of stacks, having them carried out, and what became of reconciliations."""
 
+import msgspec
+
 from helios.api import plans as shown_plans
 from helios.api import services, showing, stack_asks, stacks, web, wire
 from helios.api.routes import stack_desk as desks
@@ -115,6 +117,23 @@ def _of_runs(desk: "_Runs") -> list[web.Route]:
             body=desks.json(stack_asks.Reconcile),
         ),
         desks.route(
+            method="POST",
+            path=f"{desks.CLIENT_PATH}/reconcile",
+            handler=desk.ask_all,
+            summary="Reconcile all stacks of a client now",
+            replies={202: web.Reply("Asked for.", stack_asks.AskedList)},
+            parameters=desks.COMMAND,
+            body=desks.json(stack_asks.Reconcile),
+        ),
+        desks.route(
+            method="GET",
+            path=f"{desks.CLIENT_PATH}/reconciliations",
+            handler=desk.of_all,
+            summary="What became of reconciliations of a client's stacks, newest first",
+            replies={200: web.Reply("One page.", stacks.ReconciliationList)},
+            parameters=(wire.CURSOR, wire.LIMIT, wire.AFTER),
+        ),
+        desks.route(
             method="GET",
             path=_RUNS,
             handler=desk.listing,
@@ -151,6 +170,8 @@ class _Plans(desks.Desk):
             store=not asked.dry_run,
         )
         stored = made is not None and not asked.dry_run
+        if made is not None and not stored:
+            made = msgspec.structs.replace(made, plan_id="")
         shown = None if made is None else shown_plans.plan(made)
         found = shown_plans.PlanMade(
             client_id=client_id, stack_id=stack_id, stored=stored, plan=shown
@@ -256,13 +277,7 @@ class _Runs(desks.Desk):
         asked, content = await desks.body(request, stack_asks.Reconcile)
 
         async def decide(_: reading.Known) -> list[writer.Said]:
-            payload = events.Requested(
-                reconciliation_id=self.parts.ids.new(),
-                trigger="manual",
-                reason=asked.reason,
-                heal=asked.heal,
-            )
-            return [(events.RECONCILIATION_REQUESTED, payload)]
+            return [self._requested(asked)]
 
         done = await self.command(request, decide, content=content)
         client_id, stack_id = desks.name(request)
@@ -274,12 +289,54 @@ class _Runs(desks.Desk):
         asked_for = _asked(client_id, stack_id, run_id, done.position)
         return web.answer(asked_for, status=202, headers=done.headers())
 
+    def _requested(self, asked: stack_asks.Reconcile) -> writer.Said:
+        payload = events.Requested(
+            reconciliation_id=self.parts.ids.new(),
+            trigger="manual",
+            reason=asked.reason,
+            heal=asked.heal,
+        )
+        return (events.RECONCILIATION_REQUESTED, payload)
+
+    async def ask_all(self, request: web.Request) -> web.Response:
+        request.query()
+        asked, content = await desks.body(request, stack_asks.Reconcile)
+        client_id, actor = request.params["client"], desks.actor_of(request)
+
+        async def made() -> desks.Made:
+            found = [
+                self.event(client_id, each, *self._requested(asked), actor=actor)
+                for each in await self.of_client(client_id)
+            ]
+            return desks.Made(events=found)
+
+        done = await self.append(request, (client_id, events.STACK, "*"), made, content)
+        for each in done.about:
+            self.parts.compositions.wake(client_id, each)
+        runs = [
+            _asked(client_id, stack_id, said.reconciliation_id, done.position)
+            for stack_id, said in zip(done.about, done.every(events.Requested), strict=True)
+        ]
+        found = stack_asks.AskedList(
+            client_id=client_id, position=done.position, reconciliations=runs
+        )
+        return web.answer(found, status=202, headers=done.headers())
+
     async def listing(self, request: web.Request) -> web.Response:
+        await self.known(request)
+        return await self._page(request, *desks.name(request))
+
+    async def of_all(self, request: web.Request) -> web.Response:
+        await self.visible(request)
+        return await self._page(request, request.params["client"], None)
+
+    async def _page(
+        self, request: web.Request, client_id: str, stack_id: str | None
+    ) -> web.Response:
         query = request.query("cursor", "limit")
         limit = wire.limit(query, default=50)
-        await self.known(request)
         found = await reading.reconciliations(
-            self.parts.store, *desks.name(request), before=desks.before(query), limit=limit
+            self.parts.store, client_id, stack_id, before=desks.before(query), limit=limit
         )
         page = stacks.ReconciliationList(
             reconciliations=[stacks.result(each.record) for each in found],

@@ -36,7 +36,8 @@ from helios.reconcile.compositions import (
 
 T = TypeVar("T")
 
-PATH = "/api/v1/clients/{client}/stacks/{stack}"
+CLIENT_PATH = "/api/v1/clients/{client}"
+PATH = f"{CLIENT_PATH}/stacks/{{stack}}"
 TAG = "compositions"
 VISIBLE_S = 5.0
 
@@ -71,12 +72,18 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         said: type and payload of the events that it appended, now or when it first came.
+        about: names of what they are about, in the same order.
         position: of the last of them; 0: nothing had to be said.
     """
 
     said: Sequence[tuple[str, bytes]]
     position: envelope.Position
+    about: Sequence[str] = ()
     replayed: bool = False
+
+    def every(self, payload: type[T]) -> list[T]:
+        """The payloads of all its events, which are of one type."""
+        return [msgspec.json.decode(text, type=payload) for _, text in self.said]
 
     def first(self, kind: str, payload: type[T]) -> T:
         """The payload of the first event of a type. Raises KeyError when there is none."""
@@ -106,7 +113,36 @@ class Desk:
     async def known(self, request: web.Request) -> reading.Known:
         """The stack of the path, as new as was asked for. Raises NotFoundError."""
         await self.visible(request)
-        return await reading.stack_of(self.parts.store, *name(request))
+        return await self.stack_of(*name(request))
+
+    async def stack_of(self, client_id: str, stack_id: str) -> reading.Known:
+        """A declared stack. That nothing has changed is told once in a while only; that something
+        was done or found, at once: it was last looked at when the newer of both was.
+        """
+        found = await reading.stack_of(self.parts.store, client_id, stack_id)
+        last = await reading.reconciliations(self.parts.store, client_id, stack_id, limit=1)
+        times = [rfc3339.parse(each.record.completed_at) for each in last]
+        if found.last_verified is not None:
+            times.append(found.last_verified)
+        return msgspec.structs.replace(found, last_verified=max(times, default=None))
+
+    async def of_client(self, client_id: str) -> list[str]:
+        """Names of the stacks of a client.
+
+        Raises:
+            NotFoundError: it has none.
+            InvalidInputError: it has too many to be asked about at once.
+        """
+        found = await reading.stacks(self.parts.store, client_id, limit=limits.PAGE_EVENTS_MAX)
+        if not found:
+            raise errors.NotFoundError(
+                f"client {client_id[:80]} has no stacks: declare one with `helios apply`"
+            )
+        if len(found) == limits.PAGE_EVENTS_MAX:
+            raise errors.InvalidInputError(
+                f"client {client_id[:80]} has {len(found)} stacks or more: name one of them"
+            )
+        return [each.stack_id for each in found]
 
     async def command(
         self,
@@ -221,8 +257,7 @@ class Desk:
         done = await self.parts.log.append(made.events, expected=made.expected, idempotency=key)
         if done.replayed:
             return await self._first(done)
-        said = [(event.type, event.payload) for event in made.events]
-        return Written(said=said, position=done.position)
+        return _written(made.events, done)
 
     async def _replayed(
         self, key: log_ports.Idempotency, about: envelope.AggregateKey
@@ -251,9 +286,7 @@ class Desk:
         return await self._first(done)
 
     async def _first(self, done: envelope.Appended) -> Written:
-        found = await self.parts.log.read_at(done.positions)
-        said = [(event.type, event.payload) for event in found]
-        return Written(said=said, position=done.position, replayed=True)
+        return _written(await self.parts.log.read_at(done.positions), done)
 
     def event(
         self,
@@ -281,6 +314,17 @@ class Desk:
     def later(self, text: str | None, field: str = "until") -> clocks.Timestamp | None:
         """See the function."""
         return later(text, self.parts.clock.now(), field)
+
+
+def _written(
+    found: Sequence[envelope.NewEvent | envelope.Event], done: envelope.Appended
+) -> Written:
+    return Written(
+        said=[(event.type, event.payload) for event in found],
+        about=[event.aggregate_id for event in found],
+        position=done.position,
+        replayed=done.replayed,
+    )
 
 
 def name(request: web.Request) -> tuple[str, str]:
