@@ -11,14 +11,22 @@ import random
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, TypeVar
 
 import msgspec
 import structlog
 
-from helios import app_builds, app_bus, app_compositions, app_fanout, app_ingest, app_storage
+from helios import (
+    app_address,
+    app_builds,
+    app_bus,
+    app_compositions,
+    app_fanout,
+    app_ingest,
+    app_notices,
+    app_storage,
+)
 from helios.api import metrics as meters
 from helios.api import routes, server, services, web
 from helios.eventlog import log as logs
@@ -43,8 +51,7 @@ from helios.reconcile.streams import view as verdict_view
 
 LOG_FILE = app_storage.LOG_FILE
 reading = app_storage.reading
-ADDRESS_FILE = "server.url"
-"""Where the server of a folder says its address, so that commands find it."""
+served_at = app_address.served_at
 
 EXIT_STORAGE_FAILED = 3
 
@@ -55,22 +62,6 @@ _VIEWS_STOP_S = 5.0
 _log = structlog.get_logger("helios.app")
 
 T = TypeVar("T")
-
-
-class Where:
-    """Where others reach this server, as far as that is known.
-
-    Attributes:
-        bound: where it listens; None: nowhere yet.
-    """
-
-    def __init__(self, settings: config.Settings) -> None:
-        self._settings = settings
-        self.bound: str | None = None
-
-    def address(self) -> str:
-        """Such as `https://helios.example`, without a slash at the end."""
-        return _address(self._settings, None) if self.bound is None else self.bound
 
 
 class Parts(msgspec.Struct, kw_only=True):
@@ -91,7 +82,7 @@ class Parts(msgspec.Struct, kw_only=True):
     runtime: runtimes.Runtime
     waking: waking.Waking
     stacks: app_compositions.Stacks
-    where: "Where"
+    where: app_address.Where
     failure: "asyncio.Future[errors.StorageFailedError]"
 
 
@@ -144,7 +135,7 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
         draw = random.Random(id_source.new()).random  # noqa: S311
         runtime = runtimes.Runtime(clock=clock, random=draw)
         following = waking.Waking(log, runtime.wake, clock=clock)
-        where = Where(settings)
+        where = app_address.Where(settings)
         base = app_compositions.Base(
             settings=settings,
             log=log,
@@ -199,6 +190,7 @@ def _views(verdicts: verdict_view.VerdictView) -> list[view_ports.View]:
         repairs.VIEW,
         stacks_view.VIEW,
         app_bus.VIEW,
+        app_notices.VIEW,
         builds_view.VIEW,
         subscribers_view.VIEW,
     ]
@@ -253,14 +245,6 @@ async def _begun(parts: Parts, keeping: "asyncio.Future[None]") -> None:
             await parts.clock.sleep(0.005)
 
 
-def served_at(data_dir: Path) -> str | None:
-    """The address of the server that serves this folder, or did before it was killed."""
-    try:
-        return (data_dir / ADDRESS_FILE).read_text(encoding="utf-8").strip() or None
-    except OSError:
-        return None
-
-
 def application(parts: Parts) -> web.Application:
     """The API over the parts."""
     ingestion = parts.ingestion
@@ -285,20 +269,14 @@ def application(parts: Parts) -> web.Application:
         outbound=ingestion.outbound,
         table=ingestion.table,
         ready_needs_sources=parts.settings.ready_needs_sources,
-        address=lambda host: _address(parts.settings, host),
+        address=lambda host: app_address.address(parts.settings, host),
         deliveries=parts.fanout.state,
         build_logs=app_builds.kept_logs(parts.settings),
         content_ttl_s=parts.settings.content_ttl_s,
         compositions=app_compositions.Desk(parts.stacks),
+        notify=_notices(parts).trial,
     )
     return web.Application(routes.table(found))
-
-
-def _address(settings: config.Settings, host: str | None) -> str:
-    """Where others reach us, as far as it is known; `host` is what the client called us."""
-    if settings.public_url is not None:
-        return settings.public_url.rstrip("/")
-    return f"http://{host or f'{settings.host}:{settings.port}'}"
 
 
 async def serve(
@@ -349,17 +327,18 @@ async def _run(
     serving: asyncio.Future[None] = asyncio.ensure_future(server.serve(http, listener))
     await _begun(parts, keeping)
     if parts.settings.public_url is None:
-        parts.where.bound = _url(listener)
+        parts.where.bound = app_address.url(listener)
     beside.append(asyncio.ensure_future(app_compositions.run(parts.stacks)))
     beside.append(asyncio.ensure_future(_builder(parts, listener).run()))
     beside.append(asyncio.ensure_future(parts.fanout.run()))
     control = app_bus.made(parts.stacks.around, parts.views, parts.leases, parts.metrics)
     beside.append(asyncio.ensure_future(control.run()))
+    beside.append(asyncio.ensure_future(_notices(parts).worker.run()))
     parts.ingestion.runners.open()
-    url = _url(listener)
+    url = app_address.url(listener)
     async with _following(parts) as following:
         await _known(parts, following)
-        with _address_told(parts.settings, url):
+        with app_address.told(parts.settings, url):
             announce(url)
             _log.info("started", url=url, log_id=parts.log.log_id)
             failed = await _ended(stopping, parts.failure, keeping, following, serving, *beside)
@@ -386,8 +365,21 @@ def _builder(parts: Parts, listener: socket.socket) -> builder.Builder:
         vault=parts.ingestion.vault,
         client=parts.ingestion.outbound,
         leases=parts.leases,
-        address=lambda: _url(listener),
+        address=lambda: app_address.url(listener),
         told=parts.metrics.built,
+    )
+
+
+def _notices(parts: Parts) -> app_notices.Desk:
+    """Tells people of drift and of healing."""
+    return app_notices.made(
+        parts.settings,
+        parts.stacks.around,
+        parts.ingestion,
+        views=parts.views,
+        leases=parts.leases,
+        metrics=parts.metrics,
+        address=parts.where.address,
     )
 
 
@@ -419,29 +411,6 @@ async def _ended(*parts: "asyncio.Future[Any]") -> BaseException | None:
     if failed is not None:
         _log.error("part_failed", error=failed)
     return failed
-
-
-def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    # An address for all interfaces is none to go to.
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-@contextlib.contextmanager
-def _address_told(settings: config.Settings, url: str) -> Iterator[None]:
-    """Leave the address in the data folder while we serve it."""
-    if settings.database_url is not None:
-        yield
-        return
-    file = settings.data_dir / ADDRESS_FILE
-    with contextlib.suppress(OSError):
-        file.write_text(url + "\n", encoding="utf-8")
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            file.unlink()
 
 
 def _fault(task: "asyncio.Future[Any]") -> BaseException | None:

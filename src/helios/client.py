@@ -27,6 +27,7 @@ from helios.calls import control as control_calls
 from helios.calls import healing as heal_calls
 from helios.calls import letters as letter_calls
 from helios.calls import mirror as mirror_calls
+from helios.calls import notices as notice_calls
 from helios.calls import sites as site_calls
 from helios.calls import stacks as stack_calls
 from helios.calls import subscribers as subscriber_calls
@@ -60,6 +61,7 @@ class Client(
     subscriber_calls.SubscriberCalls,
     letter_calls.LetterCalls,
     mirror_calls.MirrorCalls,
+    notice_calls.NoticeCalls,
     control_calls.ControlCalls,
     stack_calls.StackCalls,
     heal_calls.HealCalls,

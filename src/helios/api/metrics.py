@@ -54,6 +54,7 @@ class Metrics:
         self._builds: dict[str, int] = {}
         self._deliveries: dict[str, int] = {}
         self._controlled: dict[str, int] = {}
+        self._notices: dict[tuple[str, str], int] = {}
         self._received = 0
         self._ignored = 0
         self._suspected = 0
@@ -122,6 +123,11 @@ class Metrics:
     def controlled(self, outcome: str) -> None:
         """The control bus told of a correlation's new status, or how a command ended."""
         _count(self._controlled, outcome)
+
+    def notified(self, channel_type: str, outcome: str) -> None:
+        """A message to people ended: `delivered`, `failed` or `abandoned`."""
+        key = (channel_type, outcome)
+        self._notices[key] = self._notices.get(key, 0) + 1
 
     def appended(self, seconds: float) -> None:
         """An append took this long."""
@@ -198,6 +204,12 @@ class Metrics:
         yield _labelled(
             "helios_control_bus", "What the control bus told.", "outcome", self._controlled
         )
+        notices = core.CounterMetricFamily(
+            "helios_notices", "Tries to tell people.", labels=("channel_type", "outcome")
+        )
+        for labels, count in self._notices.items():
+            notices.add_metric(labels, count)
+        yield notices
         yield _labelled("helios_events_reconciled", "Verdicts given.", "status", self._reconciled)
         yield from self._gate()
         yield self._append.family("helios_log_append_seconds", "Time until an append is durable.")

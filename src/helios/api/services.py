@@ -7,6 +7,7 @@ import msgspec
 
 from helios.api import metrics as meters
 from helios.eventlog import ports as log_ports
+from helios.heal.notices import trial
 from helios.ingest import directory, retrying
 from helios.ingest import doors as webhook_doors
 from helios.ingest import gateway as gateways
@@ -153,6 +154,21 @@ class Compositions(Protocol):
         ...
 
 
+class Notify(Protocol):
+    """Tries the channels of a stack."""
+
+    async def __call__(
+        self, client_id: str, stack_id: str, channel: str | None = None
+    ) -> Sequence[trial.Outcome]:
+        """Send a test message to all channels, or to the one of that name.
+
+        Raises:
+            NotFoundError: no such stack, or no such channel.
+            InvalidInputError: its policy cannot be read.
+        """
+        ...
+
+
 class NotRunningError(errors.HeliosError):
     """Nothing reconciles stacks in this process; ask a server that does."""
 
@@ -227,5 +243,7 @@ class Services(msgspec.Struct, kw_only=True):
     build_logs: build_ports.Logs
     content_ttl_s: float = 86_400.0
     """Age from which cached content counts as stale."""
+    notify: Notify | None = None
+    """Sends test messages to the channels of a stack; None: nothing here tells people."""
     compositions: Compositions = Idle()
     """What reconciles declared stacks."""

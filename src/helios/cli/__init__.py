@@ -42,6 +42,7 @@ COMMANDS = {
     "history": "helios.cli.versions:history",
     "log": "helios.cli.log:log",
     "mirror": "helios.cli.mirror:mirror",
+    "notify": "helios.cli.notify:notify",
     "pause": "helios.cli.healing:pause",
     "pin": "helios.cli.versions:pin",
     "plan": "helios.cli.plans:plan",

@@ -72,6 +72,13 @@ class Settings:
     """Address at which senders of webhooks reach this server, such as `https://helios.example.com`;
     told as part of webhook URLs. None: the address that the request at hand was sent to."""
 
+    smtp_url: str | None = None
+    """Server for e-mail to people: `smtp+starttls://user:password@host:587`, `smtps://…`, `smtp://…`,
+    or a reference to that (`env:NAME`, `file:/PATH`, `secret:NAME`). None: no e-mail is sent."""
+
+    smtp_sender: str = ""
+    """Address that e-mail comes from. Empty: `helios@` the host of `smtp_url`."""
+
     ready_needs_sources: bool = False
     """Whether a source that cannot fetch makes `/ready` say no. It does not by default: the other
     sources work, and a server taken out of rotation for one of them would help nobody."""
