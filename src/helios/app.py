@@ -42,7 +42,7 @@ from helios.projections import ports as view_ports
 from helios.projections.views import content
 from helios.reconcile.builds import builder
 from helios.reconcile.builds import view as builds_view
-from helios.reconcile.compositions import passing
+from helios.reconcile.compositions import audit_view, passing
 from helios.reconcile.compositions import view as stacks_view
 from helios.reconcile.runtime import keys, waking
 from helios.reconcile.runtime import runtime as runtimes
@@ -189,6 +189,7 @@ def _views(verdicts: verdict_view.VerdictView) -> list[view_ports.View]:
         verdicts,
         repairs.VIEW,
         stacks_view.VIEW,
+        audit_view.VIEW,
         app_bus.VIEW,
         app_notices.VIEW,
         builds_view.VIEW,

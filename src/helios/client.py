@@ -22,6 +22,7 @@ from helios.api.routes import source_actions, system
 from helios.api.routes import sources as source_routes
 from helios.api.routes import verdicts as verdict_routes
 from helios.api.routes import views as view_routes
+from helios.calls import audit as audit_calls
 from helios.calls import base
 from helios.calls import control as control_calls
 from helios.calls import healing as heal_calls
@@ -66,6 +67,7 @@ class Client(
     stack_calls.StackCalls,
     heal_calls.HealCalls,
     why_calls.WhyCalls,
+    audit_calls.AuditCalls,
 ):
     """Talks to one server.
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "apply-plan": "helios.cli.plans:apply_plan",
     "approvals": "helios.cli.approvals:approvals",
     "approve": "helios.cli.approvals:approve",
+    "audit": "helios.cli.audit:audit",
     "builds": "helios.cli.sites:builds",
     "cancel-plan": "helios.cli.plans:cancel_plan",
     "commands": "helios.cli.control:commands",

@@ -4,6 +4,7 @@ from helios.api import services, web
 from helios.api.routes import (
     alerts,
     approvals,
+    audit,
     content,
     contracts,
     control,
@@ -54,6 +55,7 @@ def table(parts: services.Services) -> list[web.Route]:
         *notices.routes(parts),
         *control.routes(parts),
         *why.routes(parts),
+        *audit.routes(parts),
         *views.routes(parts),
         *system.routes(parts),
     ]

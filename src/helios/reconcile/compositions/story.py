@@ -5,7 +5,7 @@ by its content what they answered to, and what was done names what it was done f
 followed. Whoever has the log brings the events that are still `missing` until none is.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
@@ -343,21 +343,15 @@ _FIELDS: Mapping[str, tuple[str, str]] = {
 
 def _before(kind: str, said: dict[str, Any]) -> list[str]:
     """Subjects of what an event follows from, the nearest first."""
-    if kind in (events.HEAL_STARTED, events.HEAL_AVOIDED):
-        return _of_heal(said)
     if kind in events.DRIFT_TYPES and said.get("previous") is None:
         return [f"declared:{said.get('stack_id')}"]
-    match kind:
-        case events.PLAN_MADE:
-            actions = _at(said, "plan", "actions") or ()
-            return [f"drift:{each}" for action in actions for each in action.get("drift_ids", ())]
-        case events.APPROVAL_REQUESTED:
-            return [f"plan:{_at(said, 'approval', 'plan_id')}"]
-        case events.RECONCILIATION_REQUESTED if said.get("plan_digest"):
-            return [f"digest:{said['plan_digest']}"]
-        case events.DRIFT_RESOLVED:
-            return [f"mends:{_at(said, 'drift', 'drift_id')}"]
-    return []
+    find = _FOLLOWS.get(kind)
+    return [] if find is None else find(said)
+
+
+def _of_plan(said: dict[str, Any]) -> list[str]:
+    actions = _at(said, "plan", "actions") or ()
+    return [f"drift:{each}" for action in actions for each in action.get("drift_ids", ())]
 
 
 def _of_heal(said: dict[str, Any]) -> list[str]:
@@ -367,6 +361,16 @@ def _of_heal(said: dict[str, Any]) -> list[str]:
     names.append(f"plan:{heal.get('plan_id')}")
     names += [f"drift:{each}" for each in _at(heal, "action", "drift_ids") or ()]
     return names
+
+
+_FOLLOWS: Mapping[str, Callable[[dict[str, Any]], list[str]]] = {
+    events.HEAL_STARTED: _of_heal,
+    events.HEAL_AVOIDED: _of_heal,
+    events.PLAN_MADE: _of_plan,
+    events.APPROVAL_REQUESTED: lambda said: [f"plan:{_at(said, 'approval', 'plan_id')}"],
+    events.RECONCILIATION_REQUESTED: lambda said: [f"digest:{said.get('plan_digest')}"],
+    events.DRIFT_RESOLVED: lambda said: [f"mends:{_at(said, 'drift', 'drift_id')}"],
+}
 
 
 def _by_subject(found: Iterable[envelope.Event]) -> dict[str, list[int]]:
