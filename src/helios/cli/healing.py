@@ -1,6 +1,7 @@
 """`helios heal`, `helios reconcile-stack`, `helios pause`, `helios resume`, `helios wait`."""
 
 import asyncio
+import contextlib
 import time
 from typing import Any, TypeAlias
 
@@ -242,9 +243,12 @@ def pause(
 
 
 def later(until: str | None, lasts: float | None) -> str | None:
-    """The time that `--until` or `--for` says."""
+    """The time that `--until` or `--for` says; people write `--until 2h` too."""
     if until is not None and lasts is not None:
         raise click.UsageError("--until and --for say the same; give one")
+    if lasts is None and until is not None:
+        with contextlib.suppress(ValueError):
+            lasts = durations.parse(until) / clocks.SECOND_US
     if lasts is None:
         return until
     now = clocks.SystemClock().now()

@@ -303,6 +303,9 @@ def test_a_stack_is_paused_for_a_while_and_resumed(shell: Shell) -> None:
     assert (held["mode"], held["reason"], held["actor"]) == ("heal_only", "we move", "user:ada")
     both = ("--for", "2h", "--until", "2999-01-01T00:00:00Z", "--reason", "x")
     shell.told("pause", NAME, *both, code=2)
+    shell.told("pause", NAME, "--until", "2h", "--reason", "we move")
+    assert shell.json("state", "get", NAME)["suspended"]["until"] > held["until"]
+    shell.told("pause", NAME, "--until", "tomorrow", "--reason", "x", code=2)
     shell.told("resume", NAME)
     assert shell.json("state", "get", NAME)["suspended"] is None
 
