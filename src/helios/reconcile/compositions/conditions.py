@@ -85,7 +85,7 @@ def judge(
         "Stalled": _Said("True", "Terminal", error) if stalled else _Said("False", "Running"),
         "Contested": _contested(state, now),
         "Stale": _stale(state, detection, rules, now, last_verified),
-        "Predicted": _kept(state, "Predicted", _Said("False", "NothingPredicted")),
+        "Predicted": _predicted(state),
     }
     is_current = detection is not None or generation == state.generation
     status = _wire(state, said, failed=bool(error))
@@ -201,6 +201,13 @@ def _contested(state: stack.Stack, now: clocks.Timestamp) -> _Said:
         if fight is not None:
             return _Said("True", "HealedAgainAndAgain", f"{drift.component}: {fight.detail}")
     return _Said("False", "Undisputed")
+
+
+def _predicted(state: stack.Stack) -> _Said:
+    if not state.predictions:
+        return _Said("False", "NothingPredicted")
+    names = {each.component for each in state.predictions.values()}
+    return _Said("True", "DriftPredicted", _listed(names))
 
 
 def _stale(

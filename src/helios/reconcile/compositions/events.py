@@ -14,6 +14,7 @@ from helios.eventlog import envelope
 from helios.kernel import clock as clocks
 from helios.kernel import jsonio, tracing
 from helios.reconcile.compositions import model, policy
+from helios.reconcile.compositions.predicting import prediction as foreseen
 
 SOURCE = "helios"
 ACTOR = "service:reconciler"
@@ -42,6 +43,10 @@ DRIFT_IGNORED = "DriftIgnored"
 DRIFT_ACKNOWLEDGED = "DriftAcknowledged"
 DRIFT_ESCALATED = "DriftEscalated"
 DRIFT_RESOLVED = "DriftResolved"
+# Foreseen.
+DRIFT_PREDICTED = "DriftPredicted"
+PREDICTION_WITHDRAWN = "PredictionWithdrawn"
+PREDICTION_SCORED = "PredictionScored"
 # Decided.
 PLAN_MADE = "PlanMade"
 PLAN_VOIDED = "PlanVoided"
@@ -69,6 +74,7 @@ DRIFT_TYPES = (
     DRIFT_ESCALATED,
     DRIFT_RESOLVED,
 )
+PREDICTION_TYPES = (DRIFT_PREDICTED, PREDICTION_WITHDRAWN, PREDICTION_SCORED)
 HEAL_TYPES = (
     HEAL_STARTED,
     HEAL_ACTED,
@@ -92,6 +98,7 @@ STACK_TYPES = (
     STACK_OBSERVED,
     CONDITIONS_CHANGED,
     *DRIFT_TYPES,
+    *PREDICTION_TYPES,
     PLAN_MADE,
     PLAN_VOIDED,
     APPROVAL_REQUESTED,
@@ -247,6 +254,32 @@ class DriftMoved(msgspec.Struct, frozen=True, kw_only=True):
     previous: model.DriftState | None = None
 
 
+class Predicted(msgspec.Struct, frozen=True, kw_only=True):
+    """Payload of `DriftPredicted`.
+
+    Attributes:
+        probability: that the component drifts within `horizon_s` seconds.
+        lead_time_s: when it is expected to, in seconds from now.
+        reasons: for people, the strongest sign first.
+        prediction: the whole record.
+    """
+
+    client_id: str
+    stack_id: str
+    component: str
+    probability: float
+    horizon_s: float
+    lead_time_s: float
+    reasons: tuple[str, ...]
+    prediction: foreseen.Prediction
+
+
+class PredictionEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """Payload of `PredictionScored` (hit or miss) and `PredictionWithdrawn` (all other ends)."""
+
+    ended: foreseen.Ended
+
+
 class PlanMade(msgspec.Struct, frozen=True, kw_only=True):
     """Payload of `PlanMade`."""
 
@@ -356,6 +389,8 @@ StackPayload: TypeAlias = (
     | Observed
     | Conditions
     | DriftMoved
+    | Predicted
+    | PredictionEnded
     | PlanMade
     | PlanVoided
     | ApprovalRequested

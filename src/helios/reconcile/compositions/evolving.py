@@ -13,6 +13,7 @@ import msgspec
 from helios.eventlog import envelope
 from helios.projections import folding
 from helios.reconcile.compositions import approving, causing, events, model, stack
+from helios.reconcile.compositions.predicting import keeping
 
 _replace = msgspec.structs.replace
 
@@ -190,7 +191,8 @@ def _drift(before: stack.Stack, event: envelope.Event) -> stack.Stack:
     drift = folding.payload(event, events.DriftMoved).drift
     left = {name: each for name, each in before.drifts.items() if name != drift.drift_id}
     if drift.is_open:
-        return _replace(before, drifts={**left, drift.drift_id: drift})
+        after = _replace(before, drifts={**left, drift.drift_id: drift})
+        return keeping.drifted(before, after, drift, event.type)
     known = before.past.get(drift.drift_id)
     healed = () if known is None else known.healed
     if drift.state == "healed":
@@ -357,6 +359,9 @@ _APPLY: Mapping[str, Callable[[stack.Stack, envelope.Event], stack.Stack]] = {
     events.STACK_OBSERVED: _observed,
     events.CONDITIONS_CHANGED: _conditions,
     **dict.fromkeys(events.DRIFT_TYPES, _drift),
+    events.DRIFT_PREDICTED: keeping.raised,
+    events.PREDICTION_WITHDRAWN: keeping.ended,
+    events.PREDICTION_SCORED: keeping.ended,
     events.PLAN_MADE: _plan_made,
     events.PLAN_VOIDED: _plan_voided,
     events.APPROVAL_REQUESTED: _approval_requested,

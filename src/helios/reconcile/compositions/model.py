@@ -95,6 +95,20 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     position: int | None = None
 
 
+class Outlook(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of how long a component lasts; told, and never compared.
+
+    Attributes:
+        runs_out: what ends, and when it is no longer as declared for that.
+        counts: what is counted, and its limit: [now, at most].
+        quota_left: calls that the other side still takes in its present window.
+    """
+
+    runs_out: Mapping[str, clocks.Timestamp] = {}
+    counts: Mapping[str, tuple[float, float]] = {}
+    quota_left: int | None = None
+
+
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one component.
 
@@ -111,6 +125,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     unknown: tuple[str, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     detail: str = ""
+    outlook: Outlook | None = None
 
 
 Observation: TypeAlias = Mapping[str, Seen]

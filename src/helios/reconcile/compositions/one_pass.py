@@ -35,6 +35,7 @@ from helios.reconcile.compositions import (
     view,
     writer,
 )
+from helios.reconcile.compositions.predicting import progressing as foresight
 
 ORIGIN_EVENTS = 1_000
 """So many events before the head of the log are searched for who brought a drift about."""
@@ -94,12 +95,14 @@ class Pass:
         seen = await self._look(declared, rules)
         detection = self._detect(declared, seen, rules)
         if self._is_quiet(detection):
+            await self._predict(declared, seen)
             await self._judge(detection, rules)
             return Ended(outcome=_outcome(detection, self._pen.state), again_s=self._soon())
         await self._verify(detection, rules)
         await self._progress(declared, seen, detection, rules)
         await self._plan_and_act(declared, rules, seen, detection)
         await self._roll_back(declared, rules)
+        await self._predict(declared, seen)
         await self._judge(detection, rules)
         await self._complete(detection)
         return Ended(outcome=_outcome(detection, self._pen.state), again_s=self._soon())
@@ -319,6 +322,19 @@ class Pass:
         )
         await self._pen.say(said)
         self._again.append(self._around.clock.now())
+
+    # -- foresee --------------------------------------------------------------------------------
+
+    async def _predict(self, declared: composition.Composition, seen: model.Observation) -> None:
+        """Tell what is foreseen, and what came of what was; nothing is ever done about it."""
+        state, now = self._pen.state, self._around.clock.now()
+        signals = self._around.signals
+        if not foresight.is_due(state, signals, now):
+            return
+        sights = signals.sights((state.client_id, state.stack_id), now)
+        new_id = self._around.ids.new
+        said = foresight.progress(state, declared, seen, sights, now=now, new_id=new_id)
+        await self._pen.say(said)
 
     # -- say ------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ import msgspec
 from helios.eventlog import envelope
 from helios.kernel import clock as clocks
 from helios.reconcile.compositions import events, model, policy
+from helios.reconcile.compositions.predicting import prediction as foreseen
 
 VERSIONS_KEPT = 100
 CLOSED_KEPT = 200
@@ -98,6 +99,9 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
         heals: open ones first in time, then ended ones are dropped beyond `HEALS_KEPT`.
         baseline: fingerprints of drifts that are known; until when.
         requested: asked for and not completed, oldest first.
+        predictions: open ones, by component and horizon (`Prediction.key`).
+        onsets: when each component has begun to drift, the last times, by address.
+        foretold: predictions that have ended, newest last; `foresight` counts all of them.
         marks: the last event of each thing that is still open, by its subject (`causing`).
     """
 
@@ -149,6 +153,10 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     requested: tuple[events.Requested, ...] = ()
     last_reconciliation: str = ""
     marks: Mapping[str, Mark] = {}
+    predictions: Mapping[str, foreseen.Prediction] = {}
+    onsets: Mapping[str, tuple[clocks.Timestamp, ...]] = {}
+    foretold: tuple[foreseen.Ended, ...] = ()
+    foresight: foreseen.Record = foreseen.Record()
 
     @property
     def is_declared(self) -> bool:

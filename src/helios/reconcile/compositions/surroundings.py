@@ -11,6 +11,7 @@ from helios.kernel import clock as clocks
 from helios.kernel import ids
 from helios.projections import ports as view_ports
 from helios.reconcile.compositions import events, model, ports
+from helios.reconcile.compositions.predicting import ports as foresight
 
 VIEW_S = 2.0
 """Longest wait for the view to have what this process wrote itself."""
@@ -56,6 +57,7 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
     """What passes need of the process they run in.
 
     Attributes:
+        signals: tell of drift to come.
         wait_for: returns when a view has reached a position, at most so many seconds later.
     """
 
@@ -67,3 +69,4 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
     clock: clocks.Clock
     ids: ids.Ids
     meter: Meter = Meter()
+    signals: foresight.Signals = foresight.NOTHING

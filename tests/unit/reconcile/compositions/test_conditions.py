@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from helios.reconcile.compositions import conditions, events, model, policy, stack
+from helios.reconcile.compositions.predicting import prediction
 
 BROKEN: dict[str, Any] = {"url": "https://elsewhere.test"}
 
@@ -218,11 +219,25 @@ def test_what_is_healed_again_and_again_is_contested() -> None:
     assert status_of(world.judge(kit.at(8)), "Contested")[0] == "True"
 
 
-def test_a_prediction_is_kept_until_somebody_takes_it_back() -> None:
+def test_what_is_foreseen_is_a_condition_and_no_reason_to_be_unwell() -> None:
     world = looked()
-    predicted = model.Condition(type="Predicted", status="True", reason="CertificateExpires")
-    world.state = msgspec.structs.replace(world.state, conditions=(predicted,))
-    assert status_of(world.judge(kit.at(2)), "Predicted") == ("True", "CertificateExpires")
+    open_one = prediction.Prediction(
+        prediction_id="p1",
+        component="resource/orders",
+        horizon="week",
+        probability=0.9,
+        horizon_s=700_000.0,
+        lead_time_s=600_000.0,
+        raised_at=kit.at(1),
+        basis=(),
+    )
+    world.state = msgspec.structs.replace(world.state, predictions={open_one.key: open_one})
+    judged = world.judge(kit.at(2))
+    assert status_of(judged, "Predicted") == ("True", "DriftPredicted")
+    assert status_of(judged, "Ready")[0] == "True"
+    assert judged.status == "healthy"
+    world.state = msgspec.structs.replace(world.state, predictions={})
+    assert status_of(world.judge(kit.at(3)), "Predicted") == ("False", "NothingPredicted")
 
 
 def _plan(state: stack.Stack, code: model.BlockerCode) -> model.Plan:
