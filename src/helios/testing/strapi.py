@@ -62,6 +62,11 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     is_enabled: bool
 
 
+def changed(webhook: Webhook, **fields: Any) -> Webhook:
+    """A webhook with some fields set otherwise."""
+    return msgspec.structs.replace(webhook, **fields)
+
+
 class _One(msgspec.Struct):
     data: Article
 
