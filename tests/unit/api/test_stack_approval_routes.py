@@ -237,6 +237,29 @@ def test_a_reconciliation_is_asked_for_once_per_key_and_answered_when_it_ends(ru
     run(scenario)
 
 
+def test_nothing_is_planned_or_healed_where_nothing_is_wrong(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        empty = samples.DECLARATION[: samples.DECLARATION.index("  providers:")]
+        text = f"{empty}  resources:\n    door: {{kind: tcp, host: 127.0.0.1, port: 9}}\n"
+        after = await tell(helios, [samples.declared(text=text)])
+        key = {**after, "idempotency-key": "k"}
+        made = await helios.post(f"{STACK}/plan", {"only": ["resource/door"]}, headers=key)
+        assert (made.status_code, made.json()["plan"], made.json()["stored"]) == (200, None, False)
+        again = await helios.post(f"{STACK}/plan", {"only": ["resource/door"]}, headers=key)
+        assert (again.json(), again.headers["idempotency-replayed"]) == (made.json(), "true")
+        other = await helios.post(f"{STACK}/plan", {"only": ["x"]}, headers=key)
+        assert other.json()["code"] == "idempotency_key_reused"
+        none = await helios.post(f"{STACK}/heal", {})
+        assert (none.status_code, none.json()["code"]) == (409, "nothing_to_do")
+        assert "helios drift list" in none.json()["detail"]
+        unknown = await helios.post(f"{STACK}/heal", {"drifts": ["none"]})
+        assert (unknown.status_code, unknown.json()["code"]) == (404, "not_found")
+        wrong = await helios.post(f"{STACK}/heal", {"drift": "x"})
+        assert wrong.json()["code"] == "invalid_input"
+
+    run(scenario)
+
+
 def test_what_is_not_declared_is_not_found(run: Any) -> None:
     async def scenario(helios: Any) -> None:
         for method, below in (

@@ -1,12 +1,16 @@
 """Plans of stacks, having them carried out, and what became of reconciliations."""
 
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
 import msgspec
 
+from helios.api import operations, services, showing, stack_asks, stacks, web, wire
 from helios.api import plans as shown_plans
-from helios.api import services, showing, stack_asks, stacks, web, wire
+from helios.api.routes import ingest
 from helios.api.routes import stack_desk as desks
 from helios.eventlog import envelope
-from helios.kernel import errors, limits
+from helios.kernel import errors, jsonio, limits
 from helios.reconcile.compositions import (
     commanding,
     events,
@@ -17,6 +21,8 @@ from helios.reconcile.compositions import (
     view,
     writer,
 )
+
+T = TypeVar("T")
 
 _PLANS = f"{desks.PATH}/plans"
 _RUNS = f"{desks.PATH}/reconciliations"
@@ -43,7 +49,7 @@ def _of_plans(desk: "_Plans") -> list[web.Route]:
             handler=desk.make,
             summary="Make a plan now, without doing anything",
             replies=made,
-            parameters=(desks.ACTOR, wire.AFTER),
+            parameters=desks.COMMAND,
             body=desks.json(stack_asks.Plan),
         ),
         desks.route(
@@ -76,7 +82,7 @@ def _of_plans(desk: "_Plans") -> list[web.Route]:
             handler=desk.apply,
             summary="Carry out a plan",
             replies=applying,
-            parameters=(desks.ACTOR, wire.AFTER),
+            parameters=desks.COMMAND,
         ),
         desks.route(
             method="POST",
@@ -93,7 +99,7 @@ def _of_plans(desk: "_Plans") -> list[web.Route]:
             handler=desk.heal,
             summary="Heal drifts now: plan for them, and carry it out",
             replies=applying,
-            parameters=(desks.ACTOR, wire.AFTER),
+            parameters=desks.COMMAND,
             body=desks.json(stack_asks.Heal),
         ),
     ]
@@ -158,25 +164,22 @@ def _of_runs(desk: "_Runs") -> list[web.Route]:
 class _Plans(desks.Desk):
     async def make(self, request: web.Request) -> web.Response:
         request.query()
-        asked, _ = await desks.body(request, stack_asks.Plan)
+        asked, content = await desks.body(request, stack_asks.Plan)
         await self.known(request)
         client_id, stack_id = desks.name(request)
-        made = await self.parts.compositions.plan(
-            client_id,
-            stack_id,
-            only=asked.only,
-            without=asked.without,
-            actor=desks.actor_of(request),
-            store=not asked.dry_run,
-        )
-        stored = made is not None and not asked.dry_run
-        if made is not None and not stored:
-            made = msgspec.structs.replace(made, plan_id="")
-        shown = None if made is None else shown_plans.plan(made)
-        found = shown_plans.PlanMade(
-            client_id=client_id, stack_id=stack_id, stored=stored, plan=shown
-        )
-        return web.answer(found, status=201 if stored else 200)
+
+        async def run() -> shown_plans.PlanMade:
+            made = await self._made(request, asked.only, asked.without, store=not asked.dry_run)
+            stored = made is not None and not asked.dry_run
+            if made is not None and not stored:
+                made = msgspec.structs.replace(made, plan_id="")
+            shown = None if made is None else shown_plans.plan(made)
+            return shown_plans.PlanMade(
+                client_id=client_id, stack_id=stack_id, stored=stored, plan=shown
+            )
+
+        found, headers = await self._once(request, "plan", content, run, shown_plans.PlanMade)
+        return web.answer(found, status=201 if found.stored else 200, headers=headers)
 
     async def listing(self, request: web.Request) -> web.Response:
         query = request.query("cursor", "limit")
@@ -208,7 +211,7 @@ class _Plans(desks.Desk):
         request.query()
         await self.visible(request)
         found, _ = await self._plan(request)
-        return await self._applied(request, found.plan_id)
+        return await self._applying(request, b"", found.plan_id)
 
     async def cancel(self, request: web.Request) -> web.Response:
         request.query()
@@ -222,38 +225,94 @@ class _Plans(desks.Desk):
 
     async def heal(self, request: web.Request) -> web.Response:
         request.query()
-        asked, _ = await desks.body(request, stack_asks.Heal)
-        known = await self.known(request)
-        for drift_id in asked.drifts:
-            refusals.of_drift(known.state, drift_id)
-        client_id, stack_id = desks.name(request)
-        made = await self.parts.compositions.plan(
-            client_id,
-            stack_id,
-            only=asked.drifts,
-            actor=desks.actor_of(request),
-            store=True,
-        )
+        asked, content = await desks.body(request, stack_asks.Heal)
+        await self.known(request)
+        return await self._applying(request, content, None, asked.drifts)
+
+    async def _applying(
+        self,
+        request: web.Request,
+        content: bytes,
+        plan_id: str | None,
+        drifts: Sequence[str] = (),
+    ) -> web.Response:
+        """Have a plan carried out, or one that is made for these drifts."""
+
+        async def run() -> stack_asks.Applying:
+            return await self._applied(request, plan_id or await self._for(request, drifts))
+
+        kind = "heal" if plan_id is None else "apply"
+        found, headers = await self._once(request, kind, content, run, stack_asks.Applying)
+        return web.answer(found, status=202, headers=headers)
+
+    async def _for(self, request: web.Request, drifts: Sequence[str]) -> str:
+        """The id of a new plan for these drifts, or for all that can be healed."""
+        state = (await self.stack_of(*desks.name(request))).state
+        for drift_id in drifts:
+            refusals.of_drift(state, drift_id)
+        made = await self._made(request, drifts, (), store=True)
         if made is None:
             raise refusals.NothingToDoError(
-                f"nothing of stack {stack_id} can be healed now: `helios drift list {stack_id}` "
-                "says of each drift why"
+                f"nothing of stack {state.stack_id} can be healed now: `helios drift list "
+                f"{state.client_id}/{state.stack_id}` says of each drift why"
             )
-        return await self._applied(request, made.plan_id)
+        return made.plan_id
 
-    async def _applied(self, request: web.Request, plan_id: str) -> web.Response:
+    async def _made(
+        self, request: web.Request, only: Sequence[str], without: Sequence[str], *, store: bool
+    ) -> model.Plan | None:
+        return await self.twice(
+            lambda: self.parts.compositions.plan(
+                *desks.name(request),
+                only=only,
+                without=without,
+                actor=desks.actor_of(request),
+                store=store,
+            )
+        )
+
+    async def _applied(self, request: web.Request, plan_id: str) -> stack_asks.Applying:
         client_id, stack_id = desks.name(request)
+        actor = desks.actor_of(request)
         try:
-            run_id = await self.parts.compositions.apply_plan(
-                client_id, stack_id, plan_id, actor=desks.actor_of(request)
+            run_id = await self.twice(
+                lambda: self.parts.compositions.apply_plan(
+                    client_id, stack_id, plan_id, actor=actor
+                )
             )
         finally:
             # Also of one that is refused: whoever has to agree is asked in the next pass.
             self.parts.compositions.wake(client_id, stack_id)
-        found = stack_asks.Applying(
+        return stack_asks.Applying(
             client_id=client_id, stack_id=stack_id, plan_id=plan_id, reconciliation_id=run_id
         )
-        return web.answer(found, status=202)
+
+    async def _once(
+        self,
+        request: web.Request,
+        kind: str,
+        content: bytes,
+        run: Callable[[], Awaitable[T]],
+        answer: type[T],
+    ) -> tuple[T, list[tuple[bytes, bytes]]]:
+        """Do it, once for each idempotency key; the answer, and headers that go with it."""
+        client_id, stack_id = desks.name(request)
+        key = ingest.idempotency(request, content, client_id)
+        if key is None:
+            return await run(), []
+        operation = operations.Operation(
+            kind=f"stack.{kind}",
+            tenant=client_id,
+            aggregate_type="stack_action",
+            aggregate_id=stack_id,
+            request=jsonio.parse(content or b"{}"),
+        )
+
+        async def told() -> Mapping[str, Any]:
+            return showing.plain(await run())
+
+        done, replayed = await operations.once(self.parts, operation, key, told)
+        return msgspec.convert(done, answer), [wire.REPLAYED] if replayed else []
 
     async def _whole(self, state: stack.Stack, found: model.Plan) -> tuple[model.Plan, str]:
         """A plan, and why it is void."""

@@ -242,6 +242,14 @@ class Desk:
             return made
         return await decide()
 
+    async def twice(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Call something that writes about a stack; once more when somebody else was faster."""
+        try:
+            return await call()
+        except errors.ConflictError:
+            await self._caught_up()
+            return await call()
+
     async def _caught_up(self) -> bool:
         """Wait until the view has what is in the log by now; whether it has within a moment."""
         head = await self.parts.log.head()
