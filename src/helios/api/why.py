@@ -92,9 +92,7 @@ class Why:
 
     async def _of_others(self, key: str, client_id: str | None) -> story.Story | None:
         """Commands, correlations, builds, events."""
-        client = client_id or envelope.DEFAULT_TENANT
-        clients = [client] if client_id is not None else await self._clients()
-        for each in clients:
+        for each in await self._clients(client_id):
             event = await self._finder.event(each, key)
             if event is not None:
                 return await self._of_event(key, "event", event)
@@ -108,20 +106,24 @@ class Why:
                     return await self._of_event(key, kind, found[0])
         return None
 
-    async def _clients(self) -> list[str]:
-        """Who a key may be of that does not say."""
-        found = await reading.counts(self._parts.store)
-        others = {each.client_id for each in self._parts.table.entries()}
-        return sorted({envelope.DEFAULT_TENANT, *found, *others})
+    async def _clients(self, client_id: str | None) -> list[str]:
+        """Whose a key may be, the one it most probably is of first."""
+        if client_id is not None:
+            return [client_id]
+        declared = await contracts_view.all_current(self._parts.store)
+        others = {each.client_id for each in declared}
+        others |= {each.client_id for each in self._parts.table.entries()}
+        others |= set(await reading.counts(self._parts.store))
+        return [envelope.DEFAULT_TENANT, *sorted(others - {envelope.DEFAULT_TENANT})]
 
     async def _of_verdict(self, key: str, client_id: str | None) -> story.Story | None:
-        client = client_id or envelope.DEFAULT_TENANT
         first, slash, rest = key.partition("/")
         names: list[tuple[str | None, str]] = [(first, rest)] if slash else [(None, key)]
         if slash and rest.rpartition("/")[2].isdecimal():
             # The id of a verdict ends with its revision.
             names.append((first, rest.rpartition("/")[0]))
-        for name, of_key in names:
+        asked = [(each, *name) for each in await self._clients(client_id) for name in names]
+        for client, name, of_key in asked:
             found = await self._parts.verdicts.latest(client, name, of_key)
             if found:
                 newest = max(found, key=lambda each: (each.position, each.contract))

@@ -128,7 +128,7 @@ def refs(event: envelope.Event) -> list[Ref]:
 
 def subjects(event: envelope.Event) -> list[str]:
     """What an event is about, by which others name it: `drift:…`, `plan:…`, `heal:…` and so on."""
-    if event.source != events.SOURCE or event.type not in events.STACK_TYPES:
+    if event.source != events.SOURCE or event.aggregate_type != events.STACK:
         return []
     said = _data(event)
     return [f"{what}:{which}" for what, which in _names(event.type, said) if which]

@@ -189,6 +189,18 @@ def _resolved(event: envelope.Event) -> str:
     return f"{drift.component}{drift.path}: {how}{_because(drift.reason)}"
 
 
+def _predicted(event: envelope.Event) -> str:
+    said = _of(event, events.Predicted)
+    return (
+        f"{said.component} is likely to drift ({said.probability:.0%}){_because(said.reasons[0])}"
+    )
+
+
+def _prediction_ended(event: envelope.Event) -> str:
+    ended = _of(event, events.PredictionEnded).ended
+    return f"prediction of {ended.component}: {ended.outcome}{_because(ended.reason)}"
+
+
 # -- decided ------------------------------------------------------------------------------------
 
 
@@ -334,6 +346,9 @@ _TELLERS: Mapping[str, Callable[[envelope.Event], str]] = {
     events.DRIFT_ACKNOWLEDGED: _changed,
     events.DRIFT_ESCALATED: _changed,
     events.DRIFT_RESOLVED: _resolved,
+    events.DRIFT_PREDICTED: _predicted,
+    events.PREDICTION_SCORED: _prediction_ended,
+    events.PREDICTION_WITHDRAWN: _prediction_ended,
     events.PLAN_MADE: _planned,
     events.PLAN_VOIDED: _voided,
     events.APPROVAL_REQUESTED: _asked,
