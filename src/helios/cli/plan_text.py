@@ -101,8 +101,12 @@ def _blocker(each: shown_plans.BlockerView) -> str:
 def _footing(plan: shown_plans.PlanView) -> list[str]:
     if plan.void:
         return [f"It is void: {plan.void}"]
-    runs = plan.runs_at or "once somebody has seen to what blocks it"
-    found = [f"Would run at {runs if plan.blockers else 'once'}"]
+    if not plan.blockers:
+        found = ["Would run at once"]
+    elif plan.runs_at is None:
+        found = ["Would run once somebody has seen to what blocks it"]
+    else:
+        found = [f"Would run at {plan.runs_at}"]
     if plan.plan_id:
         name = f"--client-id {plan.client_id} {plan.plan_id}"
         found += [

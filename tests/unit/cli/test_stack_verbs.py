@@ -11,6 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from helios import app, cli
+from helios.api import plans
+from helios.cli import plan_text
 from helios.kernel import clock as clocks
 from helios.kernel import settings
 from helios.reconcile.compositions import events, model, writer
@@ -241,6 +243,7 @@ def test_a_plan_is_printed_as_people_know_it_and_agreed_to_by_its_digest(shell: 
     assert '"https://elsewhere.example.com" -> "https://h.example.com/webhook/cms"' in shown
     assert "Plan: 0 to add, 1 to change, 0 to replace." in shown
     assert "0 of 1 agreed" in shown
+    assert "Would run at once\n" in shown
     wrong = ("--reason", "x", "--digest", "00000000")
     assert "digest" in shell.told("approve", samples.APPROVAL, *of, *wrong, code=3)
     shell.told("approve", samples.APPROVAL, *of, "--reason", "x", "--yes", code=2)
@@ -288,6 +291,26 @@ def test_what_would_be_done_is_shown_without_a_server_and_nothing_is_done(shell:
     assert "nothing to do" in shell.told("plan", NAME, "--except", "resource/page")
     assert "resource/page" in shell.told("plan")
     assert not page.exists()
+
+
+@pytest.mark.parametrize(
+    ("until", "line"),
+    [
+        (None, "Would run once somebody has seen to what blocks it"),
+        (clocks.Timestamp(1_767_323_045_000_000), "Would run at 2026-01-02T03:04:05Z"),
+    ],
+)
+def test_a_plan_says_when_it_would_run_and_what_blocks_it(
+    until: clocks.Timestamp | None, line: str
+) -> None:
+    blocker = model.Blocker(
+        code="window_closed", detail="the night is over", until=until, remedy="wait"
+    )
+    plan = samples.plan(clocks.Timestamp(0), blockers=(blocker,))
+    shown = "\n".join(plan_text.lines(plans.plan(plan)))
+    assert line in shown
+    assert "Blocked: window_closed: the night is over" in shown
+    assert "needs approval, blocked" in shown
 
 
 def test_a_plan_is_given_up(shell: Shell) -> None:
