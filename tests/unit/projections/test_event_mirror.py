@@ -1,6 +1,7 @@
 """The event mirror: what a row holds, its three accesses, pages and expiry."""
 
 import asyncio
+import json
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
@@ -203,20 +204,37 @@ def test_expired_rows_are_deleted_a_bounded_number_at_a_time_in_any_batches(
     mirrored(tmp_path, rows_after(2_500), check, batch=batch)
 
 
-def test_a_drift_check_marks_the_events_it_names_of_its_own_client(tmp_path: Path) -> None:
-    checked = event(
-        4, source="helios", type="drift.checked", payload=b'{"positions": [1, 2, 3, 99]}'
-    )
-    forged = event(5, source="strapi", type="drift.checked", payload=b'{"positions": [1]}')
-    events = [event(1), event(2, tenant="other"), event(3), checked, forged]
+def test_an_event_is_checked_once_all_stacks_of_its_client_were_looked_at(tmp_path: Path) -> None:
+    def looked(place: int, **stacks: int) -> envelope.Event:
+        said = json.dumps({"stacks": stacks}).encode()
+        return event(place, source="helios", type="StacksVerified", payload=said)
+
+    forged = event(6, source="strapi", type="StacksVerified", payload=b'{"stacks": {"a": 9999}}')
+    events = [
+        event(1, recorded_at=clocks.Timestamp(10)),
+        event(2, recorded_at=clocks.Timestamp(20)),
+        event(3, recorded_at=clocks.Timestamp(20), tenant="other"),
+        looked(4, a=25, b=10),
+        looked(5, a=15),
+        forged,
+    ]
+    gone = event(7, source="helios", type="StackRemoved", aggregate_id="b", payload=b"{}")
+
+    async def checked(store: ports.ViewStore) -> list[int]:
+        page = await event_mirror.by_client(store, "acme")
+        return sorted(e.position for e in page.entries if e.drift_checked)
 
     async def check(store: ports.ViewStore) -> None:
-        page = await event_mirror.by_client(store, "acme")
-        assert [e.position for e in page.entries if e.drift_checked] == [3, 1]
+        assert await checked(store) == [1], "stack b was looked at before the second came"
         (other,) = (await event_mirror.by_client(store, "other")).entries
         assert not other.drift_checked
 
+    async def check_later(store: ports.ViewStore) -> None:
+        assert await checked(store) == [1, 2]
+
+    (tmp_path / "later").mkdir()
     mirrored(tmp_path, events, check)
+    mirrored(tmp_path / "later", [*events, gone], check_later)
 
 
 def test_payloads_are_read_from_the_log(tmp_path: Path) -> None:

@@ -7,6 +7,9 @@ A row lives for 30 days after its event was recorded. "Now" is the time the newe
 view was recorded, never the wall clock, so a replay drops exactly what the first run dropped; and
 never event time, because one producer with a wrong clock would empty the view. Readers do not see
 expired rows; `apply` deletes them, a bounded number at each 500th position.
+
+Whether drift was looked for after an event follows from when each stack of its client was last
+looked at: once all of them were looked at since the event came, it is so for ever.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,20 +32,31 @@ _SWEEP_EVERY = 500
 _SWEEP_ROWS = 2_000
 
 _COLUMNS = (
-    "position, tenant, provider, event_id, event_type, content_id, occurred_at, ttl_at, "
-    "environment, drift_checked"
+    "position, tenant, provider, event_id, event_type, content_id, occurred_at, ttl_at, environment"
 )
-_INSERT = f"INSERT INTO {{t}}events ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT = f"INSERT INTO {{t}}events ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_CHECKED = (
+    f"CASE WHEN ttl_at - {_TTL_US} <= (SELECT min(looked.looked_at) FROM {{t}}looked AS looked "
+    "WHERE looked.tenant = {t}events.tenant) THEN 1 ELSE 0 END"
+)
+_SHOWN = f"{_COLUMNS}, {_CHECKED}"
 _SWEEP = (
     "DELETE FROM {t}events WHERE position IN (SELECT position FROM (SELECT position, ttl_at "
     f"FROM {{t}}events ORDER BY position LIMIT {_SWEEP_ROWS}) AS oldest WHERE ttl_at <= ?)"
 )
-_CHECK = "UPDATE {t}events SET drift_checked = 1 WHERE position = ? AND tenant = ?"
+_LOOK = (
+    "INSERT INTO {t}looked (tenant, stack, looked_at) VALUES (?, ?, ?) "
+    "ON CONFLICT (tenant, stack) DO UPDATE SET looked_at = excluded.looked_at "
+    "WHERE excluded.looked_at > {t}looked.looked_at"
+)
+_LEAVE = "DELETE FROM {t}looked WHERE tenant = ? AND stack = ?"
 _ALIVE = f"ttl_at > (SELECT ttl_at - {_TTL_US} FROM {{t}}events ORDER BY position DESC LIMIT 1)"
 
-CHECKED_SOURCE = "helios"
-CHECKED_TYPE = "drift.checked"
-"""Says that drift was looked for after these events: payload `{"positions": [...]}`."""
+OURS = "helios"
+LOOKED = "StacksVerified"
+"""Says when stacks were last looked at: payload `{"stacks": {name: microseconds}}`."""
+LEFT = "StackRemoved"
+"""Says that a stack, its aggregate, is looked at no more."""
 
 
 class _Content(msgspec.Struct):
@@ -62,13 +76,13 @@ class _Metadata(msgspec.Struct):
     environment: Any = None
 
 
-class _Checked(msgspec.Struct):
-    positions: list[int]
+class _Looked(msgspec.Struct):
+    stacks: dict[str, int]
 
 
 _content = msgspec.json.Decoder(_Content).decode
 _metadata = msgspec.json.Decoder(_Metadata).decode
-_checked = msgspec.json.Decoder(_Checked).decode
+_looked = msgspec.json.Decoder(_Looked).decode
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +93,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         content_id: what its payload names (`contentId`, `documentId`, `id` …), else its aggregate.
         timestamp: event time.
         environment: of its metadata, if it has one.
-        drift_checked: whether drift was looked for after it.
+        drift_checked: whether drift was looked for after it, in all stacks of its client.
         ttl_timestamp: when it leaves the mirror.
     """
 
@@ -106,16 +120,20 @@ class EventMirror:
     """The projection; see the module."""
 
     name = NAME
-    version = 1
+    version = 2
     where = envelope.ALL
-    tables: Sequence[str] = ("events",)
-    keys: Mapping[str, Sequence[str]] = {"events": ("position",)}
+    tables: Sequence[str] = ("events", "looked")
+    keys: Mapping[str, Sequence[str]] = {"events": ("position",), "looked": ("tenant", "stack")}
     schema: Sequence[str] = (
         (
             "CREATE TABLE {t}events (position INTEGER PRIMARY KEY, tenant TEXT NOT NULL, "
             "provider TEXT NOT NULL, event_id TEXT NOT NULL, event_type TEXT NOT NULL, "
             "content_id TEXT NOT NULL, occurred_at INTEGER NOT NULL, ttl_at INTEGER NOT NULL, "
-            "environment TEXT, drift_checked INTEGER NOT NULL)"
+            "environment TEXT)"
+        ),
+        (
+            "CREATE TABLE {t}looked (tenant TEXT NOT NULL, stack TEXT NOT NULL, "
+            "looked_at INTEGER NOT NULL, PRIMARY KEY (tenant, stack))"
         ),
     )
     indexes: Sequence[str] = (
@@ -129,15 +147,12 @@ class EventMirror:
         rows: list[ports.Row] = []
         for event in events:
             rows.append(_row(event))
-            is_check = event.type == CHECKED_TYPE and event.source == CHECKED_SOURCE
-            if is_check or event.position % _SWEEP_EVERY == 0:
+            if event.source == OURS and event.type in (LOOKED, LEFT):
+                writes.append(_looks(event))
+            if event.position % _SWEEP_EVERY == 0:
                 writes.append(ports.Write(_INSERT, rows))
                 rows = []
-                if is_check:
-                    marked = [(p, event.tenant) for p in _checked(event.payload).positions]
-                    writes.append(ports.Write(_CHECK, marked))
-                if event.position % _SWEEP_EVERY == 0:
-                    writes.append(ports.Write(_SWEEP, [(event.recorded_at,)]))
+                writes.append(ports.Write(_SWEEP, [(event.recorded_at,)]))
         if rows:
             writes.append(ports.Write(_INSERT, rows))
         return writes
@@ -192,7 +207,7 @@ async def by_provider(
 async def by_id(store: ports.ViewStore, client_id: str, event_id: str) -> list[Entry]:
     """A client's events with this id, one per source; oldest first, empty when unknown."""
     sql = (
-        f"SELECT {_COLUMNS} FROM {{t}}events "
+        f"SELECT {_SHOWN} FROM {{t}}events "
         f"WHERE event_id = ? AND tenant = ? AND {_ALIVE} ORDER BY position"
     )
     return [_entry(row) for row in await store.query(NAME, sql, (event_id, client_id))]
@@ -236,7 +251,7 @@ async def _page(  # noqa: PLR0917 - private, called twice
         params += _parse(cursor)
     limit = max(1, min(limit, limits.PAGE_EVENTS_MAX))
     sql = (
-        f"SELECT {_COLUMNS} FROM {{t}}events WHERE {' AND '.join(conditions)} "
+        f"SELECT {_SHOWN} FROM {{t}}events WHERE {' AND '.join(conditions)} "
         "ORDER BY occurred_at DESC, position DESC LIMIT ?"
     )
     rows = await store.query(NAME, sql, (*params, limit + 1))
@@ -274,8 +289,15 @@ def _row(event: envelope.Event) -> ports.Row:
         event.occurred_at,
         event.recorded_at + _TTL_US,
         None if event.metadata == b"{}" else _environment(event.metadata),
-        0,
     )
+
+
+def _looks(event: envelope.Event) -> ports.Write:
+    """What an event says of when stacks were looked at."""
+    if event.type == LEFT:
+        return ports.Write(_LEAVE, [(event.tenant, event.aggregate_id)])
+    found = _looked(event.payload).stacks
+    return ports.Write(_LOOK, [(event.tenant, name, at) for name, at in found.items()])
 
 
 def _content_id(event: envelope.Event) -> str:

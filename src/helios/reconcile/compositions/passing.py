@@ -59,7 +59,7 @@ class Passes:
         self._written: dict[tuple[str, str], envelope.Position] = {}
         self._failures: dict[tuple[str, str], int] = {}
         self.verified: dict[tuple[str, str], clocks.Timestamp] = {}
-        """Stacks that were looked at as a whole since somebody last took this."""
+        """When looks at whole stacks began that were made since somebody last took this."""
 
     def failures(self, key: keys.Key) -> int:
         """Passes in a row that failed, also before a restart."""
@@ -95,7 +95,7 @@ class Passes:
         """Make the pass; when to look again, if before the next turn."""
         name = (known.state.client_id, known.state.stack_id)
         self._failures[name] = known.state.failures
-        began = self._around.clock.monotonic()
+        began, since = self._around.clock.monotonic(), self._around.clock.now()
         pen = self._pen(known.state, why.fence, woke)
         try:
             found = await one_pass.Pass(self._around, known, pen).run()
@@ -112,7 +112,7 @@ class Passes:
                 self._written[name] = pen.position
         self._failures[name] = 0
         if not found.skipped:
-            self.verified[name] = self._around.clock.now()
+            self.verified[name] = since
         self._around.meter.passed(*name, self._around.clock.monotonic() - began, found.outcome)
         if found.stalled:
             raise runtime.TerminalError(found.stalled)
