@@ -82,6 +82,8 @@ def _declared(before: stack.Stack, event: envelope.Event) -> stack.Stack:
         declared_position=event.position,
         declared_event=event.id,
         declared_by=event.actor,
+        # What was not looked at yet is not well, however well the version before it was.
+        status="reconciling" if before.status == "healthy" else before.status,
         removed=False,
         versions=(*before.versions, version)[-stack.VERSIONS_KEPT :],
     )
