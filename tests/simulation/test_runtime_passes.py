@@ -270,6 +270,35 @@ def test_a_key_has_its_pace_and_an_operator_does_not_wait_for_it() -> None:
     simulate(story)
 
 
+def test_a_change_does_not_wait_because_the_resync_has_just_been_there() -> None:
+    async def story(bench: Bench) -> None:
+        made = bench.register(nothing, pace_s=10.0)
+        async with bench.runs():
+            bench.runtime.wake(A, P.RESYNC)
+            await asyncio.sleep(1)
+            bench.runtime.wake(A, P.EVENT)
+            await asyncio.sleep(1)
+            bench.runtime.wake(A, P.EVENT)
+            await asyncio.sleep(60)
+        assert [round(at) for at in made.times()] == [0, 1, 11]
+
+    simulate(story)
+
+
+def test_a_pass_of_the_resync_that_wants_another_at_once_is_paced_too() -> None:
+    async def at_once(_: keys.Key, __: ports.Reason) -> ports.Result:
+        return ports.Result(requeue_after_s=0.0)
+
+    async def story(bench: Bench) -> None:
+        made = bench.register(at_once, pace_s=10.0)
+        async with bench.runs():
+            bench.runtime.wake(A, P.RESYNC)
+            await asyncio.sleep(35)
+        assert [round(at) for at in made.times()] == [0, 10, 20, 30]
+
+    simulate(story)
+
+
 def test_a_long_pass_can_see_that_something_newer_came() -> None:
     seen: list[P | None] = []
 

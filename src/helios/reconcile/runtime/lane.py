@@ -80,7 +80,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         tenant_max: of these, of one tenant.
         pass_s_max: longest pass.
         pace_s: shortest time from a pass to the next of the same key; an operator's command
-            does not wait for it.
+            does not wait for it, nor does what comes after a pass of the resync, which nobody
+            had asked for.
         retries: how long to wait after errors.
         failures: how often passes over a key failed in a row, where that outlives the process;
             None: it is counted here.
@@ -302,13 +303,15 @@ class Lane:
         if error is not None:
             return self._failed(each, error, cost)
         self._failures.pop(key, None)
-        result = each.task.result()
+        result, pace_s = each.task.result(), self._options.pace_s
+        again_s = result.requeue_after_s
         self._queue.done(
             key,
             now,
-            again_s=result.requeue_after_s,
+            again_s=None if again_s is None else max(again_s, pace_s),
             priority=result.priority,
-            rest_s=self._options.pace_s,
+            # A change must not wait because its key's turn in the resync has just been.
+            rest_s=0.0 if each.taken.priority is keys.Priority.RESYNC else pace_s,
             cost=cost,
         )
         return "success"
