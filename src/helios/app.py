@@ -147,6 +147,7 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
             ids=id_source,
             random=draw,
             address=where.address,
+            results=metrics.results,
         )
         stacks = await stack.enter_async_context(
             app_compositions.opened(base, ingestion, leases, passing.Meter())

@@ -39,6 +39,7 @@ from helios.reconcile.compositions import (
 )
 from helios.reconcile.compositions.observing import composite
 from helios.reconcile.compositions.observing import ports as observing_ports
+from helios.reconcile.compositions.predicting import doors, memory
 from helios.reconcile.runtime import keys, lane, resync, shards, waking
 from helios.reconcile.runtime import runtime as runtimes
 
@@ -68,6 +69,7 @@ class Base(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         random: uniform in [0, 1), for jitter.
         address: this server's, as others reach it.
+        results: what became of what a source sent since the start, by its name.
     """
 
     settings: config.Settings
@@ -80,6 +82,7 @@ class Base(msgspec.Struct, frozen=True, kw_only=True):
     ids: ids.Ids
     random: Callable[[], float]
     address: Callable[[], str]
+    results: Callable[[str], Mapping[str, int]] = lambda _: {}
 
 
 class Stacks(msgspec.Struct, kw_only=True):
@@ -148,9 +151,12 @@ async def opened(
             **aws.checks(),
             stack_file.KIND: stack_file.FileCheck(_root(base.settings)),
         }
-        observer = _observer(base, ingestion, checks)
+        signals = _signals(base, ingestion)
+        observer = _observer(base, ingestion, checks, signals)
+        around = _around(base, ingestion, observer, meter)
+        around = msgspec.structs.replace(around, signals=signals)
         try:
-            yield _made(base, ingestion, leases, _around(base, ingestion, observer, meter))
+            yield _made(base, ingestion, leases, around)
         finally:
             await observer.close()
 
@@ -310,10 +316,18 @@ async def _tell_verified(stacks: Stacks) -> None:
         await around.log.append(verified.told(client, names, now=now, id_source=around.ids))
 
 
+def _signals(base: Base, ingestion: app_ingest.Ingestion) -> memory.Memory:
+    """Keeps what looking measures, and what comes to the doors."""
+    table = ingestion.table
+    counts = doors.Counts(base.results, lambda: (each.name for each in table.entries()), base.clock)
+    return memory.Memory(counts)
+
+
 def _observer(
     base: Base,
     ingestion: app_ingest.Ingestion,
     checks: Mapping[str, observing_ports.ResourceCheck],
+    recorder: memory.Memory,
 ) -> composite.Composite:
     def door(entry: directory.Entry) -> str | None:
         if entry.declared is None:
@@ -332,6 +346,7 @@ def _observer(
         key=_mask_key(base.settings),
         checks=checks,
         door=door,
+        recorder=recorder,
     )
 
 

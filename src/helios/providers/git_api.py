@@ -7,7 +7,10 @@ made, but a branch of older commits that is moved forward without one is not see
 """
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from typing import Any, ClassVar
+
+import msgspec
 
 from helios.kernel import clock as clocks
 from helios.kernel import jsonio
@@ -63,13 +66,24 @@ async def git_health(host: Any, api: ports.Api) -> ports.Health:
             "x-ratelimit-remaining", answer.headers.get("ratelimit-remaining")
         )
         found.append(left or "")
+        found.append(answer.headers.get("github-authentication-token-expiration", ""))
         return answer
 
     found: list[str] = []
     said = await calling.health(probe())
     if found and found[0].isdigit():
-        return ports.Health(reachable=True, authorised=True, quota_left=int(found[0]))
-    return said
+        said = ports.Health(reachable=True, authorised=True, quota_left=int(found[0]))
+    expires_at = _time(found[1]) if len(found) > 1 else None
+    return msgspec.structs.replace(said, expires_at=expires_at)
+
+
+def _time(text: str) -> clocks.Timestamp | None:
+    """The time at which GitHub says that a token ends, such as `2026-11-01 06:30:00 UTC`."""
+    try:
+        found = datetime.strptime(text.replace(" UTC", " +0000"), "%Y-%m-%d %H:%M:%S %z")
+    except ValueError:
+        return None
+    return clocks.from_datetime(found)
 
 
 class File(dict[str, Any]):

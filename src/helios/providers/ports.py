@@ -484,12 +484,14 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         reachable: it answered; None: unknown.
         authorised: the credential is valid; None: unknown.
         quota_left: calls left in the present window, if told.
+        expires_at: when the credential ends, if told.
         detail: for people.
     """
 
     reachable: bool | None = None
     authorised: bool | None = None
     quota_left: int | None = None
+    expires_at: clocks.Timestamp | None = None
     detail: str = ""
 
 

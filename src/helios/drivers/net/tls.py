@@ -13,7 +13,7 @@ Settings: `host` and `port` (443), or `url`; `min_days`: fewer days left are unh
 """
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from cryptography import x509
@@ -23,6 +23,7 @@ from cryptography.x509.oid import NameOID
 from helios.drivers.net import tcp
 from helios.kernel import clock as clocks
 from helios.kernel import errors
+from helios.reconcile.compositions import model
 from helios.reconcile.compositions.observing import ports
 
 KIND = "tls"
@@ -94,7 +95,11 @@ class TlsCheck:
         if distrust is None:
             unknown += [name for name in ("trusted",) if value.pop(name, 0) is None]
         return ports.Told(
-            state="present", value=value, unknown=tuple(unknown), detail="; ".join(wrong)
+            state="present",
+            value=value,
+            unknown=tuple(unknown),
+            detail="; ".join(wrong),
+            outlook=_outlook(asked, found, least),
         )
 
     async def _shown(self, host: str, port: int) -> tuple[bytes, str]:
@@ -120,6 +125,15 @@ class TlsCheck:
             return f"it is not trusted: {error.verify_message}"
         except (ssl.SSLError, tcp.ClosedError, errors.HeliosError):
             return None
+
+
+def _outlook(asked: ports.Asked, found: x509.Certificate, least: float) -> model.Outlook:
+    """When fewer days will be left than are to be."""
+    wanted = asked.resource.expects.get("days_left")
+    days = wanted.get("$min") if isinstance(wanted, Mapping) else None
+    most = max(least, days if isinstance(days, int | float) else 0)
+    ends = clocks.from_datetime(found.not_valid_after_utc)
+    return model.Outlook(runs_out={"certificate": clocks.Timestamp(ends - round(most * _DAY))})
 
 
 def _name(name: x509.Name) -> str:

@@ -24,6 +24,7 @@ from helios.reconcile.compositions.observing import (
     resourcing,
     sites,
 )
+from helios.reconcile.compositions.predicting import ports as foresight
 
 COMPONENT_S = 10.0
 """Longest look at one component. Then it is unknown."""
@@ -40,6 +41,7 @@ class Composite:
     Args:
         tools: see `looking.Tools`.
         component_s, whole_s: bounds, in seconds.
+        recorder: hears of each component that was really looked at.
     """
 
     def __init__(
@@ -48,8 +50,10 @@ class Composite:
         *,
         component_s: float = COMPONENT_S,
         whole_s: float = WHOLE_S,
+        recorder: foresight.Recorder = foresight.NOTHING,
     ) -> None:
         self._tools = tools
+        self._recorder = recorder
         self._component_s = component_s
         self._whole_s = whole_s
         self._hooks = hooking.Hooks()
@@ -70,7 +74,7 @@ class Composite:
             for each in look.stack.components()
             if look.only is None or each.address in look.only
         ]
-        tasks = {each.address: asyncio.create_task(self._one(view, each)) for each in wanted}
+        tasks = {each.address: asyncio.create_task(self._timed(view, each)) for each in wanted}
         if not tasks:
             return {}
         try:
@@ -87,6 +91,16 @@ class Composite:
     async def close(self) -> None:
         """End what is being asked."""
         await self._tools.cache.close()
+
+    async def _timed(self, view: looking.View, declared: composition.Component) -> model.Seen:
+        """Look, and have it recorded, unless it was seen before and kept."""
+        clock = self._tools.clock
+        began, now = clock.monotonic(), clock.now()
+        seen = await self._one(view, declared)
+        if seen.as_of >= now:
+            took_s = clock.monotonic() - began
+            self._recorder.looked(view.stack, declared, seen, took_s=took_s, now=clock.now())
+        return seen
 
     async def _one(self, view: looking.View, declared: composition.Component) -> model.Seen:
         try:
@@ -126,6 +140,7 @@ def made(
     checks: Mapping[str, ports.ResourceCheck],
     door: Callable[[directory.Entry], str | None] = lambda _: None,
     refusals: looking.Refusals = lambda _client, _source: None,
+    recorder: foresight.Recorder = foresight.NOTHING,
     component_s: float = COMPONENT_S,
     whole_s: float = WHOLE_S,
 ) -> Composite:
@@ -145,6 +160,7 @@ def made(
         door: the whole address at which a source takes webhooks, to find webhooks by for which no
             url is declared; None: not known.
         refusals: when a door last refused a delivery, by client and source.
+        recorder: hears of each component that was really looked at.
         component_s: longest look at one component, in seconds.
         whole_s: longest look at one stack.
     """
@@ -167,4 +183,4 @@ def made(
         refusals=refusals,
         probe_s=min(looking.PROBE_S, component_s * 0.9),
     )
-    return Composite(tools, component_s=component_s, whole_s=whole_s)
+    return Composite(tools, component_s=component_s, whole_s=whole_s, recorder=recorder)

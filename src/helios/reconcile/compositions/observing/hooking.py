@@ -18,6 +18,7 @@ from helios.reconcile.compositions.observing import (
     reaching,
     witnesses,
 )
+from helios.reconcile.compositions.predicting import dates
 
 TRIED_S = 900.0
 """A webhook that delivers is tried again after so long."""
@@ -114,6 +115,7 @@ class Hooks:
             unknown=tuple(unknown),
             evidence=tuple(evidence),
             detail="; ".join(each for each in details if each),
+            outlook=dates.of_hook(reached.adapter.name, match.hook.detail),
         )
 
     def _match(
@@ -299,5 +301,10 @@ async def _configured(
         return model.Seen(state="absent", as_of=as_of, evidence=(witness,))
     value |= {name: (found or {}).get(name) for name in names}
     return looking.present(
-        value, as_of=as_of, unknown=unknown, evidence=(*evidence, witness), detail=detail
+        value,
+        as_of=as_of,
+        unknown=unknown,
+        evidence=(*evidence, witness),
+        detail=detail,
+        outlook=None if seen is None else seen.outlook,
     )

@@ -109,6 +109,7 @@ def present(
     unknown: tuple[str, ...] = (),
     evidence: tuple[model.Evidence, ...] = (),
     detail: str = "",
+    outlook: model.Outlook | None = None,
 ) -> model.Seen:
     """It is there, and these fields could be seen."""
     return model.Seen(
@@ -118,6 +119,7 @@ def present(
         unknown=unknown,
         evidence=evidence,
         detail=detail[:DETAIL_CHARS],
+        outlook=outlook,
     )
 
 

@@ -42,6 +42,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
         unknown: fields that could not.
         kind: how it is known; None: as a direct read if anything is known.
         pause_s: the other side wants to be left alone that long.
+        outlook: what is known of how long it lasts.
     """
 
     state: model.Presence
@@ -50,6 +51,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     kind: model.EvidenceKind | None = None
     pause_s: float | None = None
+    outlook: model.Outlook | None = None
 
 
 class ResourceCheck(Protocol):

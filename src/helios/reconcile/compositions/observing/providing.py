@@ -16,6 +16,7 @@ from helios.reconcile.compositions.observing import (
     reaching,
     witnesses,
 )
+from helios.reconcile.compositions.predicting import dates
 
 BUILDS = "helios:sites"
 """Witness: our own table of declared sites."""
@@ -27,6 +28,8 @@ class _Access(msgspec.Struct, frozen=True, kw_only=True):
     authorised: bool | None
     at: clocks.Timestamp
     detail: str = ""
+    expires_at: clocks.Timestamp | None = None
+    quota_left: int | None = None
 
 
 class _Known(msgspec.Struct, kw_only=True):
@@ -37,6 +40,7 @@ class _Known(msgspec.Struct, kw_only=True):
     evidence: list[model.Evidence]
     details: list[str]
     as_of: clocks.Timestamp
+    outlook: model.Outlook | None = None
 
     def seen(self) -> model.Seen:
         return looking.present(
@@ -45,6 +49,7 @@ class _Known(msgspec.Struct, kw_only=True):
             unknown=tuple(self.unknown),
             evidence=tuple(self.evidence),
             detail="; ".join(each for each in self.details if each),
+            outlook=self.outlook,
         )
 
 
@@ -146,6 +151,7 @@ async def _authorised(
     witness = f"probe:{adapter.name}"
     known.as_of = min(known.as_of, access.at)
     known.details.append(access.detail)
+    known.outlook = _outlook(reached, access)
     if access.authorised is None:
         known.unknown.append("authorised")
         return
@@ -154,13 +160,30 @@ async def _authorised(
     known.evidence.append(made(witness, access.at, access.detail))
 
 
+def _outlook(reached: reaching.Reached, access: _Access) -> model.Outlook | None:
+    """How long the credential lasts, as the provider or the credential itself says."""
+    given = reached.api.source.credentials.values()
+    ends = [access.expires_at, *(dates.token_expiry(each.text) for each in given)]
+    known = [each for each in ends if each is not None]
+    if not known and access.quota_left is None:
+        return None
+    runs_out = {"credential": min(known)} if known else {}
+    return model.Outlook(runs_out=runs_out, quota_left=access.quota_left)
+
+
 async def _access(view: looking.View, reached: reaching.Reached) -> _Access:
     checker = cast("providers.HealthChecker", reached.adapter)
 
     async def ask() -> cache.Kept[_Access]:
         found = await _health(checker, reached.api, view.tools.probe_s)
         authorised = None if found.reachable is False else found.authorised
-        told = _Access(authorised=authorised, at=view.now(), detail=found.detail)
+        told = _Access(
+            authorised=authorised,
+            at=view.now(),
+            detail=found.detail,
+            expires_at=found.expires_at,
+            quota_left=found.quota_left,
+        )
         return cache.Kept(value=told, ttl_s=cache.FAILED_S if authorised is None else cache.TTL_S)
 
     return await view.ask(("health", *reached.key), ask)

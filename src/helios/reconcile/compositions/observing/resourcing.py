@@ -59,6 +59,7 @@ async def _asked(view: looking.View, check: ports.ResourceCheck, asked: ports.As
         unknown=told.unknown,
         evidence=(evidence,),
         detail=told.detail[: looking.DETAIL_CHARS],
+        outlook=told.outlook,
     )
 
 
