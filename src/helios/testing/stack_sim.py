@@ -7,26 +7,22 @@ was given up), and everything must come to rest as declared. Then all that happe
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import contextlib
+import functools
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
+import structlog.testing
 
 from helios.drivers.sqlite import view_store
-from helios.eventlog import envelope, log
-from helios.kernel import clock as clocks
-from helios.kernel import errors, ids
+from helios.eventlog import log
+from helios.kernel import ids
 from helios.reconcile.compositions import (
     composition,
     document,
     events,
-    fuse,
-    guard_events,
-    guards,
-    model,
-    passing,
     policy_document,
-    reading,
     stack,
 )
 from helios.reconcile.runtime import keys
@@ -36,14 +32,14 @@ from helios.testing import (
     simdisk,
     simloop,
     simports,
+    stack_sim_noise,
     stack_sim_oracles,
     stack_sim_outside,
+    stack_sim_people,
     stack_sim_ports,
     stack_sim_process,
 )
 
-CLIENT = "acme"
-S = clocks.SECOND_US
 REST_S = 6 * 3600.0
 """Virtual seconds from the end of the faults to rest. Above: something is stuck."""
 
@@ -83,7 +79,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     coverage: Mapping[str, int]
 
 
-class World:
+class World(stack_sim_people.People):
     """One simulation; a story gets it, `run` makes it."""
 
     def __init__(
@@ -97,7 +93,6 @@ class World:
         self.points = points
         self.clock = simports.SimClock(loop)
         self.storage = memory_log.MemoryLogStorage()
-        self.log = log.Log(self.storage, self.clock)
         # A disk without faults of its own: what crashes do to files is simulated elsewhere.
         self.disk = simdisk.SimDisk(
             loop,
@@ -112,18 +107,23 @@ class World:
         self.outside = stack_sim_outside.Outside(
             self.clock, wrong=self._wrong, is_started=self._is_started
         )
+        self.noise: stack_sim_noise.Noise | None = None
         self.outside.settles_s = faults.settles_s
-        self.ids = ids.Uuid7Ids(self.clock, loop.rng("people"))
         self.rng = loop.rng("story")
+        super().__init__(
+            log.Log(self.storage, self.clock),
+            self.store,
+            self.outside,
+            clock=self.clock,
+            id_source=ids.Uuid7Ids(self.clock, loop.rng("people")),
+        )
         self.coverage = invariants.Coverage()
         self.passes: dict[str, int] = {}
-        self.declared: dict[tuple[str, str, int], composition.Composition] = {}
         self.makers: dict[str, str] = {}
-        self.names: list[str] = []
         self.processes = [
             stack_sim_process.Process(self, f"p{number}") for number in range(faults.processes)
         ]
-        self._generations: dict[str, tuple[str, int]] = {}
+        self.told: stack_sim_oracles.Told | None = None
         self._begun: set[str] = set()
         self._scanned = 0
         self._owed: dict[keys.Key, float] = {}
@@ -166,97 +166,7 @@ class World:
         self._scanned = len(known)
         return key in self._begun
 
-    # -- what people do -------------------------------------------------------------------------
-
-    async def declare(self, name: str, text: str) -> None:
-        """Declare a stack; what is new in it is built."""
-        parsed = document.parse(text.format(client=CLIENT, stack=name))
-        uid, generation = self._generations.get(name, (self.ids.new(), 0))
-        generation += 1
-        self._generations[name] = (uid, generation)
-        self.declared[CLIENT, name, generation] = parsed
-        self.outside.build(parsed)
-        said = events.Declared(
-            stack_id=name,
-            uid=uid,
-            generation=generation,
-            version=f"v1.0.{generation - 1}",
-            hash=parsed.hash,
-            text=text.format(client=CLIENT, stack=name),
-            environment=parsed.environment,
-        )
-        await self.say(name, events.STACK_DECLARED, said)
-        if name not in self.names:
-            self.names.append(name)
-
-    async def set_policy(self, name: str, text: str) -> None:
-        """Declare a policy."""
-        text = text.format(client=CLIENT, stack=name)
-        parsed = policy_document.parse(text)
-        said = events.PolicyDeclared(text=text, hash=parsed.hash)
-        await self.say(name, events.POLICY_DECLARED, said)
-
-    async def request(self, name: str) -> None:
-        """Order healing now."""
-        said = events.Requested(reconciliation_id=self.ids.new(), trigger="manual")
-        await self.say(name, events.RECONCILIATION_REQUESTED, said)
-
-    async def approve(self, name: str, approval: model.Approval) -> None:
-        """Agree to a plan."""
-        grant = model.Grant(
-            actor="user:ada",
-            roles=("approver",),
-            digest=approval.digest,
-            granted=True,
-            reason="looked at",
-            at=self.clock.now(),
-        )
-        said = events.ApprovalAnswered(approval_id=approval.approval_id, grant=grant)
-        await self.say(name, events.APPROVAL_GRANTED, said)
-
-    async def say(self, name: str, kind: str, payload: events.StackPayload) -> None:
-        """Append an event about a stack."""
-        event = events.of_stack(
-            kind,
-            CLIENT,
-            name,
-            payload,
-            now=self.clock.now(),
-            event_id=self.ids.new(),
-            because=events.Because(actor="user:ada"),
-        )
-        await self.log.append([event])
-
-    async def _reset_fuses(self) -> None:
-        found = await reading.guards_of(self.store, CLIENT)
-        for fuse_id, each in found.fuses.items():
-            if each.reset_at is None:
-                said = guard_events.FuseMoved(fuse_id=fuse_id, by=each.by, reason="looked at")
-                event = guard_events.of_guard(
-                    guard_events.FUSE_RESET,
-                    CLIENT,
-                    fuse.SCOPE,
-                    said,
-                    now=self.clock.now(),
-                    id_source=self.ids,
-                    because=events.Because(actor="user:ada"),
-                )
-                self.count("fuse reset")
-                await self.log.append([event])
-
     # -- what stories ask -----------------------------------------------------------------------
-
-    def place(self, name: str, address: str) -> stack_sim_outside.Place:
-        """Where a component of a stack is."""
-        return (CLIENT, name, address)
-
-    async def state(self, name: str) -> stack.Stack | None:
-        """How a stack stands in the view; None: the view does not know it yet."""
-        try:
-            found = await reading.known(self.store, CLIENT, name)
-        except errors.NotFoundError:
-            return None
-        return None if found is None else found.state
 
     async def until(
         self, name: str, test: Callable[[stack.Stack], bool], within_s: float = REST_S
@@ -329,21 +239,29 @@ class World:
         """Wait until every stack is as declared, doing what is left to people."""
         deadline = self.loop.time() + REST_S
         calm = 0
-        while calm < 2:  # noqa: PLR2004 - rest that lasts
+        while calm < 2:
             if self.loop.time() > deadline:
                 raise invariants.Violation("convergence", await self._troubles())
             await asyncio.sleep(POLL_S)
             await self.operate()
             states = [await self.state(name) for name in self.names]
-            calm = calm + 1 if all(map(is_at_rest, states)) and not self._late() else 0
+            is_calm = all(map(is_at_rest, states)) and not self._owed and not self.drifted()
+            calm = calm + 1 if is_calm else 0
 
-    def _late(self) -> bool:
-        """Whether somebody who was woken has had no pass yet."""
-        return bool(self._owed)
+    def drifted(self) -> list[str]:
+        """Components that are not as declared, whoever knows of it."""
+        newest = {name: each for (_, name, _), each in sorted(self.declared.items(), key=_order)}
+        return [
+            f"{name}/{each.address}"
+            for name, declared in newest.items()
+            for each in declared.components()
+            if self.outside.is_drifted(declared, each)
+        ]
 
     async def operate(self) -> None:
         """Do what operators do: agree, reset fuses, order what was given up."""
-        await self._reset_fuses()
+        for _ in range(await self.reset_fuses()):
+            self.count("fuse reset")
         for name in self.names:
             state = await self.state(name)
             if state is None:
@@ -361,7 +279,7 @@ class World:
                 await self.request(name)
 
     async def _troubles(self) -> str:
-        told = [f"owed: {sorted(self._owed)}"]
+        told = [f"owed: {sorted(self._owed)}", f"drifted: {self.drifted()}"]
         for name in self.names:
             state = await self.state(name)
             if not is_at_rest(state):
@@ -373,12 +291,13 @@ class World:
             process.restarts = False
             if process.life is not None:
                 await process.life.stop()
-        told = stack_sim_oracles.Told(
+        told = self.told = stack_sim_oracles.Told(
             events=self.storage._events,  # noqa: SLF001 - all of it, at once
             outside=self.outside,
             declared=self.declared,
             makers=self.makers,
             skew_s=self.faults.skew_s,
+            is_noisy=self.noise is not None,
         )
         stack_sim_oracles.check(told)
         await stack_sim_oracles.views_are_the_log(told, self.log, self.store, self.clock)
@@ -393,6 +312,27 @@ class World:
 
     def _outside(self) -> dict[str, Any]:
         return {"/".join(place): self.outside.value(place) for place in self.outside.places()}
+
+
+@contextlib.contextmanager
+def _parsing_once() -> Iterator[None]:
+    """Parse the same text once: it is pure, and takes most of the time of a short world."""
+    saved = [(module, module.parse) for module in _PARSERS]
+    try:
+        for module, _ in saved:
+            module.parse = _PARSED[module.__name__]
+        yield
+    finally:
+        for module, real in saved:
+            module.parse = real
+
+
+_PARSERS: tuple[Any, ...] = (document, policy_document)
+_PARSED = {each.__name__: functools.lru_cache(maxsize=256)(each.parse) for each in _PARSERS}
+
+
+def _order(item: tuple[tuple[str, str, int], composition.Composition]) -> tuple[str, int]:
+    return (item[0][1], item[0][2])
 
 
 Story: TypeAlias = Callable[[World], Awaitable[None]]
@@ -463,7 +403,9 @@ def run(
         return await worlds[0].live(story)
 
     try:
-        ending = simloop.run(loop, main())
+        # Nobody reads the logs of so many lives, and to render them takes longer than the lives.
+        with structlog.testing.capture_logs(), _parsing_once():
+            ending = simloop.run(loop, main())
     except invariants.Violation as error:
         violation = str(error)
     except Exception as error:  # noqa: BLE001 - whatever it is, the world has failed
@@ -488,5 +430,3 @@ def run(
         passes=world.passes,
         coverage=dict(world.coverage),
     )
-
-

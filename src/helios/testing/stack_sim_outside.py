@@ -117,6 +117,22 @@ class Outside:
         first = max(0, bisect.bisect_right(known, since, key=lambda each: each[0]) - 1)
         return any(test(value) for at, value in known[first:] if at <= until)
 
+    def is_drifted(
+        self, declared: composition.Composition, component: composition.Component
+    ) -> bool:
+        """Whether a component is not as declared now, in what is ours."""
+        place = (declared.client_id, declared.stack_id, component.address)
+        value = self._there[place]
+        tree = stack_reality.satisfied(expecting.tree(component))
+        ours = dict(tree)
+        if value is None:
+            return True
+        others = self.others.get(place, frozenset())
+        for path in others:
+            if path[0] in ours and isinstance(ours[path[0]], dict):
+                ours[path[0]] = {**ours[path[0]], path[-1]: _at(value, path)}
+        return not all(_is_same(each, value.get(name)) for name, each in ours.items())
+
     # -- eyes -----------------------------------------------------------------------------------
 
     def seen(self, place: Place) -> tuple[dict[str, Any] | None, clocks.Timestamp]:
@@ -156,9 +172,7 @@ class Outside:
             Write(at=now, place=place, kind=action.kind, key=key, fields=tuple(sorted(fields)))
         )
         self._put(place, {**(before or {}), **_plain(fields)})
-        return ports.Acted(
-            detail=f"{action.kind} done", undo={"set": {}}, settles_s=self.settles_s
-        )
+        return ports.Acted(detail=f"{action.kind} done", undo={"set": {}}, settles_s=self.settles_s)
 
     def _judge(self, place: Place, action: model.Action, before: Tree | None) -> None:
         """Say so when a write is not needed, or is of what belongs to others."""

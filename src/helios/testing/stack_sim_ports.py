@@ -1,7 +1,7 @@
 """The ports of a simulated process that keeps stacks: each call may be slow, fail, or be its last.
 
-Storage of the log, store of the views and the outside outlive processes; what is here belongs to one
-life of one process. Crashes strike before a call, or after it: done, and never answered.
+Storage of the log, store of the views and the outside outlive processes; what is here belongs to
+one life of one process. Crashes strike before a call, or after it: done, and never answered.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from helios.kernel import clock as clocks
 from helios.kernel import errors
 from helios.projections import ports as view_ports
 from helios.reconcile.compositions import composition, model, ports
-from helios.testing import simloop, simports, stack_reality, stack_sim_outside
+from helios.testing import simloop, simports, stack_reality, stack_sim_noise, stack_sim_outside
 
 T = TypeVar("T")
 
@@ -82,7 +82,7 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
             crash=rng.choice((0.0, 0.002, 0.005, 0.015)),
             processes=processes,
             pause=rate(0.05, 0.4) if processes > 1 else 0.0,
-            steal=rate(0.02, 0.2) if processes > 1 else 0.0,
+            steal=rate(0.1, 0.4) if processes > 1 else 0.0,
             unknown=rate(0.01, 0.2),
             stale=rate(0.05, 0.5),
             refuse=rate(0.05, 0.4),
@@ -129,9 +129,15 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 class Eyes:
     """A `ports.Observer` over the outside."""
 
-    def __init__(self, context: Context, outside: stack_sim_outside.Outside) -> None:
+    def __init__(
+        self,
+        context: Context,
+        outside: stack_sim_outside.Outside,
+        noise: Callable[[], stack_sim_noise.Noise | None],
+    ) -> None:
         self._context = context
         self._outside = outside
+        self._noise = noise
         self._cache: dict[stack_sim_outside.Place, model.Seen] = {}
 
     async def observe(self, look: ports.Look) -> model.Observation:
@@ -150,9 +156,10 @@ class Eyes:
         place = (look.stack.client_id, look.stack.stack_id, each.address)
         now = context.clock.now()
         cached = self._cache.get(place)
-        if cached is not None and not look.fresh and now - cached.as_of < STALE_S * 1_000_000:
-            if context.strikes(faults.stale, "look out of a cache"):
-                return cached
+        is_kept = cached is not None and now - cached.as_of < STALE_S * clocks.SECOND_US
+        if is_kept and not look.fresh and context.strikes(faults.stale, "look out of a cache"):
+            assert cached is not None
+            return cached
         if context.strikes(faults.unknown, "look that sees nothing"):
             return model.Seen(state="unknown", as_of=now, detail="connection refused")
         value, _ = self._outside.seen(place)
@@ -163,6 +170,9 @@ class Eyes:
             value=value,
             evidence=(witness,),
         )
+        noise = self._noise()
+        if noise is not None:
+            seen = noise.blurred(place, seen)
         self._cache[place] = seen
         return seen
 
@@ -308,9 +318,7 @@ class Store:
     async def drop(self, slot: view_ports.Slot) -> None:
         await self._call(self._inner.drop(slot))
 
-    async def query(
-        self, view: str, sql: str, params: view_ports.Row = ()
-    ) -> list[view_ports.Row]:
+    async def query(self, view: str, sql: str, params: view_ports.Row = ()) -> list[view_ports.Row]:
         await self._context.point("views.read")
         return await self._inner.query(view, sql, params)
 
@@ -385,6 +393,8 @@ class Session:
 
     async def acquire(self, name: str) -> "Lease | None":
         """See `shards.Leases`."""
+        if name in self._leases.holders:
+            return None
         await self._context.clock.sleep(self._context.rng.uniform(0.0, 0.01))
         if name in self._leases.holders:
             return None

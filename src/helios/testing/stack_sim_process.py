@@ -1,10 +1,9 @@
-"""One process of a simulated world: the product's own runtime and passes, and a life that may end."""
+"""One process of a simulated world: the product's own runtime and passes, and lives that end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from typing import Protocol
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, Protocol
 
-from helios.eventlog import envelope
 from helios.kernel import clock as clocks
 from helios.kernel import errors
 from helios.projections import catalog
@@ -12,7 +11,6 @@ from helios.projections import ports as view_ports
 from helios.reconcile.compositions import (
     breakers,
     guard_events,
-    model,
     passing,
     reading,
     view,
@@ -23,6 +21,7 @@ from helios.testing import (
     memory_log,
     simloop,
     simports,
+    stack_sim_noise,
     stack_sim_outside,
     stack_sim_ports,
 )
@@ -35,13 +34,29 @@ PACE_S = 0.5
 class Surroundings(Protocol):
     """What outlives a process."""
 
-    loop: simloop.SimLoop
-    storage: memory_log.MemoryLogStorage
-    store: view_ports.ViewStore
-    leases: stack_sim_ports.Leases
-    outside: stack_sim_outside.Outside
-    points: simports.CrashPoints
-    faults: stack_sim_ports.Faults
+    @property
+    def loop(self) -> simloop.SimLoop: ...
+
+    @property
+    def storage(self) -> memory_log.MemoryLogStorage: ...
+
+    @property
+    def store(self) -> view_ports.ViewStore: ...
+
+    @property
+    def leases(self) -> stack_sim_ports.Leases: ...
+
+    @property
+    def outside(self) -> stack_sim_outside.Outside: ...
+
+    @property
+    def points(self) -> simports.CrashPoints: ...
+
+    @property
+    def faults(self) -> stack_sim_ports.Faults: ...
+
+    @property
+    def noise(self) -> stack_sim_noise.Noise | None: ...
 
     def count(self, what: str) -> None: ...
 
@@ -200,14 +215,14 @@ class Life:
             log=shared,
             store=store,
             wait_for=lambda name, at, seconds: views.wait_for(name, at, timeout_s=seconds),
-            observer=stack_sim_ports.Eyes(self._context, world.outside),
+            observer=stack_sim_ports.Eyes(self._context, world.outside, lambda: world.noise),
             executor=stack_sim_ports.Hands(self._context, world.outside),
             clock=clock,
             ids=_Ids(world, clock, self.owner),
             meter=passing.Meter(passed=world.passed),
         )
-        parts = [views.run(), *self._parts(around)]
         await views.start()
+        parts = [views.run(), *self._parts(around)]
         tasks = [asyncio.ensure_future(part) for part in parts]
         try:
             await asyncio.gather(*tasks)
@@ -217,7 +232,7 @@ class Life:
             await asyncio.gather(*tasks, return_exceptions=True)
             await shared.close()
 
-    def _parts(self, around: passing.Around) -> list[object]:
+    def _parts(self, around: passing.Around) -> list[Coroutine[Any, Any, None]]:
         clock = self._clock
         known = wakes.Wakes()
         self._passes = passing.Passes(around, known)
@@ -225,7 +240,6 @@ class Life:
         resyncing = resync.Resync(made.wake, lambda: _scheduled(around.store), clock=clock)
         followed = waking.Waking(around.log, self._wake(made), clock=clock)
         followed.follow(known.woken, missed=resyncing.all_soon)
-        options = lane.Options(pass_s_max=600.0, pace_s=PACE_S, failures=self._passes.failures)
         parts = [followed.run(), resyncing.run(), _chores(around)]
         owner: ports.Owner = ports.Everything()
         if self._world.faults.processes > 1:
@@ -289,5 +303,3 @@ async def _chores(around: passing.Around) -> None:
                     await around.log.append(said)
         except errors.HeliosError:
             continue
-
-

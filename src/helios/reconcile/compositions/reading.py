@@ -131,11 +131,11 @@ async def drifted_since(
 ) -> list[tuple[str, str, model.Drift]]:
     """Client, stack and drift of all that has drifted since then, whatever became of it.
 
-    What is ignored is left out.
+    What is ignored is left out, and what was only suspected and has gone.
     """
     sql = (
         "SELECT tenant, stack, record FROM {t}drifts WHERE (confirmed_at >= ? OR "
-        "(confirmed_at = 0 AND detected_at >= ?)) AND state <> 'ignored' "
+        "(confirmed_at = 0 AND closed_at = 0 AND detected_at >= ?)) AND state <> 'ignored' "
         "ORDER BY position, drift_id"
     )
     rows = await store.query(view.NAME, sql, (since, since))
