@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
-from helios.testing import chaos_kinds
+from helios.testing import chaos_deeds, chaos_kinds
 from helios.testing.chaos_kinds import KINDS, Kind
 from helios.testing.real_stack import FLEET, MAIN, Name, NotSoError, RealStack
 
@@ -209,7 +209,7 @@ class Chaos:
     def _agreed(self, case: Case, begin: float) -> None:
         fuse = self._until(case, self.blown, "the fuse to blow", FOUND_S)
         case.found_s = time.monotonic() - begin
-        stacks = chaos_kinds.half(self.world)
+        stacks = chaos_deeds.half(self.world)
 
         def are_found() -> bool:
             return all(self.drifts(n, case.kind.component, since=case.began) for n in stacks)
@@ -394,7 +394,7 @@ class Chaos:
                         case = self.do(kind, name)
                         return self.follow(case)
                 case = self.do(kind, name)
-            except chaos_kinds.ImpossibleError as error:
+            except chaos_deeds.ImpossibleError as error:
                 self._tell(f"{kind.name} of {'/'.join(name)}: not now: {error}")
                 return None
             try:
@@ -417,7 +417,7 @@ class Chaos:
 
 
 def _explains(case: Case, heal: Heal, world: RealStack) -> bool:
-    stacks = chaos_kinds.half(world) if case.kind.ends == "agreed" else [case.name]
+    stacks = chaos_deeds.half(world) if case.kind.ends == "agreed" else [case.name]
     return (
         heal.name in stacks
         and heal.target == case.kind.component

@@ -62,6 +62,8 @@ class Server:
     """
 
     about: Mapping[str, Any]
+    outlives: bool = False
+    """Whether it goes on when this process ends; then somebody else stops it."""
 
     def __init__(self, name: str, folder: Path, *, webhook_url: str = "") -> None:
         """Describe it.
@@ -82,7 +84,9 @@ class Server:
         Raises:
             ComponentError: not installed, or it does not start.
         """
-        arguments = [self.name, "--folder", str(self.folder), "--until-stdin-closes"]
+        arguments = [self.name, "--folder", str(self.folder)]
+        if not self.outlives:
+            arguments.append("--until-stdin-closes")
         if self.webhook_url:
             arguments += ["--webhook-url", self.webhook_url]
         launcher = subprocess.Popen(  # noqa: S603 - our own script
@@ -145,6 +149,10 @@ class Strapi(Server):
     def start(self) -> None:
         """Run it and wait until it answers."""
         super().start()
+        self.connect()
+
+    def connect(self) -> None:
+        """Speak with the one that `about` tells of."""
         self.api = strapi.Client(
             self.about["url"],
             content_token=self.about["content_token"],
@@ -176,6 +184,10 @@ class Vendure(Server):
     def start(self) -> None:
         """Run it and wait until it answers."""
         super().start()
+        self.connect()
+
+    def connect(self) -> None:
+        """Speak with the one that `about` tells of."""
         self.api = vendure.Client(
             self.about["url"],
             user=self.about["admin_user"],

@@ -45,6 +45,12 @@ class Cloud:
     url: str
     environment: Mapping[str, str]
 
+    def __init__(self, url: str = "") -> None:
+        """Describe it; with an address it is one that somebody else runs."""
+        self._process: subprocess.Popen[bytes] | None = None
+        if url:
+            self._connect(url)
+
     def __enter__(self) -> Self:
         arguments = ["--host", "127.0.0.1", "--port", "0", "--drop", str(drops.NOTHING), "--", "x"]
         self._process = subprocess.Popen(  # noqa: S603 - our own program
@@ -57,7 +63,11 @@ class Cloud:
         line = self._process.stdout.readline()
         if not line:
             raise CloudError("the cloud ended at once; its reason stands above")
-        self.url = json.loads(line)["url"]
+        self._connect(json.loads(line)["url"])
+        return self
+
+    def _connect(self, url: str) -> None:
+        self.url = url
         self.environment = {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_DEFAULT_REGION": aws.REGION,
@@ -75,18 +85,19 @@ class Cloud:
             )
             for name in ("sqs", "s3", "dynamodb", "sns")
         )
-        return self
 
     def __exit__(self, *_: object) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
+        process = self._process
+        assert process is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.close()
         try:
-            self._process.wait(START_S)
+            process.wait(START_S)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(START_S)
-        self._process.stdout.close()
+            process.kill()
+            process.wait(START_S)
+        process.stdout.close()
 
     def make(self, kind: str, settings: Mapping[str, Any], expects: Mapping[str, Any]) -> None:
         """Make a resource as it is declared; what is no resource of the cloud is left out."""

@@ -13,7 +13,7 @@ import shutil
 import sqlite3
 import string
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -44,6 +44,7 @@ FRESH = 3
 
 _EVENTS = ("entry.create", "entry.update", "entry.delete", "entry.publish", "entry.unpublish")
 _DAY_MS = 86_400_000
+_WORD = "stack.json"
 
 T = TypeVar("T")
 Name = tuple[str, str]
@@ -137,6 +138,7 @@ class RealStack:
         with self._stack:
             self._start()
             self._declare()
+            self._write_down()
             self._stack = self._stack.pop_all()
         return self
 
@@ -172,7 +174,16 @@ class RealStack:
         self.web_url = self._stack.enter_context(real_processes.serving(self.root / "www"))
         self._tell("Helios")
         self._stack.enter_context(self.helios)
-        self._http = self._stack.enter_context(
+        self.connect(self._stack)
+
+    def connect(self, stack: contextlib.ExitStack) -> None:
+        """Open connections to Helios and, as its administrator, the CMS; `stack` ends them."""
+        about = self.cms.about
+        self.cms_admin = strapi_api.Admin(
+            about["url"], email=about["admin_email"], password=about["admin_password"]
+        )
+        stack.callback(self.cms_admin.close)
+        self._http = stack.enter_context(
             httpx.Client(base_url=self.helios.url, timeout=60, trust_env=False)
         )
 
@@ -181,14 +192,23 @@ class RealStack:
         folder = self.folder / name
         return folder if prepared is None else components.copy(prepared, folder)
 
+    def _write_down(self) -> None:
+        """Leave word for other processes of how all of it is reached."""
+        known = {
+            "helios": self.helios.url,
+            "cloud": self.cloud.url,
+            "web": self.web_url,
+            "cms": dict(self.cms.about),
+            "shop": dict(self.shop.about),
+            "shop_webhooks": self.shop.webhook_url,
+            "branches": list(self.wanted.branches),
+            "kiosks": self.wanted.kiosks,
+        }
+        self.keep(_WORD, json.dumps(known))
+
     # -- declare --------------------------------------------------------------------------------
 
     def _declare(self) -> None:
-        about = self.cms.about
-        self.cms_admin = strapi_api.Admin(
-            about["url"], email=about["admin_email"], password=about["admin_password"]
-        )
-        self._stack.callback(self.cms_admin.close)
         self._keep_secrets()
         self._tell("articles, webhooks, queues, buckets")
         self._write_articles()
@@ -363,6 +383,40 @@ class RealStack:
                 if each["message"] and found["status"] != "healthy"
             ]
         return "\n".join(lines)
+
+
+@contextlib.contextmanager
+def joined(folder: Path) -> Iterator[RealStack]:
+    """The stack that another process runs in a folder, to speak with.
+
+    Systems that are started by this process go on when it ends.
+
+    Raises:
+        NotSoError: none runs there.
+    """
+    found = RealStack(folder)
+    try:
+        known = json.loads(found.secret(_WORD))
+    except FileNotFoundError:
+        raise NotSoError(f"no stack runs in {found.folder}: run start.py first") from None
+    found.wanted = Wanted(branches=tuple(known["branches"]), kiosks=known["kiosks"])
+    found.web_url = known["web"]
+    found.site = components.Site(found.root / "blog" / "app", ())
+    found.cloud = real_cloud.Cloud(known["cloud"])
+    found.helios = real_processes.Helios(
+        found.folder / "data", port=int(known["helios"].rpartition(":")[2])
+    )
+    found.cms = components.Strapi(found.folder / "strapi")
+    found.shop = components.Vendure(found.folder / "vendure", webhook_url=known["shop_webhooks"])
+    for system, about in ((found.cms, known["cms"]), (found.shop, known["shop"])):
+        system.outlives = True
+        system.about = about
+        system.connect()
+    with contextlib.ExitStack() as stack:
+        stack.callback(found.cms.api.close)
+        stack.callback(found.shop.api.close)
+        found.connect(stack)
+        yield found
 
 
 def _stacks(text: str) -> list[composition.Composition]:
