@@ -108,6 +108,33 @@ def test_what_is_below_the_threshold_is_not_told_nor_that_it_is_over(tmp_path: P
     run(go())
 
 
+def test_k_04_each_channel_hears_what_is_as_grave_as_its_threshold_or_graver(
+    tmp_path: Path,
+) -> None:
+    async def go() -> None:
+        server = answering.Server(always())
+        async with telling(tmp_path, server) as (_, bench):
+            channels = [
+                f"{{type: webhook, name: {each}, url: '{server.url}/{each}', "
+                f"severity_threshold: {each}}}"
+                for each in model.SEVERITIES
+            ]
+            await bench.set_policy(f"[{', '.join(channels)}]")
+            for each in model.SEVERITIES:
+                await bench.drift(severity=each, path=f"/{each}")
+            await bench.passes(60)
+            heard = {
+                request.path[1:]: [told["severity"] for told in request.json()["notices"]]
+                for request in server.asked
+            }
+            grave = list(reversed(model.SEVERITIES))
+            assert heard == {
+                each: grave[: len(grave) - place] for place, each in enumerate(model.SEVERITIES)
+            }
+
+    run(go())
+
+
 def test_a_drift_that_grows_graver_reaches_the_channel_that_waits_for_that(tmp_path: Path) -> None:
     async def go() -> None:
         server = answering.Server(always())

@@ -273,7 +273,7 @@ class _Settled:
             self._end(found)
         elif is_open:
             self._close(found)
-        elif found.item in self._closed:
+        elif found.item in self._closed and found.item in self._said:
             self._said[found.item] = _both(self._said[found.item], found)
 
     def _open(self, found: notice.Notice) -> None:
@@ -288,9 +288,12 @@ class _Settled:
         self._said[found.item] = found
 
     def _end(self, found: notice.Notice) -> None:
-        if self.left:
-            self._closed.update(dict.fromkeys(sorted(self.left)))
+        left = sorted(self.left)
+        if left:
+            self._closed.update(dict.fromkeys(left))
             self._opened.clear()
+            for item in left:
+                self._said.pop(item, None)
             self._said[found.item] = found
 
 

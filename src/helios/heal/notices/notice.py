@@ -105,11 +105,6 @@ def rank(severity: model.Severity) -> int:
     return model.SEVERITIES.index(severity)
 
 
-def wants(channel: policy.Channel, severity: model.Severity) -> bool:
-    """Whether something so severe is told on a channel."""
-    return rank(severity) >= rank(channel.severity_threshold)
-
-
 def target(channel: policy.Channel) -> str:
     """Names where a channel leads, in 16 hex digits: two stacks may share one."""
     place = [
