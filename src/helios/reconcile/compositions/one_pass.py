@@ -412,6 +412,7 @@ class Pass:
                 error=reason,
             )
             await self._pen.say([(events.CONDITIONS_CHANGED, payload)])
+        await self._pen.say(telling.not_done(self._pen.state, reason, now))
         return Ended(outcome="failed", stalled=reason, skipped=True)
 
     def _until(self, when: clocks.Timestamp | None) -> float | None:

@@ -16,6 +16,7 @@ from helios.reconcile.compositions import (
     reading,
     stack,
     surroundings,
+    telling,
     view,
     writer,
 )
@@ -185,7 +186,8 @@ class Passes:
         )
         pen = self._pen(state, fence)
         try:
-            await pen.say([(events.CONDITIONS_CHANGED, payload)])
+            answers = telling.not_done(state, str(error), self._around.clock.now())
+            await pen.say([(events.CONDITIONS_CHANGED, payload), *answers])
         except errors.HeliosError:
             # The log itself may be what failed; the runtime keeps the error and backs off.
             return

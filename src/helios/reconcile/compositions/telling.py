@@ -110,3 +110,29 @@ def failed(
         change = lifecycle.Moved(event_type=events.DRIFT_CHANGED, drift=after, previous=found.state)
         said.append(drift(state, change, run_id))
     return said
+
+
+def not_done(state: stack.Stack, error: str, now: clocks.Timestamp) -> list[writer.Said]:
+    """The events that answer what was asked for where the pass has failed."""
+    at = clocks.to_rfc3339(now)
+    found = [each for each in state.drifts.values() if each.state not in ("suspected", "ignored")]
+    return [
+        (
+            events.RECONCILIATION_COMPLETED,
+            events.Completed(
+                reconciliation_id=asked.reconciliation_id,
+                client_id=state.client_id,
+                stack_id=state.stack_id,
+                started_at=at,
+                completed_at=at,
+                status="failed",
+                drift_detected=bool(found),
+                drift_count=len(found),
+                auto_heal_attempted=False,
+                auto_heal_success_count=0,
+                errors=(error[:500],),
+                trigger=asked.trigger,
+            ),
+        )
+        for asked in state.requested
+    ]
