@@ -77,14 +77,22 @@ def bussed(tmp_path: Path) -> Run:
 
 
 class Integrations:
-    """An integration API that keeps what it is given; `ill` has it answer 500 to writes."""
+    """An integration API that keeps what it is given.
+
+    Attributes:
+        ill: it answers 500 to writes.
+        shut: it lets nobody in.
+    """
 
     def __init__(self) -> None:
         self.providers: list[str] = ["eleventy"]
         self.configuration: dict[str, Any] = {"retries": 5, "region": "eu"}
         self.ill = False
+        self.shut = False
 
     def answer(self, asked: answering.Request) -> answering.Response:
+        if self.shut:
+            return answering.Response(status=403, value={})
         if asked.path == "/v1/providers":
             return answering.Response(value={"providers": self.providers})
         if asked.method != "GET" and self.ill:
@@ -130,11 +138,20 @@ spec:
 class Office:
     """The application, a stack that it looks after, and what that stack is made of."""
 
-    def __init__(self, parts: app.Parts, http: Any, folder: Path, api: answering.Server) -> None:
+    def __init__(
+        self,
+        parts: app.Parts,
+        http: Any,
+        folder: Path,
+        api: answering.Server,
+        known: Integrations,
+    ) -> None:
         self.parts = parts
         self.http = http
         self.folder = folder
         self.api = api
+        self.known = known
+        self.passes = parts.stacks.passes
 
     def file(self, stack_id: str = STACK) -> Path:
         """The file that a stack declares."""
@@ -173,7 +190,7 @@ class Office:
         """One pass."""
         key = keys.Key(CLIENT, passing.FAMILY, stack_id)
         why = runtime.Reason(priority=keys.Priority.OPERATOR)
-        result = await self.parts.stacks.passes.reconcile(key, why)
+        result = await self.passes.reconcile(key, why)
         await self.seen()
         return result
 
@@ -226,8 +243,7 @@ def worked(tmp_path: Path) -> Run:
                 async with app.opened(settings, briefly=True) as parts, app.kept(parts):
                     helios = kit.Helios(parts, app.application(parts))
                     async with helios.http:
-                        office = Office(parts, helios, tmp_path, api)
-                        office.known = known  # type: ignore[attr-defined]
+                        office = Office(parts, helios, tmp_path, api, known)
                         await office.declare(text=text, policy=policy)
                         await story(office)
 
