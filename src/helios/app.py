@@ -28,7 +28,7 @@ from helios import (
     app_storage,
 )
 from helios.api import metrics as meters
-from helios.api import routes, server, services, web
+from helios.api import routes, server, services, stack_metrics, web
 from helios.eventlog import log as logs
 from helios.eventlog import ports as log_ports
 from helios.fanout import dispatcher
@@ -42,7 +42,7 @@ from helios.projections import ports as view_ports
 from helios.projections.views import content
 from helios.reconcile.builds import builder
 from helios.reconcile.builds import view as builds_view
-from helios.reconcile.compositions import audit_view, passing
+from helios.reconcile.compositions import audit_view
 from helios.reconcile.compositions import view as stacks_view
 from helios.reconcile.runtime import keys, waking
 from helios.reconcile.runtime import runtime as runtimes
@@ -149,8 +149,10 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
             address=where.address,
             results=metrics.results,
         )
+        counted = stack_metrics.StackMetrics(store, runtime.stats, clock)
+        metrics.add(counted)
         stacks = await stack.enter_async_context(
-            app_compositions.opened(base, ingestion, leases, passing.Meter())
+            app_compositions.opened(base, ingestion, leases, counted.meter())
         )
         yield Parts(
             settings=settings,

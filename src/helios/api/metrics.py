@@ -7,6 +7,7 @@ event type) are bounded: above `LABELS_MAX` different pairs the rest is counted 
 
 import bisect
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 from prometheus_client import core, exposition, registry
 
@@ -42,6 +43,18 @@ class Histogram:
         return core.HistogramMetricFamily(name, text, buckets=buckets, sum_value=self._sum)
 
 
+class Part(Protocol):
+    """What counts something by itself."""
+
+    def families(self) -> Iterator[core.Metric]:
+        """What it has counted."""
+        ...
+
+    async def refresh(self) -> None:
+        """Read what it does not count, when Prometheus asks."""
+        ...
+
+
 class Metrics:
     """All that is counted; `ingest.gateway.Meter` is one side of it."""
 
@@ -69,6 +82,7 @@ class Metrics:
         self._append = Histogram(_APPEND_S)
         self._views: Callable[[], Iterator[tuple[str, int, float]]] = lambda: iter(())
         self._gauges: list[tuple[str, str, Callable[[], float]]] = []
+        self._parts: list[Part] = []
         self._registry = registry.CollectorRegistry()
         self._registry.register(_Collector(self._families))
 
@@ -173,6 +187,19 @@ class Metrics:
         """Add a gauge that is read when Prometheus asks."""
         self._gauges.append((name, text, read))
 
+    def add(self, part: "Part") -> None:
+        """Add what a part counts by itself."""
+        self._parts.append(part)
+
+    async def refresh(self) -> None:
+        """Have the parts read what they do not count.
+
+        Raises:
+            StorageError: one cannot; it tells what it had before.
+        """
+        for part in self._parts:
+            await part.refresh()
+
     @property
     def ingested_total(self) -> int:
         """Events appended since the start."""
@@ -224,6 +251,8 @@ class Metrics:
         yield from self._lags()
         for name, text, read in self._gauges:
             yield core.GaugeMetricFamily(name, text, value=read())
+        for part in self._parts:
+            yield from part.families()
 
     def _of_sources(self) -> Iterator[core.Metric]:
         state = core.GaugeMetricFamily(
@@ -295,7 +324,7 @@ class Metrics:
             "helios_consumer_lag", "Events behind the head.", labels=("topic", "partition")
         )
         seconds = core.GaugeMetricFamily(
-            "event_processing_lag_seconds", "Age of the oldest event waiting.", labels=("view",)
+            "helios_view_lag_seconds", "Age of the oldest event waiting.", labels=("view",)
         )
         for view, behind, age in self._views():
             events.add_metric((view, "0"), behind)

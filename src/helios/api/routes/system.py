@@ -139,6 +139,7 @@ class _Desk:
             self._parts.metrics.standing(
                 [((r.tenant, r.contract), r.share, r.share_max) for r in ratios]
             )
+            await self._parts.metrics.refresh()
         return web.Response(body=self._parts.metrics.render(), content_type=metrics.CONTENT_TYPE)
 
     async def _source_states(self) -> list[tuple[str, str, str, float | None]]:

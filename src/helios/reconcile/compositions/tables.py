@@ -144,6 +144,7 @@ INDEXES: Sequence[str] = (
     # How many stacks each client has is asked in every pass that finds something.
     "CREATE INDEX {t}declared ON {t}stacks (tenant) WHERE removed = 0",
     "CREATE INDEX {t}drifts_by_time ON {t}drifts (tenant, position)",
+    "CREATE INDEX {t}drifts_open ON {t}drifts (closed_at, type, severity, state)",
     "CREATE INDEX {t}drifts_confirmed ON {t}drifts (confirmed_at, detected_at)",
     "CREATE INDEX {t}plans_of ON {t}plans (tenant, stack, position)",
     "CREATE INDEX {t}approvals_by ON {t}approvals (tenant, status, position)",
