@@ -529,8 +529,24 @@ def test_a_plan_of_somebodys_own_is_carried_out_when_it_is_ordered(tmp_path: Pat
         await bench.settled()
         await bench.run(60)
         assert [write[0][2] for write in bench.reality.writes] == [HOOK]
+        assert [heal.actor for heal in (await bench.known()).heals] == ["user:ada"]
         with pytest.raises(refusals.PlanStaleError):
             await desk.order(*ACME, shown.plan_id, actor="user:ada")
+
+    lived(tmp_path, story)
+
+
+def test_what_nothing_can_mend_is_not_planned_for_anybody(tmp_path: Path) -> None:
+    async def story(bench: stack_bench.Bench) -> None:
+        bench.reality.change(*ACME, "resource/page", healthy=False)
+        await bench.run(30)
+        (drift,) = (await bench.known()).drifts.values()
+        assert (drift.state, drift.healable) == ("confirmed", False)
+        desk = asking.Asking(bench.around(bench.reality))
+        assert await desk.plan(*ACME, actor="user:ada", store=True) is None
+        await bench.request()
+        await bench.run(60)
+        assert bench.reality.calls == []
 
     lived(tmp_path, story)
 

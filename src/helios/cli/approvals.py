@@ -8,6 +8,7 @@ from helios.api import plans as shown_plans
 from helios.api import stack_asks
 from helios.cli import naming, plan_text, session
 from helios.cli import output as outputs
+from helios.kernel import limits
 
 _COLUMNS = (
     "approval_id", "client_id", "stack_id", "status", "reason", "requested_at", "expires_at"
@@ -62,7 +63,7 @@ def show(
     where: session.Where, output: outputs.Format, *, approval_id: str, client_id: str | None
 ) -> None:
     """Print the plan that is put before you, who has answered, and what is still needed."""
-    found = naming.ask(where, lambda helios: helios.approval(approval_id, client_id))
+    found = naming.ask(where, lambda helios: _found(helios, approval_id, client_id))
     if output == "table":
         _print(found)
     else:
@@ -200,9 +201,20 @@ class _Said(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+async def _found(
+    helios: clients.Client, approval_id: str, client_id: str | None
+) -> shown_plans.ApprovalView:
+    """An approval by its id; without a client that of whichever client has it."""
+    if client_id is None:
+        page = await helios.approvals(limit=limits.PAGE_EVENTS_MAX)
+        of = {each.approval_id: each.client_id for each in page.approvals}
+        client_id = of.get(approval_id)
+    return await helios.approval(approval_id, client_id)
+
+
 def _answer(where: session.Where, output: outputs.Format, said: _Said, *, approve: bool) -> None:
     async def call(helios: clients.Client) -> stack_asks.Noted:
-        found = await helios.approval(said.approval_id, said.client_id)
+        found = await _found(helios, said.approval_id, said.client_id)
         if approve and said.digest is None:
             click.echo("\n".join(plan_text.lines(found.shown)), err=True)
             click.confirm("Agree to this plan?", abort=True, err=True)

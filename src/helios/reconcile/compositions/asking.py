@@ -96,7 +96,7 @@ class Asking:
             declared,
             seen,
             rules,
-            healing.wished(decisions, meant.__contains__),
+            healing.wished(state, decisions, meant.__contains__),
             now=now,
             plan_id=self._around.ids.new(),
             action_id=self._around.ids.new,

@@ -335,6 +335,7 @@ def _requested(before: stack.Stack, event: envelope.Event) -> stack.Stack:
         before,
         requested=(*before.requested, said)[-stack.HEALS_KEPT :],
         ordered=said.plan_digest or before.ordered,
+        ordered_by=event.actor if said.heal and said.trigger == "manual" else before.ordered_by,
     )
 
 

@@ -151,7 +151,8 @@ class Healing:
             is_ours = plan.requested_by == events.ACTOR
             if not is_ours and (wanted is None or is_ordered(state)):
                 # Somebody's own plan; ours comes when it is carried out or void.
-                wanted = self.proposed(found, asked_for(decisions, plan), plan.requested_by)
+                theirs = asked_for(state, decisions, plan)
+                wanted = self.proposed(found, theirs, plan.requested_by)
                 is_ours = True
             if is_ours and wanted is not None and wanted.digest == plan.digest:
                 await self._tell_blockers(found)
@@ -327,10 +328,17 @@ class Healing:
             rules=found.rules,
             seen=found.seen,
             run_id=found.run_id,
-            actor=events.ACTOR,
+            actor=_ordered_by(self._pen.state, found),
             approvers=tuple(agreed),
             manual=found.is_manual,
         )
+
+
+def _ordered_by(state: stack.Stack, found: Situation) -> str:
+    """For whom it is done: who ordered it, or nobody in particular."""
+    if state.ordered_by and (found.is_manual or is_ordered(state)):
+        return state.ordered_by
+    return events.ACTOR
 
 
 def is_ordered(state: stack.Stack) -> bool:
@@ -338,24 +346,30 @@ def is_ordered(state: stack.Stack) -> bool:
     return state.plan is not None and state.ordered == state.plan.digest
 
 
-def asked_for(decisions: dict[str, model.Decision], plan: model.Plan) -> dict[str, model.Decision]:
+def asked_for(
+    state: stack.Stack, decisions: dict[str, model.Decision], plan: model.Plan
+) -> dict[str, model.Decision]:
     """The decisions that a plan of somebody's own was made from."""
     meant = {drift_id for action in plan.actions for drift_id in action.drift_ids}
-    return wished(decisions, lambda drift_id: drift_id in meant)
+    return wished(state, decisions, lambda drift_id: drift_id in meant)
 
 
 def wished(
-    decisions: dict[str, model.Decision], is_meant: Callable[[str], bool]
+    state: stack.Stack,
+    decisions: dict[str, model.Decision],
+    is_meant: Callable[[str], bool],
 ) -> dict[str, model.Decision]:
     """The decisions when a person wants these drifts healed: a warning is enough to plan for.
 
-    What needs an agreement needs it still, and what is ignored stays so.
+    What needs an agreement needs it still; what a rule says is not ours, or what nothing here can
+    mend, stays as it is.
     """
     found = {}
     for drift_id, decision in decisions.items():
+        drift = state.drifts[drift_id]
         if not is_meant(drift_id):
             continue
-        if decision.verdict in ("warn", "escalate"):
+        if decision.verdict in ("warn", "escalate") and drift.healable and drift.rule is None:
             decision = _replace(decision, verdict="heal")  # noqa: PLW2901
         found[drift_id] = decision
     return found

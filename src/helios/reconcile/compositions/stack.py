@@ -96,6 +96,7 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
         past: closed ones, by id.
         approval: of the present plan.
         ordered: digest of the plan that somebody has ordered to be carried out.
+        ordered_by: who last asked for healing.
         heals: open ones first in time, then ended ones are dropped beyond `HEALS_KEPT`.
         baseline: fingerprints of drifts that are known; until when.
         requested: asked for and not completed, oldest first.
@@ -145,6 +146,7 @@ class Stack(msgspec.Struct, frozen=True, kw_only=True):
     plan: model.Plan | None = None
     approval: model.Approval | None = None
     ordered: str = ""
+    ordered_by: str = ""
     heals: tuple[model.Heal, ...] = ()
     status: model.StackStatus = "reconciling"
     conditions: tuple[model.Condition, ...] = ()
