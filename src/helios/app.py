@@ -7,7 +7,6 @@ alike. `serve` runs them: start in the order of dependence, stop in reverse, eve
 import asyncio
 import contextlib
 import gc
-import random
 import signal
 import socket
 import sys
@@ -28,7 +27,7 @@ from helios import (
     app_storage,
 )
 from helios.api import metrics as meters
-from helios.api import routes, server, services, stack_metrics, web
+from helios.api import routes, server, services, web
 from helios.eventlog import log as logs
 from helios.eventlog import ports as log_ports
 from helios.fanout import dispatcher
@@ -113,11 +112,7 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
         verdicts = verdict_view.VerdictView()
         alone = settings.database_url is None
         views = catalog.Catalog(_views(verdicts), log, store, clock=clock, alone=alone)
-        metrics = meters.Metrics()
-        metrics.watch_views(lambda: ((h.view, h.lag_events, h.lag_s) for h in views.health()))
-        metrics.gauge(
-            "helios_log_queue_events", "Events waiting for a commit.", lambda: log.queued_events
-        )
+        metrics = _metrics(log, views)
         id_source = ids.Uuid7Ids(clock)
         leases = await stack.enter_async_context(app_ingest.leases(settings, clock))
         ingestion = await stack.enter_async_context(
@@ -131,28 +126,17 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
                 store=store,
             )
         )
-        # Jitter only: two processes must not draw the same numbers.
-        draw = random.Random(id_source.new()).random  # noqa: S311
-        runtime = runtimes.Runtime(clock=clock, random=draw)
-        following = waking.Waking(log, runtime.wake, clock=clock)
-        where = app_address.Where(settings)
-        base = app_compositions.Base(
-            settings=settings,
-            log=log,
-            store=store,
+        base = app_compositions.based(
+            settings,
+            log,
+            store,
             views=views,
-            runtime=runtime,
-            waking=following,
-            clock=clock,
-            ids=id_source,
-            random=draw,
-            address=where.address,
             results=metrics.results,
+            clock=clock,
+            id_source=id_source,
         )
-        counted = stack_metrics.StackMetrics(store, runtime.stats, clock)
-        metrics.add(counted)
         stacks = await stack.enter_async_context(
-            app_compositions.opened(base, ingestion, leases, counted.meter())
+            app_compositions.opened(base, ingestion, leases, metrics)
         )
         yield Parts(
             settings=settings,
@@ -166,23 +150,41 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
             verdicts=verdicts,
             ingestion=ingestion,
             leases=leases,
-            fanout=app_fanout.made(
-                log,
-                store,
-                views,
-                clock=clock,
-                id_source=id_source,
-                vault=ingestion.vault,
-                client=ingestion.outbound,
-                leases=leases,
-                told=metrics.delivered,
-            ),
-            runtime=runtime,
-            waking=following,
+            fanout=_fanout(base, metrics, ingestion, leases),
+            runtime=base.runtime,
+            waking=base.waking,
             stacks=stacks,
-            where=where,
+            where=base.where,
             failure=failure,
         )
+
+
+def _metrics(log: logs.Log, views: catalog.Catalog) -> meters.Metrics:
+    metrics = meters.Metrics()
+    metrics.watch_views(lambda: ((h.view, h.lag_events, h.lag_s) for h in views.health()))
+    metrics.gauge(
+        "helios_log_queue_events", "Events waiting for a commit.", lambda: log.queued_events
+    )
+    return metrics
+
+
+def _fanout(
+    base: app_compositions.Base,
+    metrics: meters.Metrics,
+    ingestion: app_ingest.Ingestion,
+    leases: runners.Leases,
+) -> dispatcher.Dispatcher:
+    return app_fanout.made(
+        base.log,
+        base.store,
+        base.views,
+        clock=base.clock,
+        id_source=base.ids,
+        vault=ingestion.vault,
+        client=ingestion.outbound,
+        leases=leases,
+        told=metrics.delivered,
+    )
 
 
 def _views(verdicts: verdict_view.VerdictView) -> list[view_ports.View]:

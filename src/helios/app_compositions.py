@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import random
 import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
@@ -11,8 +12,9 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from helios import app_builds, app_ingest
-from helios.api import services
+from helios import app_address, app_builds, app_ingest
+from helios.api import metrics as meters
+from helios.api import services, stack_metrics
 from helios.drivers.aws import resource_writes as aws_writes
 from helios.drivers.aws import resources as aws_resources
 from helios.drivers.net import checks as net_checks
@@ -81,6 +83,7 @@ class Base(msgspec.Struct, frozen=True, kw_only=True):
     clock: clocks.Clock
     ids: ids.Ids
     random: Callable[[], float]
+    where: app_address.Where
     address: Callable[[], str]
     results: Callable[[str], Mapping[str, int]] = lambda _: {}
 
@@ -140,11 +143,44 @@ class Desk:
         self._stacks.runtime.wake(key, keys.Priority.OPERATOR)
 
 
+def based(
+    settings: config.Settings,
+    log: log_ports.EventLog,
+    store: view_ports.ViewStore,
+    *,
+    views: catalog.Catalog,
+    results: Callable[[str], Mapping[str, int]],
+    clock: clocks.Clock,
+    id_source: ids.Ids,
+) -> Base:
+    """What the rest of the process has for it, with the one runtime of all families."""
+    # Jitter only: two processes must not draw the same numbers.
+    draw = random.Random(id_source.new()).random  # noqa: S311
+    runtime = runtimes.Runtime(clock=clock, random=draw)
+    where = app_address.Where(settings)
+    return Base(
+        settings=settings,
+        log=log,
+        store=store,
+        views=views,
+        runtime=runtime,
+        waking=waking.Waking(log, runtime.wake, clock=clock),
+        clock=clock,
+        ids=id_source,
+        random=draw,
+        where=where,
+        address=where.address,
+        results=results,
+    )
+
+
 @contextlib.asynccontextmanager
 async def opened(
-    base: Base, ingestion: app_ingest.Ingestion, leases: runners.Leases, meter: passing.Meter
+    base: Base, ingestion: app_ingest.Ingestion, leases: runners.Leases, metrics: meters.Metrics
 ) -> AsyncIterator[Stacks]:
     """Put together what reconciles stacks, and have it woken; nothing runs yet."""
+    counted = stack_metrics.StackMetrics(base.store, base.runtime.stats, base.clock)
+    metrics.add(counted)
     async with aws_resources.AwsResources(ingestion.outbound) as aws:
         checks = {
             **net_checks.made(ingestion.outbound, ingestion.outbound, base.clock),
@@ -153,7 +189,7 @@ async def opened(
         }
         signals = _signals(base, ingestion)
         observer = _observer(base, ingestion, checks, signals)
-        around = _around(base, ingestion, observer, meter)
+        around = _around(base, ingestion, observer, counted.meter())
         around = msgspec.structs.replace(around, signals=signals)
         try:
             yield _made(base, ingestion, leases, around)
