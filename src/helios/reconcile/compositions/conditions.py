@@ -91,10 +91,12 @@ def judge(
     status = _wire(state, said, failed=bool(error))
     ready = _ready(said, status, error, is_current=is_current)
     every = {"Ready": ready, **said}
+    before = {each.type: each for each in state.conditions}
     return Judged(
         status=status,
         conditions=tuple(
-            _condition(state, kind, each, generation, now) for kind, each in every.items()
+            _condition(before.get(kind), kind, each, generation, now)
+            for kind, each in every.items()
         ),
         observed_generation=generation,
     )
@@ -239,13 +241,12 @@ def _kept(
 
 
 def _condition(
-    state: stack.Stack,
+    before: model.Condition | None,
     kind: model.ConditionType,
     said: _Said,
     generation: int,
     now: clocks.Timestamp,
 ) -> model.Condition:
-    before = state.condition(kind)
     since = before.last_transition if before and before.status == said.status else now
     return model.Condition(
         type=kind,

@@ -31,6 +31,8 @@ _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", re
 _NUMBER_CHARS_MAX = 40
 _EXACT = 1 << 53
 _WORDS = {"true": True, "false": False}
+_SIMPLE = frozenset((str, int, bool, type(None)))
+"""Types of values that are in normal form whatever they are: most of what is in a tree."""
 
 
 def is_constraint(value: Any) -> bool:
@@ -56,15 +58,19 @@ def is_set(value: Any) -> bool:
 def normal(value: Any) -> Any:
     """A JSON value in normal form."""
     kind = type(value)
-    if kind is str or kind is int or kind is bool or value is None:
+    if kind in _SIMPLE:
         return value
     if kind is float:
         return int(value) if abs(value) < _EXACT and value == int(value) else value
-    if isinstance(value, Mapping):
-        found = {name: normal(each) for name, each in value.items() if name != SERVER_MANAGED}
+    if kind is dict or isinstance(value, Mapping):
+        found = {
+            name: each if type(each) in _SIMPLE else normal(each)
+            for name, each in value.items()
+            if name != SERVER_MANAGED
+        }
         return {SET: as_set(found[SET])} if is_set(found) else found
     if isinstance(value, list | tuple):
-        return in_order([normal(each) for each in value])
+        return in_order([each if type(each) in _SIMPLE else normal(each) for each in value])
     return value
 
 
