@@ -36,6 +36,7 @@ SCRIPTS = (
     ("ingest_bombs.py",),
     ("builds.py",),
     ("poll_backfill.py",),
+    ("stacks/run.py",),
     ("start.py",),
 )
 VIEWS_QUICK = ("--events", "20000", "--appends", "50")
