@@ -17,7 +17,7 @@ import structlog
 
 from helios.api import problems
 from helios.ingest import bodies
-from helios.kernel import errors, limits
+from helios.kernel import errors, limits, tracing
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -91,15 +91,19 @@ class Request:
         path: str = self.scope["path"]
         return path
 
+    def headers(self) -> Mapping[bytes, bytes]:
+        """Headers by lower-case name; of one that comes twice the last."""
+        if self._headers is None:
+            self._headers = dict(self.scope["headers"])
+        return self._headers
+
     def header(self, name: bytes) -> str | None:
         """Value of a header by its lower-case name, or None.
 
         Raises:
             InvalidInputError: it comes twice: two readers would pick different ones.
         """
-        headers = self._headers
-        if headers is None:
-            headers = self._headers = dict(self.scope["headers"])
+        headers = self.headers()
         value = headers.get(name)
         if value is None:
             return None
@@ -347,7 +351,10 @@ class Application:
             if scope["method"] not in _SAFE:
                 _check_origin(request)
             handler = self._exact.get((scope["method"], scope["path"])) or self._match(request)
-            return await handler(request)
+            if (given := request.headers().get(b"traceparent")) is None:
+                return await handler(request)
+            with tracing.within(tracing.parse(given.decode("latin-1"))):
+                return await handler(request)
         except ClientGoneError:
             return None
         except errors.HeliosError as error:

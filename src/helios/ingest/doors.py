@@ -20,7 +20,7 @@ import structlog
 
 from helios.ingest import bodies, gate, letters, lookups, receiving, sources
 from helios.kernel import clock as clocks
-from helios.kernel import errors, limits, outbound
+from helios.kernel import errors, limits, outbound, tracing
 from helios.providers import ports as providers
 
 CONFIRMS_MAX = 32
@@ -308,7 +308,15 @@ def arrival_of(
         digest=receiving.digest(delivery.body),
         verified=verified,
         delivery=delivery,
+        traceparent=_traceparent(delivery),
     )
+
+
+def _traceparent(delivery: providers.Delivery) -> str | None:
+    """The sender's trace context; what is not one is ignored, as the standard has it."""
+    given = delivery.all("traceparent")
+    found = tracing.parse(given[0]) if len(given) == 1 else None
+    return None if found is None else found.traceparent
 
 
 def _plain(found: sources.Found, head: Head, body: bytes, most: int) -> bytes:

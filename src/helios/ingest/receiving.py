@@ -44,6 +44,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
         beside: what came beside the body of what we fetched, to read it again; no secret.
         letter: the dead letter that is tried again, if it is one.
         kept_id: the id that its event had, where that was made of the body.
+        traceparent: W3C trace context of the sender, if it sends one.
     """
 
     client_id: str
@@ -62,6 +63,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     beside: tuple[tuple[str, str], ...] = ()
     letter: str | None = None
     kept_id: str | None = None
+    traceparent: str | None = None
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,6 +180,8 @@ def _common(arrival: Arrival) -> dict[str, Any]:
         made["attempt"] = arrival.attempt
     if arrival.letter is not None:
         made["dead_letter"] = arrival.letter
+    if arrival.traceparent is not None:
+        made["traceparent"] = arrival.traceparent
     made["digest"] = arrival.digest
     return made
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from helios.eventlog import envelope
 from helios.reconcile.compositions import events, writer
 from helios.testing import stack_samples as samples
 
@@ -272,5 +273,18 @@ def test_what_is_not_declared_is_not_found(run: Any) -> None:
             answer = await helios.call(method, f"{STACK}{below}")
             assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), below
             assert "helios apply" in answer.json()["detail"]
+
+    run(scenario)
+
+
+def test_an_answer_names_what_it_answers_to(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        after = await waiting(helios)
+        await answered(helios, "approve", answer(), after)
+        page = await helios.parts.log.read(envelope.Position(0))
+        asked = next(e for e in page.events if e.type == events.APPROVAL_REQUESTED)
+        granted = next(e for e in page.events if e.type == events.APPROVAL_GRANTED)
+        assert granted.causation_id == asked.id
+        assert granted.actor == "user:ada"
 
     run(scenario)

@@ -86,6 +86,24 @@ def test_a_signed_webhook_is_one_event_that_says_where_it_came_from(run: Any) ->
     run(scenario)
 
 
+def test_the_trace_of_a_sender_is_kept_and_what_is_none_is_not(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        declared(helios, source())
+        given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        for number, trace in enumerate((given, "00-none", ""), start=1):
+            headers = {"traceparent": trace}
+            body = BODY.replace(b"12.5", str(number).encode())
+            answer = await post(helios, body, event_id=f"msg_{number}", headers=headers)
+            assert answer.status_code == 202
+        kept = [
+            (await helios.get(f"/api/v1/events/{n}")).json()["metadata"].get("traceparent")
+            for n in (1, 2, 3)
+        ]
+        assert kept == [given, None, None]
+
+    run(scenario)
+
+
 def test_fifty_copies_at_once_and_one_later_are_one_event(run: Any) -> None:
     async def scenario(helios: Any) -> None:
         declared(helios, source())

@@ -211,3 +211,38 @@ def test_the_report_is_complete_over_a_life_as_it_should_be(
         assert (empty["clients"], empty["complete"]) == ([], True)
 
     lived(scenario)
+
+
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def test_the_trace_of_a_request_goes_on_in_what_it_orders(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        text = stack_bench.DECLARED.format(client=stack_bench.CLIENT, stack=stack_bench.STACK)
+        headers = {"content-type": "application/yaml", "traceparent": TRACEPARENT}
+        path = f"/api/v1/clients/{stack_bench.CLIENT}/stacks/{stack_bench.STACK}"
+        done = await helios.call("PUT", path, content=text, headers=headers)
+        assert done.status_code == 201, done.text
+        asked = {"command_type": "reconcile_client", "client_id": stack_bench.CLIENT}
+        issued = await helios.post("/api/v1/commands", asked, headers={"traceparent": TRACEPARENT})
+        assert issued.status_code == 202
+        page = await helios.parts.log.read(envelope.Position(0))
+        wanted = {events.STACK_DECLARED, "CommandIssued"}
+        traced = {e.type: e.metadata for e in page.events if e.type in wanted}
+        assert set(traced) == wanted
+        assert all(TRACEPARENT.split("-")[1].encode() in each for each in traced.values())
+        assert TRACEPARENT.encode() in traced["CommandIssued"]
+
+    run(scenario)
+
+
+def test_a_trace_context_that_is_none_is_ignored(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        asked = {"command_type": "reconcile_client", "client_id": stack_bench.CLIENT}
+        for wrong in ("", "00-0-0-0", "zz" * 30):
+            issued = await helios.post("/api/v1/commands", asked, headers={"traceparent": wrong})
+            assert issued.status_code == 202
+        page = await helios.parts.log.read(envelope.Position(0))
+        assert all(b"traceparent" not in event.metadata for event in page.events)
+
+    run(scenario)

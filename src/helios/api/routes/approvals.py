@@ -143,7 +143,10 @@ class _Approvals(desks.Desk):
             found, _ = await reading.approval(self.parts.store, client_id, approval_id)
             said = await decide(state, _standing(state, found))
             return desks.Made(
-                events=[self.event(client_id, stack_id, *each, actor=actor) for each in said],
+                events=[
+                    self.event(client_id, stack_id, *each, actor=actor, state=state)
+                    for each in said
+                ],
                 expected={state.key: state.sequence},
             )
 

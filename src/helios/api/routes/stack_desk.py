@@ -21,6 +21,7 @@ from helios.ingest import incoming
 from helios.kernel import clock as clocks
 from helios.kernel import errors, jsonio, limits, rfc3339
 from helios.reconcile.compositions import (
+    causing,
     composition,
     document,
     events,
@@ -173,7 +174,10 @@ class Desk:
             known = await self.at_hand(client_id, stack_id, anew=anew)
             said = await decide(known)
             expected = {known.state.key: known.state.sequence}
-            found = [self.event(client_id, stack_id, *each, actor=actor) for each in said]
+            found = [
+                self.event(client_id, stack_id, *each, actor=actor, state=known.state)
+                for each in said
+            ]
             return Made(events=found, expected=expected)
 
         return await self.append(request, (client_id, events.STACK, stack_id), made, content)
@@ -304,8 +308,9 @@ class Desk:
         payload: events.StackPayload,
         *,
         actor: str,
+        state: stack.Stack | None = None,
     ) -> envelope.NewEvent:
-        """An event about a stack, by somebody."""
+        """An event about a stack, by somebody; `state` knows what it answers to."""
         event_id = self.parts.ids.new()
         if isinstance(payload, events.DriftMoved | events.HealMoved):
             payload = msgspec.structs.replace(payload, event_id=event_id)
@@ -316,7 +321,7 @@ class Desk:
             payload,
             now=self.parts.clock.now(),
             event_id=event_id,
-            because=events.Because(actor=actor),
+            because=causing.ordered(state, (kind, payload), actor),
         )
 
     def later(self, text: str | None, field: str = "until") -> clocks.Timestamp | None:

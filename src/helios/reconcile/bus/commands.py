@@ -12,7 +12,7 @@ import msgspec
 
 from helios.eventlog import envelope
 from helios.kernel import clock as clocks
-from helios.kernel import errors, ids, jsonio
+from helios.kernel import errors, ids, jsonio, tracing
 from helios.reconcile.bus import events
 from helios.reconcile.compositions import events as stack_events
 
@@ -278,6 +278,8 @@ def made_event(
 ) -> envelope.NewEvent:
     """An event about a command or a correlation."""
     tenant, kind, name = about
+    trace = tracing.current()
+    metadata = {} if trace is None else {"traceparent": trace.traceparent}
     return envelope.NewEvent(
         id=event_id,
         source=events.SOURCE,
@@ -290,6 +292,7 @@ def made_event(
         correlation_id=correlation_id,
         causation_id=causation_id,
         payload=jsonio.encode(payload),
+        metadata=jsonio.encode(metadata),
     )
 
 

@@ -16,6 +16,7 @@ from helios.kernel import clock as clocks
 from helios.kernel import errors
 from helios.projections import folding
 from helios.reconcile.bus import acting, commands, events, following, view
+from helios.reconcile.compositions import causing
 from helios.reconcile.compositions import events as stack_events
 
 AT_ONCE = 8
@@ -288,6 +289,7 @@ def _pending(event: envelope.Event) -> Pending:
         correlation_id=command.correlation_id,
         causation_id=event.id,
         position=event.position,
+        traceparent=causing.trace_of(event).traceparent,
     )
     return Pending(
         command=command, because=because, position=event.position, sequence=event.sequence

@@ -155,6 +155,14 @@ def because(
     )
 
 
+def ordered(
+    state: stack.Stack | None, said: tuple[str, events.StackPayload], actor: str
+) -> events.Because:
+    """What an event is there for that somebody ordered: what it answers to, if it is an answer."""
+    given = events.Because(actor=actor)
+    return given if state is None else because(state, said, given, fresh={}, known={})
+
+
 def subjects(payload: events.StackPayload, kind: str) -> list[str]:
     """What an event is the newest about, for those that are appended with it."""
     match payload:
