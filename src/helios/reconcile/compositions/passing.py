@@ -104,8 +104,9 @@ class Passes:
             if why.fence.refused(error):
                 raise
             return BEHIND_S
-        except errors.HeliosError as error:
-            await self._failed(known, pen.state, error, why.fence)
+        except Exception as error:
+            # A defect of ours too: the stack is not well because nobody can look at it.
+            await self._failed(known, pen.state, _told(error), why.fence)
             self._around.meter.passed(*name, self._around.clock.monotonic() - began, "failed")
             raise
         finally:
@@ -126,13 +127,14 @@ class Passes:
         """
         heard = None if self._learns is None else self._learns.heard(name)
         views = frozenset() if heard is None else heard.views
+        position = self._written.get(name, envelope.Position(0))
+        if heard is not None and view.NAME in views:
+            # Kept until the view has it: what woke the stack is told here once.
+            self._written[name] = position = max(position, heard.position)
         for other in sorted(views - {view.NAME}):
             assert heard is not None
             with contextlib.suppress(errors.DeadlineError, errors.NotFoundError):
                 await self._around.wait_for(other, heard.position, surroundings.VIEW_S)
-        position = self._written.get(name, envelope.Position(0))
-        if heard is not None and view.NAME in views:
-            position = max(position, heard.position)
         if position:
             await self._around.wait_for(view.NAME, position, surroundings.VIEW_S)
             self._written.pop(name, None)
@@ -164,7 +166,7 @@ class Passes:
         self,
         known: reading.Known,
         state: stack.Stack,
-        error: errors.HeliosError,
+        error: str,
         fence: runtime.Fence,
     ) -> None:
         """Say that a pass failed, where that can be said; the view keeps how often."""
@@ -174,7 +176,7 @@ class Passes:
             None,
             known.policy or policy.DEFAULT,
             self._around.clock.now(),
-            error=str(error),
+            error=error,
             last_verified=known.last_verified,
         )
         payload = events.Conditions(
@@ -182,13 +184,20 @@ class Passes:
             conditions=judged.conditions,
             observed_generation=state.observed_generation,
             failures=state.failures + 1,
-            error=str(error)[:500],
+            error=error[:500],
         )
         pen = self._pen(state, fence)
         try:
-            answers = telling.not_done(state, str(error), self._around.clock.now())
+            answers = telling.not_done(state, error, self._around.clock.now())
             await pen.say([(events.CONDITIONS_CHANGED, payload), *answers])
         except errors.HeliosError:
             # The log itself may be what failed; the runtime keeps the error and backs off.
             return
         self._written[state.client_id, state.stack_id] = pen.position
+
+
+def _told(error: Exception) -> str:
+    """What is told of an error; the text of one that is not ours may hold anything."""
+    if isinstance(error, errors.HeliosError):
+        return str(error)
+    return f"{type(error).__name__} in Helios; see its log"
