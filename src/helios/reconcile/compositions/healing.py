@@ -36,6 +36,7 @@ UNKNOWN_S = 10.0
 """When an action is tried again whose component could not be looked at just then."""
 
 _SECOND = clocks.SECOND_US
+_ASKED = ("pending", "granted")
 _replace = msgspec.structs.replace
 
 
@@ -105,10 +106,12 @@ class Healing:
             ConflictError, OverloadError, StorageError: as of `writer.Writer.say`.
         """
         await self._go_on(found)
+        now = self._clock.now()
+        # What is due already and was not begun waits for something else than time.
         self._done.again += [
-            drift.next_attempt_at
+            at
             for drift in self._pen.state.drifts.values()
-            if drift.state == "failed" and drift.next_attempt_at is not None
+            if drift.state == "failed" and (at := drift.next_attempt_at or now) > now
         ]
         return self._done
 
@@ -244,11 +247,14 @@ class Healing:
             await self._pen.say([_void(plan, "done", "every action has ended")])
         elif not any(is_ready(state, action) for action in left):
             await self._pen.say([_void(plan, "failed", "an action that others need has failed")])
+        now = self._clock.now()
         if self._pen.state.plan is None and any(
-            drift.state == "confirmed" for drift in self._pen.state.drifts.values()
+            drift.state == "confirmed"
+            or (drift.state == "failed" and (drift.next_attempt_at or now) <= now)
+            for drift in self._pen.state.drifts.values()
         ):
             # What did not fit into this plan, or had to wait for it, is planned next.
-            self._done.again.append(self._clock.now())
+            self._done.again.append(now)
 
     # -- people ---------------------------------------------------------------------------------
 
@@ -258,8 +264,10 @@ class Healing:
         plan = state.plan
         if plan is None or not any(action.requires_approval for action in plan.actions):
             return
-        if state.approval is not None and state.approval.digest == plan.digest:
-            self._done.again.append(state.approval.expires_at)
+        asked = state.approval
+        if asked is not None and asked.digest == plan.digest and asked.status in _ASKED:
+            if asked.status == "pending":
+                self._done.again.append(asked.expires_at)
             return
         approval = approving.request(
             plan,
