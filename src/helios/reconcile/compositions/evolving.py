@@ -19,6 +19,7 @@ _replace = msgspec.structs.replace
 
 HEALED_KEPT = 20
 _PLANNABLE: frozenset[model.DriftState] = frozenset(("confirmed", "failed", "escalated"))
+_ALL_PLANNABLE: frozenset[model.DriftState] = _PLANNABLE | {"acknowledged"}
 _WAITING: frozenset[model.DriftState] = frozenset(("planned", "awaiting_approval"))
 
 
@@ -216,16 +217,27 @@ def _drift(before: stack.Stack, event: envelope.Event) -> stack.Stack:
 
 def _plan_made(before: stack.Stack, event: envelope.Event) -> stack.Stack:
     plan = folding.payload(event, events.PlanMade).plan
-    drifts = dict(before.drifts)
-    for drift_id in _meant(plan):
-        drift = drifts.get(drift_id)
-        if drift is not None and drift.state in _PLANNABLE:
-            drifts[drift_id] = _replace(drift, state="planned", plan_id=plan.plan_id)
+    # What somebody looks after himself is in a plan of ours only when people asked for that.
+    is_ours = plan.requested_by == events.ACTOR
+    drifts = _planned(before.drifts, plan, _ALL_PLANNABLE if is_ours else _PLANNABLE)
     # The same plan told again, with something else in its way: what was agreed still holds.
     agreed = before.approval
     if agreed is not None and agreed.digest != plan.digest:
         agreed = None
     return _replace(before, plan=plan, approval=agreed, drifts=drifts)
+
+
+def _planned(
+    drifts: Mapping[str, model.Drift], plan: model.Plan, states: frozenset[model.DriftState]
+) -> dict[str, model.Drift]:
+    """With those that a plan is for as planned, as far as they are in one of these states."""
+    meant = set(_meant(plan))
+    return {
+        name: _replace(drift, state="planned", plan_id=plan.plan_id)
+        if name in meant and drift.state in states
+        else drift
+        for name, drift in drifts.items()
+    }
 
 
 def _plan_voided(before: stack.Stack, event: envelope.Event) -> stack.Stack:
@@ -331,8 +343,12 @@ def _under_way(drifts: Mapping[str, model.Drift], heal: model.Heal) -> Mapping[s
 
 def _requested(before: stack.Stack, event: envelope.Event) -> stack.Stack:
     said = folding.payload(event, events.Requested)
+    plan, drifts = before.plan, before.drifts
+    if plan is not None and said.plan_digest == plan.digest:
+        drifts = _planned(drifts, plan, _ALL_PLANNABLE)
     return _replace(
         before,
+        drifts=drifts,
         requested=(*before.requested, said)[-stack.HEALS_KEPT :],
         ordered=said.plan_digest or before.ordered,
         ordered_by=event.actor if said.heal and said.trigger == "manual" else before.ordered_by,

@@ -338,6 +338,12 @@ def _heal(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
     return [ports.Write(stack_tables.PUT_HEAL, [row]), *_drifts(event, state, found)]
 
 
+def _asked(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
+    """An order takes up again what somebody looked after himself."""
+    said = folding.payload(event, events.Requested)
+    return _all_drifts(event, state) if said.plan_digest else []
+
+
 def _run(event: envelope.Event, state: stack.Stack) -> list[ports.Write]:
     del state
     said = folding.payload(event, events.Completed)
@@ -366,5 +372,6 @@ _DETAILS: Mapping[str, Callable[[envelope.Event, stack.Stack], list[ports.Write]
     events.APPROVAL_REVOKED: _approval,
     events.APPROVAL_EXPIRED: _approval,
     **dict.fromkeys(events.HEAL_TYPES, _heal),
+    events.RECONCILIATION_REQUESTED: _asked,
     events.RECONCILIATION_COMPLETED: _run,
 }
