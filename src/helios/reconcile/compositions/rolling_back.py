@@ -23,7 +23,7 @@ def due(state: stack.Stack, rules: policy.Policy) -> tuple[stack.Version, str] |
     target = next(
         (each for each in state.versions if each.generation == state.applied_generation), None
     )
-    if target is None or target.hash in state.rejected:
+    if target is None or target.hash == state.hash or target.hash in state.rejected:
         return None
     what = ", ".join(sorted(set(given_up)))
     return target, f"{state.version} could not be brought about ({what})"
