@@ -263,17 +263,17 @@ def _voided(event: envelope.Event) -> Sequence[notice.Notice]:
 def _judged(event: envelope.Event) -> Sequence[notice.Notice]:
     said = folding.payload(event, events.Conditions)
     found = [
-        _turned(event, each.type, each.status == "True", each.message or each.reason)
+        _turned(event, each.type, each.message or each.reason, holds=each.status == "True")
         for each in said.conditions
         if each.type in _TOLD_CONDITIONS and each.status != "Unknown"
     ]
     if not said.failures or said.failures >= FAILED_PASSES_TOLD:
         text = f"{said.failures} passes in a row failed: {said.error}"
-        found.append(_turned(event, "Failing", bool(said.failures), text))
+        found.append(_turned(event, "Failing", text, holds=bool(said.failures)))
     return found
 
 
-def _turned(event: envelope.Event, name: str, holds: bool, text: str) -> notice.Notice:  # noqa: FBT001
+def _turned(event: envelope.Event, name: str, text: str, *, holds: bool) -> notice.Notice:
     return notice.Notice(
         **_about(event, f"condition/{name}"),
         kind="condition_set" if holds else "condition_cleared",
