@@ -32,8 +32,8 @@ Everything runs and is as declared, in {folder}.
 In another terminal:
 
   export HELIOS_URL={helios}
-  helios state show acme/shop
   helios drift check
+  helios history acme/shop
   python {chaos} list
   python {chaos} do webhook_deleted
 
@@ -53,7 +53,8 @@ def main() -> int:
     if given.folder.exists() and any(given.folder.iterdir()):
         sys.stderr.write(f"{given.folder} is not empty: delete it, or name another --folder\n")
         return 2
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     wanted = real_stack.Wanted(port=given.port)
     try:
         with real_stack.RealStack(given.folder, wanted, tell=_tell) as world:

@@ -125,6 +125,7 @@ class Chaos:
         self._patience = patience
         # Who speaks with the CMS holds it, so that nobody stops it meanwhile.
         self._cms = threading.RLock()
+        self._done: list[tuple[Kind, Name]] = []
         self._groups: dict[tuple[Name, str], threading.Lock] = {}
         self._agreeing = threading.Lock()
 
@@ -137,6 +138,7 @@ class Chaos:
         case = Case(kind=kind, name=name, began=now())
         with self._cms:
             case.memory = kind.do(self.world, name)
+        self._done.append((kind, name))
         self._tell(f"{case}: somebody {kind.says}")
         return case
 
@@ -341,12 +343,15 @@ class Chaos:
     # -- many -----------------------------------------------------------------------------------
 
     def draw(self, rng: random.Random, count: int) -> list[tuple[Kind, Name]]:
-        """So many drifts as an hour may bring: no more of one thing than anybody would heal."""
+        """So many drifts as an hour may bring: no more of one thing than anybody would heal.
+
+        What was done before counts.
+        """
         kinds = [each for each in KINDS.values() if each.ends != "agreed"]
         places = [(kind, name) for kind in kinds for name in self._places(kind)]
         drawn: list[tuple[Kind, Name]] = []
-        of_kind: Counter[tuple[str, Name]] = Counter()
-        of_component: Counter[tuple[str, Name]] = Counter()
+        of_kind = Counter((kind.name, name) for kind, name in self._done)
+        of_component = Counter((kind.component, name) for kind, name in self._done)
         while len(drawn) < count and places:
             kind, name = some = rng.choice(places)
             most = 1 if kind.ends in ("unknown", "told") else OF_KIND
@@ -416,10 +421,14 @@ class Chaos:
         ]
 
 
+def stacks_of(case: Case, world: RealStack) -> list[Name]:
+    """The stacks that a drift was done to."""
+    return chaos_deeds.half(world) if case.kind.ends == "agreed" else [case.name]
+
+
 def _explains(case: Case, heal: Heal, world: RealStack) -> bool:
-    stacks = chaos_deeds.half(world) if case.kind.ends == "agreed" else [case.name]
     return (
-        heal.name in stacks
+        heal.name in stacks_of(case, world)
         and heal.target == case.kind.component
         and case.kind.ends in chaos_kinds.HEALABLE
         and case.began <= heal.started <= (case.ended or heal.started)

@@ -1,6 +1,5 @@
 """Processes of one's own beside a test: `helios serve`, and a web server for a built site."""
 
-import contextlib
 import functools
 import http.server
 import os
@@ -9,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -122,20 +121,40 @@ class Helios:
         self.stop()
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
+class Web:
+    """A web server for the files of a folder, which need not be there yet.
 
+    Attributes:
+        url: its address.
+        asked: how often it was asked for something.
+    """
 
-@contextlib.contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """Serve the files of a folder, which need not be there yet; the address of the server."""
-    handler = functools.partial(_Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    def __init__(self, folder: Path) -> None:
+        """Take a free port; it answers once the context is entered."""
+        self.asked = 0
+        handler = functools.partial(self._handler(), directory=str(folder))
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def _handler(self) -> type[http.server.SimpleHTTPRequestHandler]:
+        web = self
+
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def do_GET(self) -> None:
+                web.asked += 1
+                super().do_GET()
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        return Handler
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()

@@ -84,6 +84,7 @@ class RealStack:
         cms, shop: the real systems.
         cloud: SQS, S3, DynamoDB and SNS.
         helios: the server of Helios.
+        web: the server of the site; only of the process that runs all of it.
         root: folder below which sites and files of stacks are.
         files: what was declared, with the addresses put in.
     """
@@ -92,6 +93,7 @@ class RealStack:
     shop: components.Vendure
     cloud: real_cloud.Cloud
     helios: real_processes.Helios
+    web: real_processes.Web
 
     def __init__(
         self,
@@ -171,7 +173,8 @@ class RealStack:
             self.shop.api.set_up()
         self._tell("the site: Eleventy")
         self.site = components.site(self.root / "blog")
-        self.web_url = self._stack.enter_context(real_processes.serving(self.root / "www"))
+        self.web = self._stack.enter_context(real_processes.Web(self.root / "www"))
+        self.web_url = self.web.url
         self._tell("Helios")
         self._stack.enter_context(self.helios)
         self.connect(self._stack)
