@@ -6,6 +6,7 @@ that was refused while the view was behind. A request that comes again under its
 not decided again: it gets the answer that it had.
 """
 
+import contextlib
 import functools
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -41,6 +42,8 @@ CLIENT_PATH = "/api/v1/clients/{client}"
 PATH = f"{CLIENT_PATH}/stacks/{{stack}}"
 TAG = "compositions"
 VISIBLE_S = 5.0
+TRIES = 8
+"""Times that a command is decided at most. A pass says several things one after another."""
 
 ANONYMOUS = "user:anonymous"
 ACTOR = web.Parameter(
@@ -225,14 +228,16 @@ class Desk:
             if found is not None:
                 return found
         made = await self._decided(decide)
-        try:
-            return await self._append(made, key)
-        except errors.ConflictError as error:
-            if error.aggregate is None:
-                raise
-        # Somebody was faster: once more, on what is so by now.
-        await self._caught_up()
-        return await self._append(await decide(), key)
+        for _ in range(TRIES - 1):
+            try:
+                return await self._append(made, key)
+            except errors.ConflictError as error:
+                if error.aggregate is None:
+                    raise
+            # Somebody was faster: once more, on what is so by now.
+            await self._caught_up()
+            made = await decide()
+        return await self._append(made, key)
 
     async def _decided(self, decide: Callable[[], Awaitable[Made]]) -> Made:
         """What is decided. A no, and that nothing is to be done, hold on the newest state only."""
@@ -247,12 +252,12 @@ class Desk:
         return await decide()
 
     async def twice(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Call something that writes about a stack; once more when somebody else was faster."""
-        try:
-            return await call()
-        except errors.ConflictError:
+        """Call something that writes about a stack; once more whenever somebody else was faster."""
+        for _ in range(TRIES - 1):
+            with contextlib.suppress(errors.ConflictError):
+                return await call()
             await self._caught_up()
-            return await call()
+        return await call()
 
     async def _caught_up(self) -> bool:
         """Wait until the view has what is in the log by now; whether it has within a moment."""
