@@ -64,7 +64,7 @@ def _shape(action: model.Action, targets: Mapping[str, str]) -> dict[str, Any]:
         "kind": action.kind,
         "target": action.target,
         "provider": action.provider,
-        "params": action.params,
+        "params": {**action.params, **_was(action)},
         "drifts": sorted(action.drift_ids),
         "risk": action.risk,
         "effects": sorted(action.effects),
@@ -73,3 +73,11 @@ def _shape(action: model.Action, targets: Mapping[str, str]) -> dict[str, Any]:
         "after": sorted(targets[each] for each in action.depends_on),
         "wave": action.wave,
     }
+
+
+def _was(action: model.Action) -> dict[str, Any]:
+    """What was there, without what moves by itself: how far it is off is in what was seen."""
+    was = action.params.get("was")
+    if not isinstance(was, Mapping):
+        return {}
+    return {"was": {name: value for name, value in was.items() if name not in VOLATILE}}

@@ -1,0 +1,179 @@
+"""What an operator of automatic healing would be woken for: nothing is lost, nothing runs hot."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from helios.eventlog import envelope
+from helios.kernel import errors
+from helios.reconcile.compositions import events, model, ports, wakes
+from helios.testing import stack_bench
+
+S = stack_bench.S
+CLIENT, STACK = stack_bench.CLIENT, stack_bench.STACK
+PAGE = "resource/page"
+ORDERS = "resource/orders"
+HOOK = "integration/cms-webhook"
+ASKED = stack_bench.POLICY.replace(
+    "[cms_provider_change, data_deletion, resource_replacement]", "[webhook_broken]"
+).replace(
+    "[provider_missing, webhook_broken, resource_unhealthy, content_differs]",
+    "[provider_missing]",
+)
+Story = Callable[[stack_bench.Bench], Awaitable[None]]
+
+
+def live(folder: Path, story: Story, policy: str = stack_bench.POLICY) -> None:
+    async def main() -> None:
+        async with stack_bench.World(folder).life() as bench:
+            await bench.declare()
+            await bench.set_policy(policy)
+            await bench.run(20)
+            await story(bench)
+
+    asyncio.run(main())
+
+
+async def until(bench: stack_bench.Bench, state: str, component: str) -> model.Drift:
+    """Passes until a drift is in this state."""
+    for _ in range(40):
+        found = (await bench.drifts()).get(component)
+        if found is not None and found.state == state:
+            return found
+        await bench.run(5)
+    raise AssertionError(f"never {state}: {(await bench.drifts()).get(component)}")
+
+
+def test_what_woke_a_stack_is_not_forgotten_because_the_view_was_behind(tmp_path: Path) -> None:
+    async def story(bench: stack_bench.Bench) -> None:
+        known = wakes.Wakes()
+        bench.passes._learns = known
+        waited: list[envelope.Position] = []
+        behind = [True]
+
+        async def wait_for(name: str, position: envelope.Position, _: float) -> object:
+            waited.append(position)
+            if behind.pop() if behind else False:
+                raise errors.DeadlineError("the view is behind")
+            return await bench.views.wait_for(name, position)
+
+        bench.passes._around = msgspec.structs.replace(
+            bench.around(bench.reality), wait_for=wait_for
+        )
+        await bench.request()
+        [asked] = await bench.said(events.RECONCILIATION_REQUESTED)
+        list(known.woken([asked]))
+        with pytest.raises(errors.DeadlineError):
+            await bench.pass_()
+        await bench.pass_()
+        assert waited == [asked.position, asked.position]
+
+    live(tmp_path, story)
+
+
+def test_a_failed_heal_that_cannot_be_planned_again_does_not_keep_the_process_busy(
+    tmp_path: Path,
+) -> None:
+    async def story(bench: stack_bench.Bench) -> None:
+        place = (CLIENT, STACK, HOOK)
+        bench.reality.refusals[place] = [ports.HealError("unreachable", "gone") for _ in range(9)]
+        bench.reality.vanish(*place)
+        await until(bench, "failed", HOOK)
+        with bench.reality.away(place):
+            assert await bench.run(1_800) < 40
+
+    live(tmp_path, story)
+
+
+def test_who_heals_by_hand_what_nobody_agreed_to_in_time_is_asked_anew(tmp_path: Path) -> None:
+    async def story(bench: stack_bench.Bench) -> None:
+        bench.reality.vanish(CLIENT, STACK, HOOK)
+        await until(bench, "awaiting_approval", HOOK)
+        first = (await bench.known()).approval
+        assert first is not None
+        bench.clock.time = first.expires_at + S
+        await bench.pass_()
+        assert (await bench.drifts())[HOOK].state == "escalated"
+        await bench.request()
+        passes = await bench.run(120)
+        second = (await bench.known()).approval
+        assert second is not None
+        assert second.status == "pending"
+        assert second.approval_id != first.approval_id
+        assert passes < 10
+
+    live(tmp_path, story, ASKED)
+
+
+def test_what_was_refused_once_is_healed_when_it_is_asked_for_and_agreed_to(tmp_path: Path) -> None:
+    async def story(bench: stack_bench.Bench) -> None:
+        bench.reality.vanish(CLIENT, STACK, HOOK)
+        await until(bench, "awaiting_approval", HOOK)
+        await bench.approve(granted=False)
+        await bench.run(60)
+        assert (await bench.drifts())[HOOK].state == "acknowledged"
+        await bench.request()
+        await bench.run(30)
+        await bench.approve()
+        await bench.run(60)
+        assert not await bench.drifts()
+
+    live(tmp_path, story, ASKED)
+
+
+def test_a_look_that_breaks_is_an_error_of_the_stack_and_backs_off(tmp_path: Path) -> None:
+    async def story(bench: stack_bench.Bench) -> None:
+        async def broken(_: ports.Look) -> Any:
+            raise ZeroDivisionError("token=hunter2")
+
+        bench.reality.observe = broken  # type: ignore[method-assign]
+        for _ in range(3):
+            with contextlib.suppress(ZeroDivisionError):
+                await bench.pass_()
+            await bench.settled()
+        state = await bench.known()
+        assert state.status == "error"
+        assert state.failures == 3
+        assert "hunter2" not in state.error
+
+    live(tmp_path, story)
+
+
+def test_a_version_that_is_declared_again_is_not_rolled_back_to_itself(tmp_path: Path) -> None:
+    policy = stack_bench.POLICY + "  rollback_on_failure: true\n"
+
+    async def story(bench: stack_bench.Bench) -> None:
+        place = (CLIENT, STACK, HOOK)
+        bench.reality.refusals[place] = [ports.HealError("refused", "no") for _ in range(9)]
+        bench.reality.vanish(*place)
+        other = stack_bench.DECLARED.replace("min_count: 1", "min_count: 2")
+        await bench.declare(other)
+        await bench.declare()
+        await bench.run(3_600)
+        assert (await bench.drifts())[HOOK].state == "escalated"
+        assert (await bench.known()).failures == 0
+
+    live(tmp_path, story, policy)
+
+
+def test_an_age_that_grows_does_not_take_the_plan_from_who_decides(tmp_path: Path) -> None:
+    declared = stack_bench.DECLARED.replace("{{min_count: 1}}", "{{max_age: 1h}}")
+    policy = ASKED.replace("[webhook_broken]", "[content_stale]")
+    article = "content/article"
+
+    async def story(bench: stack_bench.Bench) -> None:
+        await bench.declare(declared)
+        bench.reality.change(CLIENT, STACK, article, age_s=7_200, differs=3)
+        await until(bench, "awaiting_approval", article)
+        for passed in range(1, 6):
+            bench.reality.change(CLIENT, STACK, article, age_s=7_200 + 60 * passed)
+            bench.clock.time += 60 * S
+            await bench.pass_()
+        assert len(await bench.said(events.APPROVAL_REQUESTED)) == 1
+
+    live(tmp_path, story, policy)
