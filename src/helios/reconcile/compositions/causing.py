@@ -145,7 +145,7 @@ def because(
         cause = last
     if cause is None:
         return given
-    belongs = cause.correlation_id if _is_of_heal(payload, fresh) else None
+    belongs = cause.correlation_id if _goes_on(payload, cause) else None
     return msgspec.structs.replace(
         given,
         causation_id=cause.event_id,
@@ -287,11 +287,15 @@ def _place(found: stack.Mark) -> float:
     return float("inf") if found.position is None else found.position
 
 
-def _is_of_heal(payload: events.StackPayload, fresh: Marks) -> bool:
-    """Whether it belongs to the operation of an action, also on another day than that began."""
+def _goes_on(payload: events.StackPayload, cause: stack.Mark) -> bool:
+    """Whether it belongs to the operation of its cause, also in a pass made for something else.
+
+    A drift that was suspected because somebody asked is detected, planned and healed for the same
+    reason; what a provider or a person did by themselves is no operation of ours.
+    """
     if isinstance(payload, events.DriftMoved):
-        return f"mends:{payload.drift.drift_id}" in fresh
-    return isinstance(payload, events.HealMoved)
+        return cause.event_id != payload.drift.origin.event_id
+    return isinstance(payload, _GO_ON)
 
 
 def _inherited(found: stack.Mark, before: stack.Mark | None, event: envelope.Event) -> stack.Mark:
@@ -307,6 +311,14 @@ def _inherited(found: stack.Mark, before: stack.Mark | None, event: envelope.Eve
 
 _SUMS_UP = (events.Conditions, events.Completed, events.Declared, events.Rejected, events.Pinned)
 """What a pass says of what it has just done, whatever it was begun for."""
+
+_GO_ON = (
+    events.PlanMade,
+    events.PlanVoided,
+    events.ApprovalRequested,
+    events.ApprovalEnded,
+    events.HealMoved,
+)
 
 _ANSWERS = frozenset((events.APPROVAL_GRANTED, events.APPROVAL_DENIED, events.APPROVAL_REVOKED))
 
