@@ -102,8 +102,7 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
     clock = clocks.SystemClock()
     async with contextlib.AsyncExitStack() as stack:
         storage, store = app_storage.opened(settings, clock, stack, briefly=briefly)
-        failure: asyncio.Future[errors.StorageFailedError]
-        failure = asyncio.get_running_loop().create_future()
+        failure = _undone()
         log = logs.Log(storage, clock, on_fatal=_once(failure))
         await log.open()
         stack.push_async_callback(log.close)
@@ -157,6 +156,10 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
             where=base.where,
             failure=failure,
         )
+
+
+def _undone() -> "asyncio.Future[errors.StorageFailedError]":
+    return asyncio.get_running_loop().create_future()
 
 
 def _metrics(log: logs.Log, views: catalog.Catalog) -> meters.Metrics:

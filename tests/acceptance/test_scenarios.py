@@ -18,7 +18,6 @@ from helios.reconcile.compositions import (
     document,
     events,
     guard_events,
-    model,
     passing,
     policy,
     ports,
@@ -493,63 +492,3 @@ def test_s18_a_drift_check_never_writes(tmp_path: Path) -> None:
         assert bench.reality.calls == []
 
     lived(tmp_path, story)
-
-
-def test_a_plan_that_somebody_only_looks_at_does_not_hold_up_healing(tmp_path: Path) -> None:
-    async def story(bench: stack_bench.Bench) -> None:
-        bench.reality.vanish(*ACME, HOOK)
-        await bench.pass_()
-        desk = asking.Asking(bench.around(bench.reality))
-        await bench.set_policy(stack_bench.POLICY.replace("enabled: true", "enabled: false"))
-        await bench.run(30)
-        shown = await desk.plan(*ACME, actor="user:ada", store=True)
-        assert shown is not None
-        await bench.run(HOUR / 6)
-        assert bench.reality.calls == []
-        await bench.set_policy()
-        await bench.run(60)
-        assert len(bench.reality.writes) == 1
-        await is_healthy(bench)
-
-    lived(tmp_path, story)
-
-
-def test_a_plan_of_somebodys_own_is_carried_out_when_it_is_ordered(tmp_path: Path) -> None:
-    async def story(bench: stack_bench.Bench) -> None:
-        await bench.set_policy(stack_bench.POLICY.replace("enabled: true", "enabled: false"))
-        bench.reality.vanish(*ACME, HOOK)
-        bench.reality.vanish(*ACME, QUEUE)
-        await bench.run(30)
-        desk = asking.Asking(bench.around(bench.reality))
-        shown = await desk.plan(*ACME, only={HOOK}, actor="user:ada", store=True)
-        assert shown is not None
-        assert [action.target for action in shown.actions] == [HOOK]
-        await bench.settled()
-        await desk.order(*ACME, shown.plan_id, actor="user:ada")
-        await bench.settled()
-        await bench.run(60)
-        assert [write[0][2] for write in bench.reality.writes] == [HOOK]
-        assert [heal.actor for heal in (await bench.known()).heals] == ["user:ada"]
-        with pytest.raises(refusals.PlanStaleError):
-            await desk.order(*ACME, shown.plan_id, actor="user:ada")
-
-    lived(tmp_path, story)
-
-
-def test_what_nothing_can_mend_is_not_planned_for_anybody(tmp_path: Path) -> None:
-    async def story(bench: stack_bench.Bench) -> None:
-        bench.reality.change(*ACME, "resource/page", healthy=False)
-        await bench.run(30)
-        (drift,) = (await bench.known()).drifts.values()
-        assert (drift.state, drift.healable) == ("confirmed", False)
-        desk = asking.Asking(bench.around(bench.reality))
-        assert await desk.plan(*ACME, actor="user:ada", store=True) is None
-        await bench.request()
-        await bench.run(60)
-        assert bench.reality.calls == []
-
-    lived(tmp_path, story)
-
-
-def test_every_state_that_a_drift_can_close_in_is_closed() -> None:
-    assert {"healed", "resolved_externally", "superseded", "false_positive"} == model.CLOSED

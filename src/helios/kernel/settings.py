@@ -73,7 +73,7 @@ class Settings:
     told as part of webhook URLs. None: the address that the request at hand was sent to."""
 
     smtp_url: str | None = None
-    """Server for e-mail to people: `smtp+starttls://user:password@host:587`, `smtps://…`, `smtp://…`,
+    """Server for e-mail: `smtp+starttls://user:password@host:587`, `smtps://…`, `smtp://…`,
     or a reference to that (`env:NAME`, `file:/PATH`, `secret:NAME`). None: no e-mail is sent."""
 
     smtp_sender: str = ""

@@ -429,10 +429,8 @@ class Hook(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         id: the provider's; a webhook made again has another. url, events, enabled: must be so.
-        headers: names of those that it is set to send.
-        header_values: of those, what the provider shows, or what is to be set.
-        secret: set when it is made or replaced; never read back.
-        detail: whatever else the provider tells (failures, api version).
+        headers: names of those it is set to send; header_values: theirs, as shown or to be set.
+        secret: set when it is made or replaced; never read back. detail: what else is told.
     """
 
     id: str | None = None

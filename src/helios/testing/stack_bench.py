@@ -40,7 +40,9 @@ spec:
     cms: {{name: strapi, url: "http://cms.test", secret_ref: "env:CMS", content_types: [article]}}
   integrations:
     cms-webhook:
-      {{provider: cms, events: [entry.publish, entry.update], url: "http://helios.test/webhook/strapi"}}
+      provider: cms
+      events: [entry.publish, entry.update]
+      url: "http://helios.test/webhook/strapi"
   resources:
     orders: {{kind: sqs_queue, name: orders, region: us-east-1}}
     page: {{kind: http, url: "http://site.test"}}

@@ -472,12 +472,12 @@ def declaration(
 ) -> stack_asks.DeclaredStack:
     """What a declaration changes; `said` None: it is declared so already."""
     known = before if before is not None and before.state.is_declared else None
-    found = versions.Changes()
     if said is not None:
         found = versions.changes(None if known is None else known.declared, parsed)
         generation, version = said.generation, said.version
     else:
         assert known is not None, "nothing is said only of what is declared so already"
+        found = versions.Changes()
         generation, version = known.state.generation, known.state.version
     return stack_asks.DeclaredStack(
         client_id=parsed.client_id,
@@ -498,4 +498,3 @@ DECLARED = {
     200: web.Reply("Checked (`dry_run`), or declared so already.", stack_asks.DeclaredStack),
     201: web.Reply("Declared.", stack_asks.DeclaredStack),
 }
-"""What is answered to a declaration."""

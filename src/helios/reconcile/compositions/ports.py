@@ -15,7 +15,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
         stack: as it is declared.
         only: addresses; None: every component.
         fresh: nothing may come out of a cache: a write depends on it, or its verification.
-        age_s_max: nothing out of a cache may be older, in seconds; None: as old as a cache keeps it.
+        age_s_max: nothing out of a cache may be older, in seconds; None: as old as it keeps it.
     """
 
     stack: composition.Composition
