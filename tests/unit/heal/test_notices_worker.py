@@ -7,6 +7,7 @@ from typing import Any
 
 from helios.heal.notices import events as notice_events
 from helios.heal.notices import schedule
+from helios.kernel import clock as clocks
 from helios.reconcile.compositions import events, guard_events, model
 from helios.testing import answering, notices_bench
 from helios.testing import notices_people as people
@@ -310,8 +311,10 @@ def test_an_approval_is_told_with_the_command_that_answers_it(tmp_path: Path) ->
 
 
 def test_a_condition_is_told_when_it_turns_and_no_more(tmp_path: Path) -> None:
-    def judged(status: Any, failures: int = 0) -> events.Conditions:
-        condition = model.Condition(type="Contested", status=status, message="who else writes it")
+    def judged(status: Any, failures: int, since: clocks.Timestamp) -> events.Conditions:
+        condition = model.Condition(
+            type="Contested", status=status, message="who else writes it", last_transition=since
+        )
         return events.Conditions(
             status="error", conditions=(condition,), observed_generation=1, failures=failures
         )
@@ -327,9 +330,12 @@ def test_a_condition_is_told_when_it_turns_and_no_more(tmp_path: Path) -> None:
                 ("True", 4),
                 ("False", 0),
             )
+            before, since = "", bench.clock.now()
             for status, failures in sequence:
-                await bench.say(events.CONDITIONS_CHANGED, judged(status, failures))
-                await bench.passes(60)
+                since = bench.clock.now() if status != before else since
+                before = status
+                await bench.say(events.CONDITIONS_CHANGED, judged(status, failures, since))
+                await bench.passes(50)
             found = people.texts(server)
             assert len(found) == 3
             assert "Contested: who else writes it" in found[0]

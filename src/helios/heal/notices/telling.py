@@ -25,6 +25,8 @@ _TOLD_CONDITIONS: Final[Mapping[str, model.Severity]] = {
     "Contested": "high",
     "Stale": "high",
 }
+_JUST_TURNED: Final = 60 * clocks.SECOND_US
+"""A condition that turned longer ago was told with an event before."""
 _HEALED: Final = "healed"
 _STEPS_MAX: Final = 10
 
@@ -265,7 +267,9 @@ def _judged(event: envelope.Event) -> Sequence[notice.Notice]:
     found = [
         _turned(event, each.type, each.message or each.reason, holds=each.status == "True")
         for each in said.conditions
-        if each.type in _TOLD_CONDITIONS and each.status != "Unknown"
+        if each.type in _TOLD_CONDITIONS
+        and each.status != "Unknown"
+        and event.occurred_at - each.last_transition <= _JUST_TURNED
     ]
     if not said.failures or said.failures >= FAILED_PASSES_TOLD:
         text = f"{said.failures} passes in a row failed: {said.error}"

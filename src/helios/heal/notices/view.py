@@ -55,7 +55,7 @@ _SEND_ALL = _SEND.replace("__WHOSE__", "1 = 1")
 _OPENED = (
     "INSERT INTO {t}known (tenant, target, subject, item) "
     "SELECT p.tenant, p.target, i.subject, i.item FROM {t}inbox i, {t}pending p "
-    "WHERE i.position = ? AND i.number = ? AND i.does IN ('open', 'once') "
+    "WHERE i.position = ? AND i.number = ? "
     "AND p.position = i.position AND p.number = i.number ON CONFLICT DO NOTHING"
 )
 _CLOSED = "DELETE FROM {t}known WHERE item = ?"
@@ -257,9 +257,10 @@ def _put(event: envelope.Event, number: int, said: notice.Notice) -> list[ports.
     found = [
         ports.Write(_PUT, [row]),
         _routed(event, (event.recorded_at, *place), said),
-        ports.Write(_OPENED, [place]),
     ]
-    if said.does == "close":
+    if said.does in ("open", "once"):
+        found.append(ports.Write(_OPENED, [place]))
+    elif said.does == "close":
         found.append(ports.Write(_CLOSED, [(said.item,)]))
     elif said.does == "end":
         found.append(ports.Write(_ENDED, [(said.subject, event.tenant)]))
