@@ -14,6 +14,7 @@ from helios.kernel import errors, ids
 from helios.reconcile.compositions import (
     composition,
     events,
+    guard_events,
     lifecycle,
     model,
     policy,
@@ -82,6 +83,12 @@ def declare(
         StackPinnedError, RevisionRejectedError, RemovalsRefusedError: see there.
     """
     _refuse_other(state, declared.client_id, declared.stack_id)
+    if state.client_id == guard_events.SYSTEM_TENANT:
+        # Its breakers, fuses and heals would be those of all clients.
+        raise errors.InvalidInputError(
+            f"client {state.client_id} is kept for what holds for all: take another name",
+            field="client_id",
+        )
     _refuse_stale(state, if_match)
     if state.is_declared and state.hash == declared.hash:
         return []
