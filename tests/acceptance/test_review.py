@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from helios import app_compositions
 from helios.eventlog import envelope
 from helios.kernel import errors
-from helios.reconcile.compositions import events, model, ports, wakes
+from helios.reconcile.compositions import events, guard_events, model, ports, reading, wakes
 from helios.testing import stack_bench
 
 S = stack_bench.S
@@ -177,3 +178,63 @@ def test_an_age_that_grows_does_not_take_the_plan_from_who_decides(tmp_path: Pat
         assert len(await bench.said(events.APPROVAL_REQUESTED)) == 1
 
     live(tmp_path, story, policy)
+
+
+def test_nothing_is_read_of_other_stacks_while_nothing_is_about_to_be_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+
+    async def drifted_since(*_: Any) -> list[Any]:
+        read.append(1)
+        return []
+
+    async def story(bench: stack_bench.Bench) -> None:
+        monkeypatch.setattr(reading, "drifted_since", drifted_since)
+        bench.reality.vanish(CLIENT, STACK, HOOK)
+        await until(bench, "awaiting_approval", HOOK)
+        await bench.run(900)
+        assert not read
+        await bench.approve()
+        await bench.run(60)
+        assert len(read) == 1
+
+    live(tmp_path, story, ASKED)
+
+
+def test_a_breaker_that_time_has_moved_does_not_forget_who_goes_through_it(
+    tmp_path: Path,
+) -> None:
+    scope = "component:shop/resource/page"
+
+    async def story(bench: stack_bench.Bench) -> None:
+        async def moved(state: Any, **fields: Any) -> None:
+            now = bench.clock.now()
+            said = guard_events.BreakerMoved(scope=scope, state=state, reason="failures", **fields)
+            kinds = {
+                "open": guard_events.BREAKER_OPENED,
+                "half_open": guard_events.BREAKER_HALF_OPENED,
+            }
+            event = guard_events.of_guard(
+                kinds[state], CLIENT, scope, said, now=now, id_source=bench.ids
+            )
+            await bench.log.append([event])
+
+        await moved("open", half_open_at=bench.clock.now() + S, cooldown_s=1.0)
+        await bench.settled()
+        stale = await reading.all_guards(bench.store)
+        bench.clock.time += 2 * S
+        await moved("half_open", probe="action-1")
+        await bench.settled()
+
+        async def behind(_: Any) -> Any:
+            return stale
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(reading, "all_guards", behind)
+            await app_compositions._move_breakers(bench.around(bench.reality))
+        await bench.settled()
+        found = (await reading.guards_of(bench.store, CLIENT)).breakers[scope]
+        assert found.probe == "action-1"
+
+    live(tmp_path, story)

@@ -287,7 +287,7 @@ class Healing:
         plan = self._pen.state.plan
         if plan is None:
             return
-        await self._watch.mass_drift(self._pen.state)
+        is_watched = False
         for action in sorted(plan.actions, key=lambda each: each.wave):
             state = self._pen.state
             if state.plan is None or state.plan.plan_id != plan.plan_id:
@@ -296,6 +296,12 @@ class Healing:
                 continue
             if not _is_agreed(state, action) or await self._is_blocked(found, action):
                 continue
+            if not is_watched:
+                # Over all stacks, so only when something is about to be done.
+                is_watched = True
+                await self._watch.mass_drift(state)
+                if await self._is_blocked(found, action):
+                    continue
             result = await self._hands.carry_out(self._pen, action, self._subject(found, action))
             await self._after(action, result)
             if result.outcome == "stale":
