@@ -209,7 +209,7 @@ def tell(
     walk = Walk(found, last)
     reached = sorted(walk.edges)
     path = _path(walk, last)
-    steps = [_step(found[place]) for place in path if _is_step(found[place], last)]
+    steps = _steps([found[place] for place in path if _is_step(found[place], last)])
     if ending is not None:
         time = clocks.to_rfc3339(ending.time)
         steps.append(Step(position=None, time=time, actor=ending.actor, text=ending.text))
@@ -254,6 +254,16 @@ def _path(walk: Walk, last: Sequence[int]) -> list[int]:
         parents = _caused(walk, place)
         place = parents[0] if parents else None
     return path[::-1]
+
+
+def _steps(path: Sequence[envelope.Event]) -> list[Step]:
+    """The steps of a path; what says the same once more is left out."""
+    steps: list[Step] = []
+    for event in path:
+        step = _step(event)
+        if not steps or steps[-1].text != step.text:
+            steps.append(step)
+    return steps
 
 
 def _is_step(event: envelope.Event, last: Sequence[int]) -> bool:

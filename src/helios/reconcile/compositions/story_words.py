@@ -57,6 +57,10 @@ def _because(reason: str) -> str:
     return f": {reason}" if reason else ""
 
 
+def _number(count: int, of: str) -> str:
+    return f"{count} {of}{'s' if count != 1 else ''}"
+
+
 def _value(value: Any) -> str:
     text = jsonio.encode(value).decode()
     return text if len(text) <= VALUE_CHARS else f"{text[: VALUE_CHARS - 1]}…"
@@ -105,8 +109,8 @@ def _rule_removed(event: envelope.Event) -> str:
 
 def _baseline(event: envelope.Event) -> str:
     said = _of(event, events.Baseline)
-    known = len(said.fingerprints)
-    return f"{who(event.actor)} took {known} drift(s) as known{_because(said.reason)}"
+    known = _number(len(said.fingerprints), "drift")
+    return f"{who(event.actor)} took {known} as known{_because(said.reason)}"
 
 
 def _suspended(event: envelope.Event) -> str:
@@ -166,7 +170,7 @@ def _suspected(event: envelope.Event) -> str:
 def _detected(event: envelope.Event) -> str:
     said = _of(event, events.DriftMoved)
     drift = said.drift
-    sure = f"confirmed after {drift.seen_count} look(s)"
+    sure = f"confirmed after {_number(drift.seen_count, 'look')}"
     return sure if said.previous is not None else f"{difference(drift)}, {sure}"
 
 
@@ -209,8 +213,7 @@ def _planned(event: envelope.Event) -> str:
     what = ", ".join(f"{each.kind} {each.target}" for each in plan.actions)
     held = sorted({each.code for each in plan.blockers})
     wait = f"; waits for: {', '.join(held)}" if held else ""
-    count = len(plan.actions)
-    made = f"plan {short(plan.plan_id)} ({count} action{'s' * (count != 1)}: {what})"
+    made = f"plan {short(plan.plan_id)} ({_number(len(plan.actions), 'action')}: {what})"
     if plan.requested_by != events.ACTOR:
         made = f"{who(plan.requested_by)} asked for {made}"
     return f"{made}{wait}"
@@ -269,7 +272,7 @@ def _requested(event: envelope.Event) -> str:
 
 def _completed(event: envelope.Event) -> str:
     said = _of(event, events.Completed)
-    found = f"{said.drift_count} drift(s)" if said.drift_detected else "no drift"
+    found = _number(said.drift_count, "drift") if said.drift_detected else "no drift"
     return f"reconciled: {said.status}, {found}"
 
 
