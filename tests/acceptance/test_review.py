@@ -238,3 +238,32 @@ def test_a_breaker_that_time_has_moved_does_not_forget_who_goes_through_it(
         assert found.probe == "action-1"
 
     live(tmp_path, story)
+
+
+@pytest.mark.parametrize("error", [None, ports.HealError("refused", "no")])
+def test_what_came_of_an_action_is_kept_though_somebody_spoke_meanwhile(
+    tmp_path: Path, error: ports.HealError | None
+) -> None:
+    async def story(bench: stack_bench.Bench) -> None:
+        act = bench.reality.act
+
+        async def spoken(job: ports.Job) -> ports.Acted:
+            if not bench.reality.calls:
+                await bench.request(heal=False)
+            return await act(job)
+
+        bench.reality.act = spoken  # type: ignore[method-assign]
+        if error is not None:
+            bench.reality.refusals[CLIENT, STACK, HOOK] = [error]
+        bench.reality.vanish(CLIENT, STACK, HOOK)
+        for _ in range(30):
+            await bench.run(2)
+            if (await bench.known()).heals:
+                break
+        heal = (await bench.known()).heals[0]
+        if error is None:
+            assert heal.undo is not None
+        else:
+            assert (heal.status, heal.error_code) == ("failed", "refused")
+
+    live(tmp_path, story)

@@ -5,13 +5,15 @@ next pass finds an action that was begun and has no outcome; it looks before any
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import structlog
 
+from helios.eventlog import envelope
 from helios.kernel import clock as clocks
-from helios.kernel import tracing
+from helios.kernel import errors, tracing
 from helios.reconcile.compositions import (
     composition,
     detecting,
@@ -117,7 +119,7 @@ class Hands:
             changes=acted.changes,
             settles_s=acted.settles_s,
         )
-        await pen.say([telling.heal(pen.state, done, subject.run_id)])
+        await _told(pen, done, lambda: [telling.heal(pen.state, done, subject.run_id)])
         return Result(outcome="acted", detail=acted.detail, settles_s=acted.settles_s)
 
     async def _looked(
@@ -229,9 +231,34 @@ class Hands:
         if error.retry_after_s is not None:
             after = clocks.Timestamp(max(after, now + int(error.retry_after_s * 1_000_000)))
         beside = await self._watch.ended(pen.state, ended)
-        await pen.say(telling.failed(pen.state, ended, after, subject.run_id), beside=beside)
+        await _told(
+            pen, ended, lambda: telling.failed(pen.state, ended, after, subject.run_id), beside
+        )
         self._told(ended)
         return Result(outcome="failed", detail=f"{error.code}: {error.detail}")
+
+
+async def _told(
+    pen: writer.Writer,
+    heal: model.Heal,
+    said: Callable[[], Sequence[writer.Said]],
+    beside: Sequence[envelope.NewEvent] = (),
+) -> None:
+    """Say what came of an action, also when others have spoken of the stack meanwhile.
+
+    What was done is so whatever they said, and what undoes it is known here alone.
+
+    Raises:
+        ConflictError: they have; the rest of the pass was decided on what is not so any more.
+    """
+    try:
+        await pen.say(said(), beside=beside)
+    except errors.ConflictError:
+        await pen.catch_up()
+        if any(each.action.id == heal.action.id for each in pen.state.open_heals()):
+            with contextlib.suppress(errors.ConflictError):
+                await pen.say(said(), beside=beside)
+        raise
 
 
 def outcomes(results: Mapping[str, Result]) -> list[str]:

@@ -110,6 +110,21 @@ class Writer:
         for each in said:
             self._told(*each)
 
+    async def catch_up(self) -> None:
+        """Take in what others have said of the stack since. Raises StorageError."""
+        where = envelope.Filter(
+            tenant=self.state.client_id,
+            aggregate_type=events.STACK,
+            aggregate_id=self.state.stack_id,
+        )
+        after = envelope.Position(self.state.position)
+        while True:
+            page = await self._log.read(after, where=where)
+            self.state = evolving.evolved(self.state, page.events)
+            after = page.next_after
+            if after >= page.head:
+                return
+
     def _event(
         self, said: Said, now: clocks.Timestamp, fresh: dict[str, stack.Mark]
     ) -> envelope.NewEvent:
