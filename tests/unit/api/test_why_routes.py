@@ -193,6 +193,19 @@ def test_the_audit_is_read_page_by_page_and_by_who_and_when(
     lived(scenario)
 
 
+def test_the_audit_is_the_same_however_often_it_is_built(
+    lived: Callable[[Scenario], None],
+) -> None:
+    async def scenario(helios: Any, life: list[envelope.Event]) -> None:
+        del life
+        for name in ("audit", "stacks"):
+            answer = await helios.http.post(f"/api/v1/views/{name}/verify")
+            last = answer.text.splitlines()[-1]
+            assert '"equal":true' in last, last
+
+    lived(scenario)
+
+
 def test_the_report_is_complete_over_a_life_as_it_should_be(
     lived: Callable[[Scenario], None],
 ) -> None:
