@@ -82,6 +82,8 @@ class Integrations:
     Attributes:
         ill: it answers 500 to writes.
         shut: it lets nobody in.
+        token: that it wants to see; None: it lets everybody in.
+        built: whether the site that it serves besides answers; a build makes it so.
     """
 
     def __init__(self) -> None:
@@ -89,9 +91,15 @@ class Integrations:
         self.configuration: dict[str, Any] = {"retries": 5, "region": "eu"}
         self.ill = False
         self.shut = False
+        self.token: str | None = None
+        self.built = True
 
     def answer(self, asked: answering.Request) -> answering.Response:
-        if self.shut:
+        if asked.path in ("/site", "/rebuild"):
+            self.built = self.built or asked.path == "/rebuild"
+            return answering.Response(status=200 if self.built else 500, value={})
+        given = asked.headers.get("authorization", "")
+        if self.shut or (self.token is not None and given != f"Bearer {self.token}"):
             return answering.Response(status=403, value={})
         if asked.path == "/v1/providers":
             return answering.Response(value={"providers": self.providers})

@@ -51,7 +51,7 @@ def test_l_01_all_clients_are_looked_at_side_by_side_and_one_that_fails_stops_no
 
     async def main() -> Counting:
         made = Counting()
-        running = runtimes.Runtime(clock=clocks.SystemClock(), random=random.Random(1).random)  # noqa: S311
+        running = runtimes.Runtime(clock=clocks.SystemClock(), random=random.Random(1).random)
         running.register("stacks", made, workers=10)
         task = asyncio.ensure_future(running.run())
         for number in range(25):
@@ -71,7 +71,7 @@ def test_l_01_all_clients_are_looked_at_side_by_side_and_one_that_fails_stops_no
 def test_l_03_what_is_seen_comes_of_events_of_a_day_and_of_looking(tmp_path: Path) -> None:
     async def main() -> None:
         async with observing_bench.place(tmp_path) as place:
-            place.environment["TOKEN"] = "t"  # noqa: S105 - a test's
+            place.environment["TOKEN"] = "t"
             options = {"base_url": "http://127.0.0.1:9", "content_types": {"article": "articles"}}
             place.declare("cms", "strapi", options, token="env:TOKEN")
             await place.tell("cms", "entry.update", {}, age_s=3600)
@@ -471,9 +471,8 @@ def test_l_20_to_l_25_every_point_of_integration_leads_to_the_stack_it_is_about(
                 )
             ),
         }
-        assert {name: [key for key, _ in each] for name, each in found.items()} == dict.fromkeys(
-            found, [mine]
-        )
+        for name, woken in found.items():
+            assert [key for key, _ in woken] == [mine], name
         assert found["l_24 command"][0][1] is keys.Priority.OPERATOR
         # l_23: a cloud tells nobody that a resource is gone; it is looked at.
         office.file().unlink()
