@@ -44,6 +44,7 @@ FRESH = 3
 
 _EVENTS = ("entry.create", "entry.update", "entry.delete", "entry.publish", "entry.unpublish")
 _DAY_MS = 86_400_000
+_LOOKS = 3
 _WORD = "stack.json"
 
 T = TypeVar("T")
@@ -223,6 +224,9 @@ class RealStack:
         options = [word for path in files for word in ("-f", str(path))]
         self.cli("apply", *options)
         self.until(self._all_well, "every stack to be as it is declared", SETTLE_S)
+        # Turns are computed some time ahead: until then it is looked at because of events alone.
+        looks = self.web.asked + _LOOKS
+        self.until(lambda: self.web.asked >= looks, "Helios to look as often as its policy says")
 
     def _keep_secrets(self) -> None:
         about = self.cms.about
