@@ -52,7 +52,8 @@ def _print(found: shown.GuardsView) -> None:
         if rows:
             click.echo(f"\n{title}:")
             outputs.table([outputs.plain(each) for each in rows], columns)
-    if not (found.kill_switches or found.suspensions or found.breakers or found.windows):
+    blown = any(each.reset_at is None for each in found.fuses)
+    if not (found.kill_switches or found.suspensions or found.breakers or blown or found.windows):
         click.echo("nothing stands in the way of healing")
     click.echo(f"heals within the last hour: {found.heals_last_hour}")
 
