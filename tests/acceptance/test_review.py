@@ -129,7 +129,7 @@ def test_what_was_refused_once_is_healed_when_it_is_asked_for_and_agreed_to(tmp_
 
 def test_a_look_that_breaks_is_an_error_of_the_stack_and_backs_off(tmp_path: Path) -> None:
     async def story(bench: stack_bench.Bench) -> None:
-        async def broken(_: ports.Look) -> Any:
+        async def broken(look: ports.Look) -> Any:
             raise ZeroDivisionError("token=hunter2")
 
         bench.reality.observe = broken  # type: ignore[method-assign]
