@@ -67,7 +67,7 @@ def test_nothing_is_raised_or_written_while_nothing_happens(
     world: RealStack, doer: chaos.Chaos
 ) -> None:
     """The shop has not said a word since it was started, and that is no drift."""
-    since = chaos.now()
+    since = doer.now()
     before = {name: world.of_stack(name)["updated_at"] for name in world.stacks}
     looks = world.web.asked
 
@@ -90,7 +90,7 @@ def test_each_drift_ends_as_its_policy_says_and_nothing_else_is_touched(
 ) -> None:
     kind = chaos_kinds.KINDS[name]
     before = real_inventory.taken(world)
-    since = chaos.now()
+    since = doer.now()
 
     case = doer.one(kind, MAIN)
 

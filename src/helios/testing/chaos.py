@@ -9,13 +9,12 @@ import dataclasses
 import json
 import random
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from typing import Any
 
+from helios.kernel import clock as clocks
 from helios.testing import chaos_deeds, chaos_kinds
 from helios.testing.chaos_kinds import KINDS, Kind
 from helios.testing.real_stack import FLEET, MAIN, Name, NotSoError, RealStack
@@ -99,11 +98,6 @@ class Result:
         return len(self.healed) / len(self.healable) if self.healable else 1.0
 
 
-def now() -> str:
-    """The present time, comparable with times of the API."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
 class Chaos:
     """Does drift to a stack.
 
@@ -129,13 +123,17 @@ class Chaos:
         self._groups: dict[tuple[Name, str], threading.Lock] = {}
         self._agreeing = threading.Lock()
 
+    def now(self) -> str:
+        """The present time, comparable with times of the API."""
+        return clocks.to_rfc3339(self.world.clock.now())
+
     def do(self, kind: Kind, name: Name = MAIN) -> Case:
         """Do a drift to a stack.
 
         Raises:
             ImpossibleError: it cannot be done as things are.
         """
-        case = Case(kind=kind, name=name, began=now())
+        case = Case(kind=kind, name=name, began=self.now())
         with self._cms:
             case.memory = kind.do(self.world, name)
         self._done.append((kind, name))
@@ -148,7 +146,7 @@ class Chaos:
         Raises:
             NotSoError: it did not, within the time that it has.
         """
-        begin = time.monotonic()
+        begin = self.world.clock.monotonic()
         steps = {
             "healed": self._healed,
             "approved": self._approved,
@@ -158,8 +156,8 @@ class Chaos:
         }
         steps[case.kind.ends](case, begin)
         self._until(case, lambda: self._is_right(case), "the system itself to be as declared")
-        case.ended_s = time.monotonic() - begin
-        case.ended = now()
+        case.ended_s = self.world.clock.monotonic() - begin
+        case.ended = self.now()
         self._tell(f"{case}: {case.kind.ends}, {case.ended_s:.1f} s")
         return case
 
@@ -201,7 +199,7 @@ class Chaos:
             return any(each.partition("#")[0] == case.kind.component for each in found)
 
         self._until(case, is_unknown, "it to be unknown", FOUND_S)
-        case.found_s = time.monotonic() - begin
+        case.found_s = self.world.clock.monotonic() - begin
         self.mend(case)
         self._until(case, lambda: not is_unknown(), "it to be known again")
         drifts = self.drifts(case.name, case.kind.component, since=case.began)
@@ -210,7 +208,7 @@ class Chaos:
 
     def _agreed(self, case: Case, begin: float) -> None:
         fuse = self._until(case, self.blown, "the fuse to blow", FOUND_S)
-        case.found_s = time.monotonic() - begin
+        case.found_s = self.world.clock.monotonic() - begin
         stacks = chaos_deeds.half(self.world)
 
         def are_found() -> bool:
@@ -288,7 +286,7 @@ class Chaos:
             return any(each["cause"] in case.kind.causes for each in found)
 
         self._until(case, look, f"{' or '.join(case.kind.causes)} to be found", FOUND_S)
-        case.found_s = time.monotonic() - begin
+        case.found_s = self.world.clock.monotonic() - begin
 
     def _open(self, case: Case) -> list[dict[str, Any]]:
         found = self.world.of_stack(case.name, "/drift")["drift_details"]
@@ -376,12 +374,12 @@ class Chaos:
             drawn: what is done to which stack.
             pause_s: between the beginnings of two.
         """
-        since = now()
+        since = self.now()
         with ThreadPoolExecutor(AT_ONCE) as pool:
             waiting = []
             for kind, name in drawn:
                 waiting.append(pool.submit(self._tried, kind, name))
-                time.sleep(pause_s)
+                threading.Event().wait(pause_s)
             cases = [case for each in waiting if (case := each.result()) is not None]
         self.world.until(
             lambda: all(self.world.is_well(name) for name in self.world.stacks),
@@ -406,7 +404,7 @@ class Chaos:
                 return self.follow(case)
             except NotSoError as error:
                 case.trouble = str(error)
-                case.ended = now()
+                case.ended = self.now()
                 self.mend(case)
                 self._tell(f"{case}: {error}")
                 return case

@@ -12,13 +12,14 @@ import secrets
 import shutil
 import sqlite3
 import string
-import time
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import httpx
 
+from helios.kernel import clock as clocks
 from helios.reconcile.compositions import composition, document
 from helios.testing import components, real_cloud, real_processes
 from helios.testing import strapi as strapi_api
@@ -102,6 +103,7 @@ class RealStack:
         wanted: Wanted | None = None,
         *,
         tell: Callable[[str], None] = lambda _: None,
+        clock: clocks.Clock | None = None,
     ) -> None:
         """Describe it.
 
@@ -109,7 +111,9 @@ class RealStack:
             folder: where all of it lives; made when it is not there.
             wanted: what is started.
             tell: hears what is done, for people who wait.
+            clock: whose time the systems have; None: the machine's.
         """
+        self.clock = clock or clocks.SystemClock()
         self.folder = folder.resolve()
         self.wanted = wanted or Wanted()
         self.root = self.folder / "files"
@@ -263,7 +267,7 @@ class RealStack:
 
     def age(self, document_id: str, *, days: float) -> None:
         """Make an article old, in the database of the CMS: no API of it can."""
-        at = int(time.time() * 1000 - days * _DAY_MS)
+        at = int(self.clock.now() // 1000 - days * _DAY_MS)
         self.in_database(
             "UPDATE articles SET created_at = ?, updated_at = ?, published_at = "
             "CASE WHEN published_at IS NULL THEN NULL ELSE ? END WHERE document_id = ?",
@@ -356,14 +360,14 @@ class RealStack:
         Raises:
             NotSoError: it does not within so many seconds; with how all stacks are.
         """
-        end = time.monotonic() + seconds
+        end = self.clock.monotonic() + seconds
         while True:
             found = look()
             if found:
                 return found
-            if time.monotonic() > end:
+            if self.clock.monotonic() > end:
                 raise NotSoError(f"waited {seconds:g} s in vain for {what}\n{self.story()}")
-            time.sleep(PAUSE_S)
+            threading.Event().wait(PAUSE_S)
 
     def is_well(self, name: Name) -> bool:
         """Whether a stack is as declared, as far as Helios knows."""
