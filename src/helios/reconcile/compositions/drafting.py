@@ -5,7 +5,7 @@ second action would find it changed by the first. Drifts that need another kind 
 the next plan.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +15,7 @@ from helios.kernel import clock as clocks
 from helios.reconcile.compositions import (
     composition,
     deciding,
+    diffing,
     digests,
     events,
     expecting,
@@ -168,7 +169,7 @@ def _action(
         kind=kind,
         target=address,
         provider=provider,
-        params={"set": _wanted_fields(component, drifts), "was": _seen_fields(seen, drifts)},
+        params={"set": _wanted_fields(component, seen, drifts), "was": _seen_fields(seen, drifts)},
         drift_ids=tuple(drift.drift_id for drift in drifts),
         risk=risk,
         reversible=inverse is not None,
@@ -260,14 +261,36 @@ def _is_certain(drifts: Sequence[model.Drift], seen: model.Seen, now: clocks.Tim
 
 
 def _wanted_fields(
-    component: composition.Component, drifts: Sequence[model.Drift]
+    component: composition.Component, seen: model.Seen, drifts: Sequence[model.Drift]
 ) -> dict[str, Any]:
     """What the fields that drifted have to be, each as a whole."""
     tree = expecting.tree(component)
-    fields = {_field(drift) for drift in drifts}
-    if "" in fields:
+    paths = [diffing.steps(drift.path) for drift in drifts]
+    if () in paths:
         return {name: _wanted(value) for name, value in tree.items()}
-    return {name: _wanted(tree[name]) for name in sorted(fields) if name in tree}
+    value = seen.value or {}
+    return {
+        name: _beside(tree[name], value.get(name), {p[1:] for p in paths if p[0] == name})
+        for name in sorted({path[0] for path in paths})
+        if name in tree
+    }
+
+
+def _beside(expected: Any, there: Any, mended: Collection[diffing.Path]) -> Any:
+    """A field with what drifted as declared, and what else differs in it left as it is.
+
+    That is somebody else's, or known and let be, or not sure yet: a write must not mend it too.
+    """
+    wanted = _wanted(expected)
+    if () in mended or type(expected) is not dict or not isinstance(there, Mapping):
+        return wanted
+    fitted = normalising.fit(expected, there)
+    left = [
+        (change.path, change.observed)
+        for change in diffing.diff(expected, fitted)
+        if change.path and change.path not in mended and not _is_masked(change.observed)
+    ]
+    return diffing.apply(wanted, left) if left else wanted
 
 
 def _seen_fields(seen: model.Seen, drifts: Sequence[model.Drift]) -> dict[str, Any]:
