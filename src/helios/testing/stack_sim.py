@@ -44,6 +44,9 @@ REST_S = 6 * 3600.0
 """Virtual seconds from the end of the faults to rest. Above: something is stuck."""
 
 POLL_S = 7.0
+WAY_S, SLOW_WAY_S = 1.0, 45.0
+"""Time from a look to the write that follows it, at most."""
+
 PATIENCE_S = 120.0
 """How long an operator waits before an order is repeated."""
 
@@ -109,6 +112,7 @@ class World(stack_sim_people.People):
         )
         self.noise: stack_sim_noise.Noise | None = None
         self.outside.settles_s = faults.settles_s
+        self.outside.on_its_way_s = SLOW_WAY_S if faults.slow else WAY_S
         self.rng = loop.rng("story")
         super().__init__(
             log.Log(self.storage, self.clock),
@@ -217,6 +221,7 @@ class World(stack_sim_people.People):
         trouble = asyncio.create_task(self._trouble(), name="trouble")
         await story(self)
         trouble.cancel()
+        await asyncio.wait({trouble})
         self.points.rate = 0.0
         self.faults = self.faults.calm()
         self.loop.note("faults off")

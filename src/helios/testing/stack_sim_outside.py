@@ -46,6 +46,8 @@ class Outside:
         others: paths that belong to others and must never be written, by place.
         refused: values of fields that are never taken, as `(place, field)`.
         settles_s: how long a write takes until it shows.
+        on_its_way_s: how long it may be from the last look to the write: what somebody mends in
+            between nobody can know.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Outside:
         self.others: dict[Place, frozenset[tuple[str, ...]]] = {}
         self.refused: dict[tuple[Place, str], Any] = {}
         self.settles_s = 0.0
+        self.on_its_way_s = 1.0
 
     # -- what happens out there -----------------------------------------------------------------
 
@@ -179,12 +182,18 @@ class Outside:
         fields = _plain(action.params.get("set", {}))
         if before is None:
             return
-        same = [name for name, value in fields.items() if _is_same(value, before.get(name))]
-        if action.kind in CREATES or not fields or same:
-            self._wrong(
-                f"no_false_heal: {action.kind} {place} sets {sorted(fields)}, of which {same} "
-                "are as declared"
-            )
+        now = self._clock.now()
+        since = now - int(self.on_its_way_s * clocks.SECOND_US)
+        is_new = action.kind in CREATES
+
+        def is_needed(value: Tree | None) -> bool:
+            """Whether a write of all these fields would have been right then."""
+            if value is None or is_new:
+                return value is None
+            return not any(_is_same(each, value.get(name)) for name, each in fields.items())
+
+        if not fields or not self.ever(place, since, now, is_needed):
+            self._wrong(f"no_false_heal: {action.kind} {place} sets {sorted(fields)} for nothing")
         for path in self.others.get(place, ()):
             if path[0] in fields and _at(fields, path) != _at(before, path):
                 self._wrong(f"others_are_left_alone: {action.kind} {place} writes {path}")

@@ -160,12 +160,15 @@ class Life:
         self._world.count("process stood still")
         self._world.loop.note(f"{self.owner} stands still for {seconds:.1f} s")
         self._going.clear()
-        await asyncio.sleep(0.2)
-        self._world.leases.steal(self._session)
-        await asyncio.sleep(seconds)
-        self._going.set()
-        await asyncio.sleep(self._rng.uniform(0.0, 1.0))
-        self._session.end()
+        try:
+            await asyncio.sleep(0.2)
+            self._world.leases.steal(self._session)
+            await asyncio.sleep(seconds)
+            self._going.set()
+            await asyncio.sleep(self._rng.uniform(0.0, 1.0))
+        finally:
+            self._going.set()
+            self._session.end()
 
     def lose_leases(self) -> None:
         """The server takes the leases back, and says so."""

@@ -180,6 +180,7 @@ class Hands:
             seen=seen,
         )
         try:
+            self._in_time(action, heal)
             async with asyncio.timeout(action.timeout_s + SLACK_S):
                 return await self._executor.act(job)
         except TimeoutError:
@@ -194,6 +195,15 @@ class Hands:
             raise ports.HealError(
                 "internal", f"{type(error).__name__} in Helios; see its log", happened=True
             ) from error
+
+    def _in_time(self, action: model.Action, heal: model.Heal) -> None:
+        """Refuse what was begun so long ago that others take it for cut off, and may have done it.
+
+        So it is for a process that stood still after it had said that it begins.
+        """
+        waited_s = (self._clock.now() - heal.started_at) / clocks.SECOND_US
+        if waited_s >= action.timeout_s:
+            raise ports.HealError("timeout", f"it was not done {waited_s:.0f} s after it was begun")
 
     async def _avoided(self, pen: writer.Writer, action: model.Action, subject: Subject) -> None:
         now = self._clock.now()
