@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from urllib.parse import urlsplit
 
+import hypothesis
 import pytest
 
 from helios.testing import components
@@ -29,6 +30,11 @@ DO $$ DECLARE name text; BEGIN
 END $$;
 CREATE SCHEMA public;
 """
+
+
+# How long one example takes says something about the machine, not about the code.
+hypothesis.settings.register_profile("helios", deadline=None)
+hypothesis.settings.load_profile("helios")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

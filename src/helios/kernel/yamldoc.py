@@ -26,6 +26,7 @@ _KINDS = {
     yaml.SequenceNode: "a list",
     yaml.ScalarNode: "a single value",
 }
+_BREAK = re.compile("[\x85\u2028\u2029]")
 _HALF = re.compile("[\ud800-\udfff]")
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
@@ -215,6 +216,7 @@ def parse(text: str, *, source: str | None = None) -> Node:
         InvalidInputError: not YAML, empty, too large, several documents, or with aliases.
     """
     _check_size(text, source)
+    text = _json_breaks(text)
     with _errors(source):
         _check_events(text, source)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -232,6 +234,7 @@ def parse_all(text: str, *, source: str | None = None) -> list[tuple[Node, str]]
         InvalidInputError: not YAML, nothing in it, too large, or with aliases.
     """
     _check_size(text, source)
+    text = _json_breaks(text)
     with _errors(source):
         ends = _check_events(text, source)
         roots = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
@@ -245,6 +248,13 @@ def parse_all(text: str, *, source: str | None = None) -> list[tuple[Node, str]]
     if not found:
         raise errors.InvalidInputError("there is no document in it", source=source)
     return found
+
+
+def _json_breaks(text: str) -> str:
+    """JSON with what YAML takes for ends of lines written as escapes: in JSON they are letters."""
+    if not text.lstrip().startswith("{") or _BREAK.search(text) is None:
+        return text
+    return _BREAK.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _joined(text: str) -> str:
