@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from helios.kernel import errors
-from helios.reconcile.bus import commands, view
+from helios.reconcile.bus import commands, events, view
 from helios.testing import bus_bench
 
 Run = Callable[..., None]
@@ -23,9 +23,9 @@ def test_d_50_correlations_are_made_found_added_to_completed_and_numbered(bussed
             await place.command(made.command_id, "completed")
             waits = await place.record(k, "partial")
             assert waits.missing_events == ("ReconciliationCompleted",)
-            for status, count in (("partial", 1), ("completed", 0)):
-                rows = await view.correlations(place.store, TENANT, status=status)  # type: ignore[arg-type]
-                assert len(rows) == count
+            wanted: dict[events.Status, int] = {"partial": 1, "completed": 0}
+            for status, count in wanted.items():
+                assert len(await view.correlations(place.store, TENANT, status=status)) == count
             await place.say("ReconciliationCompleted", k, event_id="done")
             record = await place.record(k, "completed")
             assert (record.completed_at is not None, record.missing_events) == (True, ())

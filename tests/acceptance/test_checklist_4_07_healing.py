@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from helios.eventlog import envelope
@@ -13,12 +14,15 @@ from helios.reconcile.bus import outward
 from helios.reconcile.compositions import (
     events,
     guard_events,
+    model,
+    passing,
     policy,
     ports,
     verifying,
 )
+from helios.reconcile.compositions.predicting import memory
 from helios.reconcile.runtime import keys, queue
-from helios.testing import stack_bench
+from helios.testing import stack_bench, stack_sim, stack_sim_ports, stack_sim_stories
 
 Run = Callable[..., None]
 HOOK = "integration/cms-webhook"
@@ -340,6 +344,38 @@ def test_h_19_what_is_asked_answered_and_done_is_one_operation(lived: Run) -> No
     )
 
 
+def test_h_20_what_is_known_to_run_out_is_foreseen_told_scored_and_never_healed_for_that(
+    lived: Run,
+) -> None:
+    async def story(bench: stack_bench.Bench) -> None:
+        declared = await bench.declared()
+        page = declared.component("resource/page")
+        assert page is not None
+        known = memory.Memory()
+        ends = clocks.Timestamp(bench.clock.now() + 2 * 86_400 * S)
+        outlook = model.Outlook(runs_out={"certificate": ends})
+        seen = model.Seen(state="present", as_of=bench.clock.now(), value={}, outlook=outlook)
+        known.looked(declared, page, seen, took_s=0.01, now=bench.clock.now())
+        around = msgspec.structs.replace(bench.around(bench.reality), signals=known)
+        bench.passes = passing.Passes(around)
+        await bench.pass_()
+        (foreseen,) = await bench.said(events.DRIFT_PREDICTED)
+        assert foreseen.data()["component"] == "resource/page"
+        assert "certificate" in str(foreseen.data())
+        state = await bench.known()
+        assert (state.status, dict(state.drifts), bench.reality.calls) == ("healthy", {}, [])
+        predicted = state.condition("Predicted")
+        assert predicted is not None
+        assert predicted.status == "True"
+        bench.clock.time += 86_400 * S
+        bench.reality.change(*ACME, "resource/page", healthy=False)
+        await bench.run(20)
+        (scored,) = await bench.said(events.PREDICTION_SCORED)
+        assert "hit" in str(scored.data())
+
+    lived(story)
+
+
 def test_h_22_a_key_is_a_reference_and_a_rotated_one_is_taken_up_without_a_restart(
     worked: Run,
 ) -> None:
@@ -361,6 +397,14 @@ def test_h_22_a_key_is_a_reference_and_a_rotated_one_is_taken_up_without_a_resta
         assert b"for the old one leaked" not in everything
 
     worked(story)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_h_23_a_stack_that_chaos_strikes_ends_like_one_that_is_left_in_peace(seed: int) -> None:
+    struck = stack_sim.run(seed, stack_sim_stories.one_drift)
+    calm = stack_sim.run(seed, stack_sim_stories.one_drift, faults=stack_sim_ports.Faults())
+    assert (struck.violation, calm.violation) == (None, None)
+    assert struck.ending == calm.ending
 
 
 def test_h_24_what_belongs_together_is_one_piece_of_work(lived: Run) -> None:
