@@ -54,8 +54,8 @@ CHORES_S = 15.0
 VERIFIED_S = 120.0
 """How often it is told when stacks were last seen to be as they are known."""
 
-PASS_S_MAX = 600.0
-"""Longest pass: looking is bounded by itself, and actions may take their time."""
+PASS_S_MAX = 3_600.0
+"""Longest pass: looking and each action are bounded by themselves, and a plan has five."""
 
 PACE_S = 0.5
 """Between two passes over one stack that events have asked for."""

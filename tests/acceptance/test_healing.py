@@ -9,6 +9,7 @@ import pytest
 from helios.kernel import clock as clocks
 from helios.reconcile.compositions import (
     asking,
+    events,
     model,
     refusals,
 )
@@ -100,3 +101,28 @@ def test_what_nothing_can_mend_is_not_planned_for_anybody(tmp_path: Path) -> Non
 
 def test_every_state_that_a_drift_can_close_in_is_closed() -> None:
     assert {"healed", "resolved_externally", "superseded", "false_positive"} == model.CLOSED
+
+
+def test_planning_anew_what_was_agreed_to_loses_no_agreement(tmp_path: Path) -> None:
+    asks = stack_bench.POLICY.replace("data_deletion,", "data_deletion, webhook_broken,")
+
+    async def story(bench: stack_bench.Bench) -> None:
+        await bench.set_policy(asks)
+        pause = events.Suspended(mode="heal_only", reason="release")
+        await bench.say(events.STACK_SUSPENDED, pause)
+        bench.reality.vanish(*ACME, HOOK)
+        await bench.run(30)
+        await bench.approve()
+        desk = asking.Asking(bench.around(bench.reality))
+        again = await desk.plan(*ACME, actor="user:bob", store=True)
+        state = await bench.known()
+        assert again is not None
+        assert state.plan is not None
+        assert again.plan_id == state.plan.plan_id
+        assert state.approval is not None
+        assert state.approval.status == "granted"
+        await bench.say(events.STACK_RESUMED, events.Noted(reason="released"))
+        await bench.run(60)
+        assert len(bench.reality.writes) == 1
+
+    lived(tmp_path, story)

@@ -109,8 +109,12 @@ class Asking:
         found_guards = await self._watch().guards(state)
         blockers = guarding.blockers(made, state, rules, found_guards, now, manual=True)
         made = msgspec.structs.replace(made, blockers=blockers)
-        if store:
-            await self._keep(found, made, actor)
+        if not store:
+            return made
+        if state.plan is not None and state.plan.digest == made.digest:
+            # It is planned so already: what was agreed to it must not be lost.
+            return msgspec.structs.replace(state.plan, blockers=blockers)
+        await self._keep(found, made, actor)
         return made
 
     async def order(self, client_id: str, stack_id: str, plan_id: str, *, actor: str) -> str:
