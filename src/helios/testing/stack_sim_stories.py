@@ -120,6 +120,17 @@ async def an_approval(world: stack_sim.World) -> None:
     await world.sleep(60)
 
 
+async def mended_by_hand(world: stack_sim.World) -> None:
+    """Somebody mends a webhook himself while others are still asked about it."""
+    await began(world, "shop", policy=ASKING)
+    strike(world, "shop", "webhook deleted")
+    await world.until("shop", lambda state: state.approval is not None)
+    mend(world, "shop", HOOK)
+    await world.sleep(5)
+    await world.operate()
+    await world.sleep(60)
+
+
 async def bad_version(world: stack_sim.World) -> None:
     """A, then a bad B that cannot be brought about as a whole, then A again."""
     good = DECLARED
@@ -155,14 +166,14 @@ async def days(world: stack_sim.World) -> None:
         if dice < 0.6:
             strike(world, name, kind)
         elif dice < 0.75:
-            _mend(world, name, KINDS[kind][0])
+            mend(world, name, KINDS[kind][0])
         elif dice < 0.85:
             await world.request(name)
         else:
             await world.operate()
 
 
-def _mend(world: stack_sim.World, name: str, address: str) -> None:
+def mend(world: stack_sim.World, name: str, address: str) -> None:
     """Somebody makes a component as it was declared, as Helios would."""
     declared = max((key for key in world.declared if key[1] == name), key=lambda each: each[2])
     world.outside.mend(world.declared[declared], address)
@@ -180,6 +191,7 @@ STORIES: Mapping[str, stack_sim.Story] = {
     "one drift": one_drift,
     "two waves": two_waves,
     "an approval": an_approval,
+    "mended by hand": mended_by_hand,
     "bad version": bad_version,
     "days": days,
 }
