@@ -22,6 +22,7 @@ STEPS_MAX = 1_000
 named, and it is looked at again at the next interval."""
 
 HORIZON_US = 366 * 24 * 3600 * clocks.SECOND_US
+_SECOND_US = clocks.SECOND_US
 _NIGHT_US = 3 * 3600 * clocks.SECOND_US
 """Longer than clocks are ever put back or forth: the last opening is looked for from so far on,
 since a time that the clocks show twice is the first of both."""
@@ -86,22 +87,70 @@ def fault(window: policy.Window) -> str | None:
 
 def started(window: policy.Window, now: clocks.Timestamp) -> clocks.Timestamp | None:
     """When a window last opened, at or before `now`; None: never within a year."""
-    zone = zoneinfo.ZoneInfo(window.timezone)
-    for at in cronsim.CronSim(window.schedule, _local(now + _NIGHT_US, zone), reverse=True):
-        when = clocks.from_datetime(at.astimezone(UTC))
-        if when <= now:
-            return when if when > now - HORIZON_US else None
-    return None
+    late = clocks.Timestamp(now + _NIGHT_US)
+    when = _last(window, late, now)
+    changed = _changed(window, when or clocks.Timestamp(now - HORIZON_US), late)
+    if changed is not None:
+        other = _last(window, clocks.Timestamp(changed + _SECOND_US), now)
+        when = max((each for each in (when, other) if each is not None), default=None)
+    return when if when is not None and when > now - HORIZON_US else None
 
 
 def opens(window: policy.Window, after: clocks.Timestamp) -> clocks.Timestamp | None:
     """When a window opens next, after `after`; None: never within a year."""
-    zone = zoneinfo.ZoneInfo(window.timezone)
-    for at in cronsim.CronSim(window.schedule, _local(after, zone)):
+    when = _next(window, after, after)
+    changed = _changed(window, after, when or clocks.Timestamp(after + HORIZON_US))
+    if changed is not None:
+        other = _next(window, clocks.Timestamp(changed - _SECOND_US), after)
+        when = min((each for each in (when, other) if each is not None), default=None)
+    return when if when is not None and when <= after + HORIZON_US else None
+
+
+def _last(
+    window: policy.Window, since: clocks.Timestamp, now: clocks.Timestamp
+) -> clocks.Timestamp | None:
+    """The last opening at or before `now`, looked for backwards from `since`."""
+    start = _local(since, zoneinfo.ZoneInfo(window.timezone))
+    for at in cronsim.CronSim(window.schedule, start, reverse=True):
+        when = clocks.from_datetime(at.astimezone(UTC))
+        if when <= now:
+            return when
+    return None
+
+
+def _next(
+    window: policy.Window, since: clocks.Timestamp, after: clocks.Timestamp
+) -> clocks.Timestamp | None:
+    """The next opening after `after`, looked for from `since`."""
+    start = _local(since, zoneinfo.ZoneInfo(window.timezone))
+    for at in cronsim.CronSim(window.schedule, start):
         when = clocks.from_datetime(at.astimezone(UTC))
         if when > after:
-            return when if when <= after + HORIZON_US else None
+            return when
     return None
+
+
+def _changed(
+    window: policy.Window, early: clocks.Timestamp, late: clocks.Timestamp
+) -> clocks.Timestamp | None:
+    """When the clocks were changed between two times, where that has to be looked at.
+
+    Schedules with a star in minute or hour are walked hour by hour, and where clocks are changed
+    by half an hour that walk goes past openings; so it is walked from there too.
+    """
+    if not any(field.startswith("*") for field in window.schedule.split()[:2]):
+        return None
+    zone = zoneinfo.ZoneInfo(window.timezone)
+    before = _local(early, zone).utcoffset()
+    if before == _local(late, zone).utcoffset():
+        return None
+    while late - early > _SECOND_US:
+        middle = clocks.Timestamp((early + late) // 2)
+        if _local(middle, zone).utcoffset() == before:
+            early = middle
+        else:
+            late = middle
+    return clocks.Timestamp(late - late % _SECOND_US)
 
 
 def _local(when: int, zone: zoneinfo.ZoneInfo) -> datetime:

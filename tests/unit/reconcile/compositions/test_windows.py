@@ -245,6 +245,18 @@ def _has(field: str, value: int, size: int) -> bool:
     return value in map(int, field.split(","))
 
 
+def test_where_clocks_change_by_half_an_hour_no_opening_is_gone_past() -> None:
+    # Lord Howe puts its clocks from 02:00 back to 01:30.
+    window = _window("allow", "0 */6 * * *", duration=5 * MINUTE, timezone="Australia/Lord_Howe")
+    midnight = clocks.parse_rfc3339("2026-04-05T00:00:00+11:00")
+    six = clocks.parse_rfc3339("2026-04-05T06:00:00+10:30")
+    noon = clocks.parse_rfc3339("2026-04-05T12:00:00+10:30")
+    assert windows.opens(window, midnight) == six
+    assert windows.opens(window, six) == noon
+    assert windows.started(window, clocks.Timestamp(noon - 1)) == six
+    assert windows.started(window, clocks.Timestamp(six - 1)) == midnight
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     zone=st.sampled_from(_ZONES),
