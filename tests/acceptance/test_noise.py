@@ -19,8 +19,8 @@ from helios.testing import (
 PASSES = 10_000
 RATE = 0.1
 HEALED_WITHIN_S = 600.0
-STACKS = [f"n{number:02}" for number in range(20)]
-POLICY = stack_sim_stories.POLICY.replace("interval: 2m", "interval: 30s") + (
+STACKS = [f"n{number:02}" for number in range(40)]
+POLICY = stack_sim_stories.POLICY.replace("interval: 2m", "interval: 1m") + (
     "  ownership:\n"
     "    - {{component: resource/orders, path: /tags/scale, manager: autoscaler, mode: yield}}\n"
     "  ignore:\n"
