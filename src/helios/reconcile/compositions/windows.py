@@ -23,6 +23,7 @@ named, and it is looked at again at the next interval."""
 
 HORIZON_US = 366 * 24 * 3600 * clocks.SECOND_US
 _SECOND_US = clocks.SECOND_US
+_HALF_HOUR_US = 1_800 * _SECOND_US
 _NIGHT_US = 3 * 3600 * clocks.SECOND_US
 """Longer than clocks are ever put back or forth: the last opening is looked for from so far on,
 since a time that the clocks show twice is the first of both."""
@@ -101,8 +102,9 @@ def opens(window: policy.Window, after: clocks.Timestamp) -> clocks.Timestamp | 
     when = _next(window, after, after)
     changed = _changed(window, after, when or clocks.Timestamp(after + HORIZON_US))
     if changed is not None:
-        other = _next(window, clocks.Timestamp(changed - _SECOND_US), after)
-        when = min((each for each in (when, other) if each is not None), default=None)
+        starts = (clocks.Timestamp(changed + n * _HALF_HOUR_US - _SECOND_US) for n in range(3))
+        others = (_next(window, start, after) for start in starts)
+        when = min((each for each in (when, *others) if each is not None), default=None)
     return when if when is not None and when <= after + HORIZON_US else None
 
 
@@ -136,7 +138,7 @@ def _changed(
     """When the clocks were changed between two times, where that has to be looked at.
 
     Schedules with a star in minute or hour are walked hour by hour, and where clocks are changed
-    by half an hour that walk goes past openings; so it is walked from there too.
+    by half an hour that walk goes past openings of the day; so it is walked from there on too.
     """
     if not any(field.startswith("*") for field in window.schedule.split()[:2]):
         return None

@@ -255,6 +255,9 @@ def test_where_clocks_change_by_half_an_hour_no_opening_is_gone_past() -> None:
     assert windows.opens(window, six) == noon
     assert windows.started(window, clocks.Timestamp(noon - 1)) == six
     assert windows.started(window, clocks.Timestamp(six - 1)) == midnight
+    often = _window("allow", "*/20 */2 * * *", timezone="Australia/Lord_Howe")
+    one = clocks.parse_rfc3339("2026-04-05T01:00:00+11:00")
+    assert windows.opens(often, one) == clocks.parse_rfc3339("2026-04-05T02:00:00+10:30")
 
 
 @settings(max_examples=40, deadline=None)
