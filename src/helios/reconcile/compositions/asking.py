@@ -65,7 +65,8 @@ class Asking:
         """Make a plan for the drifts that are known; None: there is nothing to do.
 
         Args:
-            client_id, stack_id: of which stack.
+            client_id: whose stack.
+            stack_id: its name.
             only: addresses and ids of drifts it is for; empty: all.
             without: addresses and ids of drifts that it leaves out.
             actor: who asks.
