@@ -29,6 +29,7 @@ from helios.calls import healing as heal_calls
 from helios.calls import letters as letter_calls
 from helios.calls import mirror as mirror_calls
 from helios.calls import notices as notice_calls
+from helios.calls import predictions as prediction_calls
 from helios.calls import sites as site_calls
 from helios.calls import stacks as stack_calls
 from helios.calls import subscribers as subscriber_calls
@@ -65,6 +66,7 @@ class Client(
     notice_calls.NoticeCalls,
     control_calls.ControlCalls,
     stack_calls.StackCalls,
+    prediction_calls.PredictionCalls,
     heal_calls.HealCalls,
     why_calls.WhyCalls,
     audit_calls.AuditCalls,

@@ -379,6 +379,19 @@ def test_a_certificate_that_expires_or_is_not_trusted_is_not_healthy(
     assert said in told.detail
 
 
+@pytest.mark.parametrize(
+    ("expects", "given", "least"),
+    [({}, {}, 14), ({}, {"min_days": 30}, 30), ({"days_left": {"$min": 20}}, {}, 20)],
+)
+def test_a_certificate_tells_when_too_few_days_will_be_left(
+    tmp_path: Path, expects: dict[str, Any], given: dict[str, Any], least: int
+) -> None:
+    told = certified(tmp_path, expects, days=60, **given)
+    assert told.outlook is not None
+    left_us = told.outlook.runs_out["certificate"] - clocks.SystemClock().now()
+    assert left_us / clocks.SECOND_US / 86_400 == pytest.approx(60 - least, abs=0.01)
+
+
 def test_a_server_that_is_away_says_nothing_of_its_certificate() -> None:
     assert look("tls", host="127.0.0.1", port=closed_port()).state == "unknown"
 

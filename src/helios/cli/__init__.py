@@ -48,6 +48,7 @@ COMMANDS = {
     "pin": "helios.cli.versions:pin",
     "plan": "helios.cli.plans:plan",
     "policy": "helios.cli.policies:policy_",
+    "predict": "helios.cli.predict:predict",
     "providers": "helios.cli.providers:providers",
     "reconcile": "helios.cli.reconcile:reconcile",
     "reconcile-stack": "helios.cli.healing:reconcile_stack",

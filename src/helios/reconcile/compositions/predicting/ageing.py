@@ -1,8 +1,7 @@
 """Things that happen again and again: how long until the next one, by the gaps before. Pure.
 
-Gaps are taken to be exponential with a rate that is not known but for the gaps seen, so that the
-probability of waiting on falls slowly where few were seen. That nothing happened is never proof of
-anything: a shop may be quiet.
+Gaps are taken to be exponential, but that now and then events stop for long. That nothing happened
+is never proof of anything: a shop may be quiet.
 """
 
 import math
@@ -16,10 +15,13 @@ GAPS_MIN: Final = 3
 GAPS_KEPT: Final = 50.0
 """Gaps that what is known is of; older ones fade."""
 
-OVERDUE: Final = 0.002
-"""An event that comes later with less than this probability is overdue."""
+OVERDUE: Final = 20.0
+"""An event that was waited for so many usual gaps is overdue."""
 
 SILENCE_PROBABILITY: Final = 0.25
+STOPPED: Final = 0.05
+"""Share of events after which the next one does not come for long: holidays, a broken chain."""
+
 AGE_AHEAD: Final = 0.2
 """Share of its limit before which an age is no sign."""
 
@@ -55,10 +57,19 @@ class Gaps:
         self.count += 1.0
         self.total += gap
 
+    @property
+    def usual(self) -> float:
+        """The mean gap, in seconds."""
+        return self.total / self.count if self.count else math.inf
+
     def lasts(self, age: float, more: float) -> float:
-        """Probability that nothing happens for `more` after nothing has for `age`."""
-        before = self.total + age
-        return math.exp((self.count + 1.0) * -math.log1p(more / before)) if before > 0 else 0.0
+        """Probability that nothing happens for `more` after nothing has for `age`, in seconds.
+
+        Either the next event is only late, or events have stopped; the longer, the rather that.
+        """
+        late = (1.0 - STOPPED) * math.exp(-age / self.usual)
+        stopped = STOPPED / (STOPPED + late)
+        return stopped + (1.0 - stopped) * math.exp(-more / self.usual)
 
 
 def silence(gaps: Gaps, now_s: float) -> prediction.Basis | None:
@@ -66,7 +77,7 @@ def silence(gaps: Gaps, now_s: float) -> prediction.Basis | None:
     if gaps.last is None or gaps.count < 2 * GAPS_MIN:
         return None
     age = now_s - gaps.last
-    if age <= 0.0 or gaps.lasts(0.0, age) > OVERDUE:
+    if age <= OVERDUE * gaps.usual:
         return None
     return prediction.Basis(
         kind="silence",
@@ -74,23 +85,21 @@ def silence(gaps: Gaps, now_s: float) -> prediction.Basis | None:
         horizon="hours",
         probability=SILENCE_PROBABILITY,
         expected_in_s=prediction.HORIZONS["hours"] / 3,
-        reason=f"no event for {age:.0f} s; one comes every {gaps.total / gaps.count:.0f} s",
+        reason=f"no event for {age:.0f} s; one comes every {gaps.usual:.0f} s",
     )
 
 
 def ages(gaps: Gaps, age: float, limit: float) -> prediction.Basis | None:
     """The sign that an age gets to its limit before it begins anew."""
-    left = limit - age
-    if not gaps.is_settled or not 0.0 < left <= limit * AGE_AHEAD:
+    left, ahead = limit - age, limit * AGE_AHEAD
+    if not gaps.is_settled or left > min(ahead, prediction.HORIZONS["week"]):
         return None
-    if left > prediction.HORIZONS["week"]:
-        return None
-    horizon: prediction.Horizon = "day" if left <= prediction.HORIZONS["day"] else "week"
+    horizon: prediction.Horizon = "day" if ahead <= prediction.HORIZONS["day"] else "week"
     return prediction.Basis(
         kind="age",
         signal="age",
         horizon=horizon,
-        probability=gaps.lasts(age, left),
-        expected_in_s=left,
+        probability=gaps.lasts(age, left) if left > 0.0 else prediction.DUE,
+        expected_in_s=max(0.0, left),
         reason=f"its age is {age:.0f} s of at most {limit:.0f} s",
     )

@@ -103,14 +103,14 @@ def quota(trend: slopes.Trend) -> prediction.Basis | None:
 
 def _dated(what: str, at: clocks.Timestamp, now: clocks.Timestamp) -> prediction.Basis | None:
     left_s = (at - now) / clocks.SECOND_US
-    if not 0.0 < left_s <= AHEAD_S:
+    if not -AHEAD_S <= left_s <= AHEAD_S:
         return None
     return prediction.Basis(
         kind="date",
         signal=what,
         horizon="week",
-        probability=RENEWED_RARELY,
-        expected_in_s=left_s,
+        probability=RENEWED_RARELY if left_s > 0.0 else prediction.DUE,
+        expected_in_s=max(0.0, left_s),
         reason=f"{what} runs out at {clocks.to_rfc3339(at)}",
     )
 

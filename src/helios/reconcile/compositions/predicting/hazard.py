@@ -8,21 +8,29 @@ shape towards 1. Of few pauses nothing is said.
 
 import itertools
 import math
+import statistics
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 from helios.kernel import clock as clocks
 from helios.reconcile.compositions.predicting import prediction
 
-PAUSES_MIN: Final = 4
+PAUSES_MIN: Final = 3
 """Pauses of a component from which on something is said of the next one."""
 
-SHAPE_MAX: Final = 400.0
+SHAPE_MAX: Final = 60.0
+"""No clock of another is taken to be truer than by an eighth of its pauses."""
 SHAPE_WEIGHT: Final = 1.0
 """So many pauses the belief is worth that drift comes at any time."""
 
 PEERS_WEIGHT: Final = 1.0
 """So many pauses the mean of the peers is worth."""
+
+LATE: Final = 0.001
+"""A pause that is longer with less than this probability is of another kind."""
+
+_MAD: Final = 1.4826
+"""Median deviations in a standard deviation."""
 
 LEAST: Final = 0.5
 """A lesser probability is no sign."""
@@ -48,9 +56,9 @@ def basis(
     own = pauses(onsets)
     if len(own) < PAUSES_MIN:
         return None
-    shape, mean = _fitted(own, [each for theirs in peers for each in pauses(theirs)])
-    since = max(0.0, (now - onsets[-1]) / clocks.SECOND_US)
+    shape, mean = fitted(own, [each for theirs in peers for each in pauses(theirs)])
     ahead = prediction.HORIZONS["day"]
+    since = max(0.0, (now - onsets[-1]) / clocks.SECOND_US)
     found = within(shape, mean, since, ahead)
     if found < LEAST:
         return None
@@ -61,8 +69,7 @@ def basis(
         probability=found,
         expected_in_s=min(ahead, max(mean - since, ahead / 8)),
         reason=(
-            f"it drifted {len(onsets)} times, every {_span(mean)} on average, and last "
-            f"{_span(since)} ago"
+            f"it drifted {len(onsets)} times, mostly every {_span(mean)}, and {_span(since)} ago"
         ),
     )
 
@@ -70,22 +77,24 @@ def basis(
 def within(shape: float, mean: float, since: float, ahead: float) -> float:
     """Probability of an end within `ahead`, of what has lasted `since` (all in one unit)."""
     left = _above(shape, since * shape / mean)
-    if left <= 0.0:
+    if left <= LATE:
         return 0.0  # It is so late that what was known of its pace does not hold any more.
     return 1.0 - _above(shape, (since + ahead) * shape / mean) / left
 
 
-def _fitted(own: Sequence[float], peers: Sequence[float]) -> tuple[float, float]:
-    count, total = float(len(own)), sum(own)
-    if peers:
-        count += PEERS_WEIGHT
-        total += PEERS_WEIGHT * sum(peers) / len(peers)
-    mean = total / count
-    spread = sum((each - mean) ** 2 for each in own) / len(own)
-    moments = SHAPE_MAX if spread <= 0.0 else min(SHAPE_MAX, mean * mean / spread)
-    # In logarithms: a shape is a scale, and one pause of another length must not count for all.
+def fitted(own: Sequence[float], peers: Sequence[float]) -> tuple[float, float]:
+    """Shape and mean of the pauses, by median and median deviation: some may be broken in two."""
+    middle = statistics.median(own)
+    spread = _MAD * statistics.median(abs(each - middle) for each in own)
+    plain = SHAPE_MAX if spread <= 0.0 else min(SHAPE_MAX, max(0.3, (middle / spread) ** 2))
     share = len(own) / (len(own) + SHAPE_WEIGHT)
-    return math.exp(share * math.log(max(moments, 0.2))), mean
+    shape = math.exp(share * math.log(plain))
+    mean = middle / (1.0 - 1.0 / (9.0 * shape)) ** 3
+    if peers and shape < 2.0:
+        # Where drift comes at any time, it is the provider's pace that counts beside its own.
+        weight = PEERS_WEIGHT / (PEERS_WEIGHT + len(own))
+        mean += weight * (sum(peers) / len(peers) - mean)
+    return shape, mean
 
 
 def _above(shape: float, x: float) -> float:

@@ -76,11 +76,6 @@ class Memory:
         found.hot = {address for address, each in sights.items() if each.bases}
         return sights
 
-    def forget(self, name: ports.Name) -> None:
-        """A stack is kept no more."""
-        found = self._stacks.pop(name, None)
-        self._count -= 0 if found is None else len(found.components)
-
     # -- told by those who look -----------------------------------------------------------------
 
     def looked(

@@ -20,8 +20,12 @@ HORIZONS: Final[Mapping[Horizon, float]] = {"hours": 3 * 3600.0, "day": 86_400.0
 Kind: TypeAlias = Literal[
     "date", "counter", "slope", "anomaly", "trend", "age", "silence", "quota", "hazard"
 ]
-DATED: Final[frozenset[Kind]] = frozenset(("date", "counter", "quota", "age"))
+DATED: Final[frozenset[Kind]] = frozenset(("date", "counter"))
 """Signs that go away only because somebody did something about them."""
+
+DUE: Final = 0.5
+"""Probability by a sign whose time has come: what was told stays told until the drift is confirmed
+or it is too late, and nothing new is told of it."""
 
 Outcome: TypeAlias = Literal["hit", "miss", "withdrawn", "averted", "unscored"]
 

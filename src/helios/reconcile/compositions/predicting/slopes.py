@@ -1,12 +1,14 @@
 """Signals that climb: against what is usual here, and at peers. Pure arithmetic over time.
 
-A signal is over its limit where it is three times its own 90th percentile, or, as long as little of
-it is known, ten times what is usual at its peers. It is a sign once it was so for some rounds, and
-no more once it was not for as many: a single outlier is none, and a pause does not end it.
+A signal is over its limit where it is a multiple of its own 90th percentile, or, as long as little
+of it is known, ten times what is usual at its peers. Rounds over the limit are counted, and those
+under it count back: a sign is what was over for some rounds and hardly ever not, until it is hardly
+ever over. One outlier is none, nor is a short outage, and a pause does not end it.
 """
 
 import math
 from collections import deque
+from collections.abc import Collection
 from typing import Final
 
 import msgspec
@@ -14,7 +16,6 @@ import msgspec
 from helios.kernel import clock as clocks
 from helios.reconcile.compositions.predicting import estimators, prediction
 
-OWN_FACTOR: Final = 3.0
 OWN_SHARE: Final = 0.9
 PEERS_FACTOR: Final = 10.0
 WINDOW: Final = 600
@@ -26,45 +27,54 @@ WARM: Final = 30
 ADOPTED: Final = 144
 """A signal that was over its limit for so many rounds has another usual value now."""
 
+ENDS: Final = 0.34
+"""Share of the rounds that make a sign at which it is none any more."""
+
+PAUSED: Final = 0.6
+"""Share of its weight that a sign has in a round under the limit: enough to keep what was told,
+too little to tell something new."""
+
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """When a signal is a sign.
 
     Attributes:
         floor: no value below it is over any limit.
-        smooth: share of a new value in the value that is looked at.
-        rounds: how often in a row it has to be over.
+        own: so many times its own 90th percentile is its limit.
+        rounds: so many rounds over it make a sign.
+        relief: what a round under it counts back.
         probability: that a drift follows within `horizon`.
         unit: put behind values shown.
     """
 
     signal: str
     floor: float
-    smooth: float
-    rounds: int
+    own: float
+    rounds: float
+    relief: float
     probability: float
     horizon: prediction.Horizon = "hours"
     unit: str = ""
 
 
 LATENCY: Final = Rule(
-    signal="latency", floor=0.2, smooth=0.4, rounds=4, probability=0.45, unit=" s"
+    signal="latency", floor=0.05, own=2.2, rounds=4, relief=1.0, probability=0.7, unit=" s"
 )
-ERRORS: Final = Rule(signal="errors", floor=0.3, smooth=0.3, rounds=3, probability=0.62)
+ERRORS: Final = Rule(signal="errors", floor=0.3, own=3.0, rounds=4.25, relief=0.25, probability=0.7)
 DELIVERIES: Final = Rule(
-    signal="refused deliveries", floor=0.3, smooth=0.3, rounds=3, probability=0.65
+    signal="refused deliveries", floor=0.3, own=3.0, rounds=3.25, relief=0.5, probability=0.7
 )
 
 
 class Series:
     """One signal of one component."""
 
-    __slots__ = ("limit", "over", "rounds", "usual", "value")
+    __slots__ = ("is_over", "is_sign", "limit", "over", "rounds", "usual")
 
     def __init__(self) -> None:
         self.usual = estimators.Quantile(OWN_SHARE, WINDOW)
-        self.value = math.nan
-        self.over = 0
+        self.over = 0.0
+        self.is_over = self.is_sign = False
         self.rounds = 0
         self.limit = math.inf
 
@@ -75,43 +85,46 @@ class Series:
 
     def observe(self, value: float, rule: Rule, peers: float | None = None) -> None:
         """Take a value in; `peers`: what is usual at peers, None: not known."""
-        before = value if math.isnan(self.value) else self.value
-        self.value = before + rule.smooth * (value - before)
         self.limit = self._limit(rule, peers)
-        if self.value >= self.limit:
-            self.over = min(self.over + 1, 2 * rule.rounds)
+        self.is_over = value >= self.limit
+        if self.is_over:
+            self.over = min(self.over + 1.0, 1.5 * rule.rounds)
             self.rounds += 1
+            self.is_sign = self.is_sign or self.over >= rule.rounds
             if self.rounds > ADOPTED:
                 self.usual.update(value)
             return
-        self.over = max(0, self.over - 1)
+        self.over = max(0.0, self.over - rule.relief)
+        if self.over <= ENDS * rule.rounds:
+            self.is_sign = False
         if not self.over:
             self.rounds = 0
         self.usual.update(value)
 
     def _limit(self, rule: Rule, peers: float | None) -> float:
         if self.is_settled:
-            return max(rule.floor, OWN_FACTOR * self.usual.value)
+            return max(rule.floor, rule.own * self.usual.value)
         return math.inf if peers is None else max(rule.floor, PEERS_FACTOR * peers)
 
     def basis(self, rule: Rule) -> prediction.Basis | None:
         """The sign that it is; None: none."""
-        if self.over < rule.rounds:
+        if not self.is_sign:
             return None
         return prediction.Basis(
             kind="slope",
             signal=rule.signal,
             horizon=rule.horizon,
-            probability=rule.probability,
+            probability=rule.probability * (1.0 if self.is_over else PAUSED),
             expected_in_s=prediction.HORIZONS[rule.horizon] / 3,
             reason=(
-                f"{rule.signal} {self.value:.2g}{rule.unit} is over {self.limit:.2g}{rule.unit} "
-                f"for {self.rounds} rounds; {self.usual.value:.2g}{rule.unit} is usual"
+                f"{rule.signal}: {self.rounds} rounds over {self.limit:.2g}{rule.unit}, where "
+                f"{self.usual.value:.2g}{rule.unit} is usual"
             ),
         )
 
 
-TREND_KEPT: Final = 24
+TREND_BLOCK: Final = 3
+TREND_KEPT: Final = 16
 TREND_MIN: Final = 8
 TREND_FIT: Final = 0.8
 """Share of its movement that a line has to explain."""
@@ -121,50 +134,67 @@ TREND_AHEAD_S: Final = prediction.HORIZONS["day"]
 
 
 class Trend:
-    """A number with a limit; a line through its last values says when it gets there."""
+    """A number with a limit; a line through its last values says when it gets there.
 
-    __slots__ = ("_kept",)
+    Values are taken together by threes, so that a few hours of looks fit and their noise is less.
+    """
+
+    __slots__ = ("_block", "_fit", "_kept", "_slope", "last")
 
     def __init__(self) -> None:
         self._kept: deque[tuple[float, float]] = deque(maxlen=TREND_KEPT)
+        self._block: list[tuple[float, float]] = []
+        self._slope = self._fit = 0.0
+        self.last: float | None = None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether enough is known of it to miss a sign."""
+        return len(self._kept) >= TREND_MIN
 
     def observe(self, at: clocks.Timestamp, value: float) -> None:
         """Take a value in."""
-        self._kept.append((at / clocks.SECOND_US, value))
-
-    @property
-    def last(self) -> float | None:
-        """Its last value; None: it has none."""
-        return self._kept[-1][1] if self._kept else None
+        self.last = value
+        self._block.append((at / clocks.SECOND_US, value))
+        if len(self._block) < TREND_BLOCK:
+            return
+        self._kept.append(
+            (
+                sum(at for at, _ in self._block) / TREND_BLOCK,
+                sum(value for _, value in self._block) / TREND_BLOCK,
+            )
+        )
+        self._block.clear()
+        if self.is_settled:
+            self._slope, self._fit = _line(self._kept)
 
     def reaches_in_s(self, limit: float) -> float | None:
-        """When it gets to a limit, in seconds from its last value; None: it is not on its way."""
-        if len(self._kept) < TREND_MIN:
+        """When it gets to a limit, in seconds from now, negative when it has come beyond it on its
+        way; None: it is not on its way there.
+        """
+        if not self.is_settled or self._fit < TREND_FIT or not self._slope:
             return None
-        last_at, last = self._kept[-1]
-        slope, fit = _line([(at - last_at, value) for at, value in self._kept])
-        if fit < TREND_FIT or not slope:
+        first, last = self._kept[0][1], self._kept[-1][1]
+        if (limit - first) * self._slope <= 0.0:
             return None
-        left = (limit - last) / slope
-        return left if left > 0.0 else None
+        return (limit - last) / self._slope
 
     def basis(self, signal: str, limit: float) -> prediction.Basis | None:
         """The sign that it is; None: none."""
         left = self.reaches_in_s(limit)
         if left is None or left > TREND_AHEAD_S:
             return None
-        is_soon = left <= prediction.HORIZONS["hours"]
         return prediction.Basis(
             kind="trend",
             signal=signal,
-            horizon="hours" if is_soon else "day",
-            probability=TREND_PROBABILITY,
-            expected_in_s=left,
-            reason=f"{signal} is {self._kept[-1][1]:g} and reaches {limit:g} at this pace",
+            horizon="day",
+            probability=TREND_PROBABILITY if left > 0.0 else prediction.DUE,
+            expected_in_s=max(0.0, left),
+            reason=f"{signal} is {self.last:g} and reaches {limit:g} at this pace",
         )
 
 
-def _line(points: list[tuple[float, float]]) -> tuple[float, float]:
+def _line(points: Collection[tuple[float, float]]) -> tuple[float, float]:
     """Slope of the least squares line, and the share of the variance that it explains."""
     count = len(points)
     mean_x = sum(x for x, _ in points) / count

@@ -19,7 +19,7 @@ from helios.reconcile.compositions.predicting import (
 ANOMALY_S: Final = 1_800.0
 """So long an anomaly is a sign."""
 
-ANOMALY_PROBABILITY: Final = 0.2
+ANOMALY_PROBABILITY: Final = 0.25
 TRENDS_MAX: Final = 8
 """Numbers of one component that are followed. Above: the others are not."""
 
