@@ -109,6 +109,7 @@ class StackMetrics:
         self._ended: dict[tuple[str, str], int] = {}
         self._verified_s = meters.Histogram(_LONG_S)
         self._voided: dict[str, int] = {}
+        self._foreseen: dict[tuple[str, str], int] = {}
 
     def meter(self) -> surroundings.Meter:
         """What passes tell."""
@@ -155,6 +156,10 @@ class StackMetrics:
             _count(self._begun, payload.heal.action.kind)
         elif isinstance(payload, events.PlanVoided):
             _count(self._voided, payload.code)
+        elif isinstance(payload, events.Predicted):
+            _count(self._foreseen, (payload.prediction.horizon, "raised"))
+        elif isinstance(payload, events.PredictionEnded):
+            _count(self._foreseen, (payload.ended.horizon, payload.ended.outcome))
 
     # -- what Prometheus is told ----------------------------------------------------------------
 
@@ -181,6 +186,12 @@ class StackMetrics:
         yield _counters("drift_detected", "Drifts confirmed.", ("type", "severity"), self._detected)
         yield self._detect_s.family(
             "helios_drift_detection_lag_seconds", "From the first sign of a drift to being sure."
+        )
+        yield _counters(
+            "helios_predictions",
+            "Predictions of drift raised, and ended by how.",
+            ("horizon", "outcome"),
+            self._foreseen,
         )
 
     def _of_heals(self) -> Iterator[core.Metric]:

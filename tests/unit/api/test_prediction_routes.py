@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from helios import cli
 from helios.api import predictions as shown
+from helios.api import stack_metrics
 from helios.kernel import clock as clocks
 from helios.reconcile.compositions import events, writer
 from helios.reconcile.compositions.predicting import prediction
@@ -135,3 +136,17 @@ def test_the_verb_prints_what_is_foreseen_of_one_and_of_all(tmp_path: Path, run:
     assert said("--client-id", "nobody").strip() == "nothing is foreseen"
     one = msgspec.json.decode(said(name, "-o", "json"), type=shown.Predictions)
     assert [each.component for each in one.predictions] == ["resource/site"]
+
+
+def test_predictions_are_counted_by_horizon_and_by_how_they_end(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        parts = helios.parts
+        now = parts.clock.now()
+        metrics = stack_metrics.StackMetrics(parts.store, dict, parts.clock)
+        for kind, payload in (foreseen(now, 1), foreseen(now, 2), ended(now, 1, "hit")):
+            metrics.meter().said(kind, payload)
+        (family,) = [each for each in metrics.families() if each.name == "helios_predictions"]
+        told = {(s.labels["horizon"], s.labels["outcome"]): s.value for s in family.samples}
+        assert told == {("hours", "raised"): 2, ("hours", "hit"): 1}
+
+    run(scenario)

@@ -64,13 +64,15 @@ def test_deliveries_refused_at_our_doors_are_a_sign_at_the_integration() -> None
     declared = kit.declared()
     hook = declared.component(HOOK)
     assert hook is not None
+    cms = kit.seen(kit.STRAPI, kit.at(0), _={"source": "strapi", "adapter": "strapi"})
+    found.looked(declared, kit.STRAPI, cms, took_s=0.1, now=kit.at(0))
     for number in range(60):
         taken, refused = counts["strapi"]
         is_bad = number >= 50
         counts["strapi"] = (taken + (not is_bad) * 3, refused + is_bad * 3)
         seen = kit.seen(kit.HOOK, kit.at(300 * number))
         found.looked(declared, hook, seen, took_s=0.1, now=kit.at(300 * number))
-    (sight,) = found.sights(NAME, kit.at(300 * 60)).values()
+    sight = found.sights(NAME, kit.at(300 * 60))[HOOK]
     assert [each.signal for each in sight.bases] == [slopes.DELIVERIES.signal]
 
 

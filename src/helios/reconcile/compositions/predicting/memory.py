@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from helios.kernel import clock as clocks
-from helios.reconcile.compositions import composition, model
+from helios.reconcile.compositions import composition, model, normalising
 from helios.reconcile.compositions.predicting import estimators, ports, slopes, watched
 
-COMPONENTS_MAX: Final = 50_000
-"""Components that are followed in one process, of about 2 KB each."""
+COMPONENTS_MAX: Final = 60_000
+"""Components that are followed in one process, of less than 2 KB each."""
 
 IDLE_S: Final = 86_400.0
 """What was not looked at for so long may make room for others."""
@@ -30,11 +30,12 @@ None: they are not counted."""
 
 
 class _Stack:
-    __slots__ = ("components", "counts", "hot")
+    __slots__ = ("components", "counts", "hot", "sources")
 
     def __init__(self) -> None:
         self.components: dict[str, watched.Watched] = {}
         self.counts: dict[str, _Counts] = {}
+        self.sources: dict[str, str] = {}
         self.hot: set[str] = set()
 
 
@@ -93,7 +94,7 @@ class Memory:
         if found is None:
             return
         kind = _kind(declared)
-        taken = self._taken(stack, declared, took_s)
+        taken = self._taken(stack, declared, seen, took_s)
         found.look(declared, seen, taken, now, lambda signal: self._usual(kind, signal))
         self._compare(kind, seen, took_s)
         mine = self._stacks[name]
@@ -151,19 +152,23 @@ class Memory:
         self,
         stack: composition.Composition,
         declared: composition.Component,
+        seen: model.Seen,
         took_s: float,
     ) -> watched.Taken:
         """With the deliveries of the source of an integration since its last look."""
+        mine = self._stacks[stack.client_id, stack.stack_id]
+        if isinstance(declared, composition.Provider):
+            name = ((seen.value or {}).get(normalising.SERVER_MANAGED) or {}).get("source")
+            if isinstance(name, str):
+                mine.sources[declared.role] = name
         if not isinstance(declared, composition.Integration):
             return watched.Taken(took_s=took_s)
-        provider = stack.provider(declared.provider)
-        source = None if provider is None else provider.source or provider.name
+        source = mine.sources.get(declared.provider)
         counts = None if source is None else self._deliveries(stack.client_id, source)
         if counts is None:
             return watched.Taken(took_s=took_s)
-        known = self._stacks[stack.client_id, stack.stack_id].counts
-        before = known.get(declared.address, counts)
-        known[declared.address] = counts
+        before = mine.counts.get(declared.address, counts)
+        mine.counts[declared.address] = counts
         taken, refused = (max(0, a - b) for a, b in zip(counts, before, strict=True))
         return watched.Taken(took_s=took_s, delivered=taken, refused=refused)
 
