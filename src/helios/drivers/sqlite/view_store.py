@@ -7,6 +7,7 @@ have connections and threads of theirs and see WAL snapshots, so neither waits f
 """
 
 import asyncio
+import collections
 import contextlib
 import functools
 import re
@@ -58,7 +59,10 @@ class SqliteViewStore:
         else:
             runs: Sequence[offload.Offload | None] = readers or [None] * READERS
             self._readers = [_Lane(path, run, f"views-reader-{n}") for n, run in enumerate(runs)]
-        self._idle: asyncio.Queue[_Lane] = asyncio.Queue()
+        # Counts the idle ones. An asyncio.Queue of them would let whoever comes just as one is put
+        # back overtake all who wait.
+        self._turns = asyncio.Semaphore(0)
+        self._idle: collections.deque[_Lane] = collections.deque()
 
     async def open(self) -> None:
         """Open or create the file.
@@ -97,7 +101,7 @@ class SqliteViewStore:
             await self.close()
             raise
         for lane in self._readers:
-            self._idle.put_nowait(lane)
+            self._put_back(lane)
 
     async def close(self) -> None:
         """Finish what is under way and close the file."""
@@ -221,12 +225,17 @@ class SqliteViewStore:
 
     @contextlib.asynccontextmanager
     async def _reader(self) -> AsyncIterator["_Lane"]:
-        lane = await self._idle.get()
+        await self._turns.acquire()
+        lane = self._idle.popleft()
         try:
             async with lane.lock:
                 yield lane
         finally:
-            self._idle.put_nowait(lane)
+            self._put_back(lane)
+
+    def _put_back(self, lane: "_Lane") -> None:
+        self._idle.append(lane)
+        self._turns.release()
 
     async def _read(self, name: str, call: Callable[[apsw.Connection], T]) -> T:
         def transaction(connection: apsw.Connection) -> T:
