@@ -1,5 +1,6 @@
 """Passes over stacks, as the runtime asks for them."""
 
+import asyncio
 import contextlib
 from typing import Protocol
 
@@ -131,14 +132,19 @@ class Passes:
         if heard is not None and view.NAME in views:
             # Kept until the view has it: what woke the stack is told here once.
             self._written[name] = position = max(position, heard.position)
-        for other in sorted(views - {view.NAME}):
-            assert heard is not None
-            with contextlib.suppress(errors.DeadlineError, errors.NotFoundError):
-                await self._around.wait_for(other, heard.position, surroundings.VIEW_S)
+        if heard is not None:
+            # At once: a view hurries once it is waited for.
+            others = sorted(views - {view.NAME})
+            await asyncio.gather(*(self._shown(each, heard.position) for each in others))
         if position:
             await self._around.wait_for(view.NAME, position, surroundings.VIEW_S)
             self._written.pop(name, None)
         return heard
+
+    async def _shown(self, other: str, position: envelope.Position) -> None:
+        """Wait until another view has come so far; one that does not in time is done without."""
+        with contextlib.suppress(errors.DeadlineError, errors.NotFoundError):
+            await self._around.wait_for(other, position, surroundings.VIEW_S)
 
     def _woke(self, heard: surroundings.Heard | None) -> stack.Mark | None:
         """The event that a pass answers, if it is one."""
