@@ -20,6 +20,7 @@ _TABLE: dict[str, tuple[int, str]] = {
     "invalid_input": (400, "The request is not valid"),
     "too_large": (413, "The request is too large"),
     "unauthenticated": (401, "The request could not be authenticated"),
+    "forbidden": (403, "This may not be done by you"),
     "not_found": (404, "Not found"),
     "gone": (410, "It was removed"),
     "rate_limited": (429, "Too many requests"),

@@ -4,6 +4,7 @@
     ├── InvalidInputError      the caller's input is wrong; says where and what was expected
     │   └── TooLargeError      it is larger than a limit allows; send it in parts
     ├── UnauthenticatedError   it cannot be told that the caller is who may do this
+    ├── ForbiddenError         it is known who the caller is, and he may not do this
     ├── NotFoundError          the thing named does not exist
     ├── GoneError              it was there and was removed; do not come again
     ├── ConflictError          the write lost against another one; re-read and decide again
@@ -73,6 +74,12 @@ class UnauthenticatedError(HeliosError):
     """It cannot be told that the caller is one who may do this; the message does not say why."""
 
     code = "unauthenticated"
+
+
+class ForbiddenError(HeliosError):
+    """The caller is known and may not do this; the message names what he lacks."""
+
+    code = "forbidden"
 
 
 class NotFoundError(HeliosError):
