@@ -1,0 +1,1 @@
+"""Who may do what: users and tokens, their grants, and how they show who they are."""
