@@ -12,7 +12,7 @@ from typing import Any, NewType, TypeAlias
 
 import msgspec
 
-from helios.kernel import clock
+from helios.kernel import clock, tenancy
 
 Position = NewType("Position", int)
 """Global place in the log: 1, 2, 3 … without a gap, in commit order. 0 is before the first."""
@@ -125,10 +125,11 @@ def placed(
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
     """Which events a reader wants; filtered where they are stored. None means all.
 
-    A tuple is a set of alternatives; the fields must all hold.
+    A tuple is a set of alternatives; the fields must all hold, `tenant` and `tenants` too.
     """
 
     tenant: str | None = None
+    tenants: tuple[str, ...] | None = None
     types: tuple[str, ...] | None = None
     sources: tuple[str, ...] | None = None
     aggregate_type: str | None = None
@@ -137,12 +138,33 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     def passes(self, event: Event) -> bool:
         """Whether an event is wanted."""
         return (
-            (self.tenant is None or event.tenant == self.tenant)
+            self.passes_tenant(event.tenant)
             and (self.types is None or event.type in self.types)
             and (self.sources is None or event.source in self.sources)
             and (self.aggregate_type is None or event.aggregate_type == self.aggregate_type)
             and (self.aggregate_id is None or event.aggregate_id == self.aggregate_id)
         )
+
+    def passes_tenant(self, tenant: str) -> bool:
+        """Whether events of a tenant are wanted."""
+        return (self.tenant is None or tenant == self.tenant) and (
+            self.tenants is None or tenant in self.tenants
+        )
+
+    @property
+    def all_of(self) -> tuple[str, ...] | None:
+        """The tenants whose events are wanted, by both fields; None: everybody's."""
+        if self.tenant is None:
+            return self.tenants
+        return (self.tenant,) if self.passes_tenant(self.tenant) else ()
+
+    def within(self, scope: tenancy.Scope) -> "Filter":
+        """What of it a scope lets through."""
+        if scope.tenants is None:
+            return self
+        asked = self.all_of
+        wanted = scope.tenants if asked is None else scope.tenants.intersection(asked)
+        return msgspec.structs.replace(self, tenant=None, tenants=tuple(sorted(wanted)))
 
 
 ALL = Filter()

@@ -10,13 +10,14 @@ write: the log refuses everything from then on and tells its owner, who stops th
 
 import asyncio
 import collections
+import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 import msgspec
 
 from helios.eventlog import admission, cursor, envelope, ports, recent, upcast
 from helios.kernel import clock as clocks
-from helios.kernel import errors, limits
+from helios.kernel import errors, limits, tenancy
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,12 +112,16 @@ class Log:
 
         Raises:
             ConflictError: an aggregate's last sequence is not the expected one.
+            ForbiddenError: an event, or an aggregate expected, is of a tenant out of scope.
             IdempotencyError: the key was used for another request.
             InvalidInputError: an event breaks a limit.
             OverloadError: too much is waiting; nothing was taken.
             StorageError: the storage cannot take it now.
             StorageFailedError: a flush failed; the process must stop.
         """
+        if tenancy.current().tenants is not None:
+            _require(events, expected or {})
+            idempotency = _own(events, idempotency)
         request = ports.AppendRequest(
             events=events, expected=expected or {}, idempotency=idempotency
         )
@@ -141,6 +146,7 @@ class Log:
         Raises:
             CursorError: `after` is beyond the head.
         """
+        where = where.within(tenancy.current())
         page = await self._storage.read(after, _clip(limit), where)
         cursor.check(after, page.head)
         self._watch.advance(page.head)
@@ -158,15 +164,21 @@ class Log:
         For who follows the log and waits at its head: the head may be older than that of `read`
         by a commit of another process, which `wait` tells of.
         """
+        where = where.within(tenancy.current())
         page = self._recent.page(after, self._watch.head, limit=_clip(limit), where=where)
         return None if page is None else self._lift(page)
 
     async def read_at(self, positions: Sequence[envelope.Position]) -> list[envelope.Event]:
         """The events at these positions, in order of position; unknown ones are left out."""
-        return self._upcasters.lift(await self._storage.read_at(positions))
+        found, scope = await self._storage.read_at(positions), tenancy.current()
+        if scope.tenants is not None:
+            found = [event for event in found if scope.allows(event.tenant)]
+        return self._upcasters.lift(found)
 
     async def find(self, tenant: str, source: str, event_id: str) -> envelope.Event | None:
         """The event with this dedup key."""
+        if not tenancy.current().allows(tenant):
+            return None
         event = await self._storage.find(tenant, source, event_id)
         return None if event is None else self._upcasters.lift([event])[0]
 
@@ -372,6 +384,26 @@ class _Watch:
 
 _WATCH_S = 1.0
 """A wait for other processes' commits ends at the latest after this, should a hint get lost."""
+
+
+def _require(
+    events: Sequence[envelope.NewEvent], expected: Mapping[envelope.AggregateKey, int]
+) -> None:
+    for event in events:
+        tenancy.require(event.tenant)
+    for tenant, _, _ in expected:
+        tenancy.require(tenant)
+
+
+def _own(
+    events: Sequence[envelope.NewEvent], key: ports.Idempotency | None
+) -> ports.Idempotency | None:
+    """A caller's key, which is not that of a caller for other tenants, whatever its scope says."""
+    if key is None:
+        return None
+    tenants = msgspec.json.encode(sorted({event.tenant for event in events}))
+    scope = f"{hashlib.sha256(tenants).hexdigest()}|{key.scope}"
+    return msgspec.structs.replace(key, scope=scope[: 4 * limits.ID_CHARS_MAX])
 
 
 def _clip(limit: int) -> int:

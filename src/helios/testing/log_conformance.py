@@ -10,11 +10,17 @@ what a restart finds, or what another process would see. The tests go through `L
 `Log` and storage together that keep a promise.
 """
 
-from helios.testing import log_conformance_append, log_conformance_read
+from helios.testing import (
+    log_conformance_append,
+    log_conformance_read,
+    log_conformance_tenants,
+)
 
 
 class LogStorageConformance(
-    log_conformance_append.AppendConformance, log_conformance_read.ReadConformance
+    log_conformance_append.AppendConformance,
+    log_conformance_read.ReadConformance,
+    log_conformance_tenants.TenantConformance,
 ):
     """The contract of `eventlog.ports.LogStorage`, test by test.
 

@@ -190,6 +190,7 @@ def matches(given: envelope.NewEvent, where: envelope.Filter) -> bool:
     """What a filter means, spelled out."""
     tests: Sequence[bool] = (
         where.tenant is None or given.tenant == where.tenant,
+        where.tenants is None or given.tenant in where.tenants,
         where.types is None or given.type in where.types,
         where.sources is None or given.source in where.sources,
         where.aggregate_type is None or given.aggregate_type == where.aggregate_type,

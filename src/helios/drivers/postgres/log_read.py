@@ -29,9 +29,9 @@ SELECT h.head, p.* FROM ({_HEAD}) AS h (head) LEFT JOIN LATERAL (
 
 _MATCHES = """
     ($4::text[] IS NULL OR e.type = ANY(ARRAY(SELECT id FROM types WHERE type = ANY($4))))
-    AND ($5::text IS NULL AND $6::text[] IS NULL OR e.origin = ANY(ARRAY(
+    AND ($5::text[] IS NULL AND $6::text[] IS NULL OR e.origin = ANY(ARRAY(
         SELECT id FROM origins
-        WHERE ($5 IS NULL OR tenant = $5) AND ($6 IS NULL OR source = ANY($6)))))
+        WHERE ($5 IS NULL OR tenant = ANY($5)) AND ($6 IS NULL OR source = ANY($6)))))
     AND ($7::text IS NULL OR a.family = ANY(ARRAY(
         SELECT id FROM families WHERE aggregate_type = $7)))
     AND ($8::bytea IS NULL OR a.name = $8)
@@ -50,7 +50,7 @@ _OF_AGGREGATE = f"""
 SELECT h.head, p.* FROM ({_HEAD}) AS h (head) LEFT JOIN LATERAL (
     SELECT q.* FROM (
         SELECT id FROM families
-        WHERE ($5::text IS NULL OR tenant = $5) AND ($7::text IS NULL OR aggregate_type = $7)
+        WHERE ($5::text[] IS NULL OR tenant = ANY($5)) AND ($7::text IS NULL OR aggregate_type = $7)
         OFFSET 0
     ) AS f CROSS JOIN LATERAL (
         SELECT id, family, name FROM aggregates WHERE family = f.id AND name = $8::bytea OFFSET 0
@@ -209,7 +209,7 @@ def _arguments(where: envelope.Filter) -> tuple[Any, ...]:
     """Values of $4 to $8."""
     return (
         _texts(where.types),
-        None if where.tenant is None else codec.to_text(where.tenant),
+        _texts(where.all_of),
         _texts(where.sources),
         None if where.aggregate_type is None else codec.to_text(where.aggregate_type),
         None if where.aggregate_id is None else codec.pack(where.aggregate_id),

@@ -165,7 +165,7 @@ class Reader:
         assert where.aggregate_id is not None
         for number, family in self._db.execute(_NAMED, (texts.pack(where.aggregate_id),)):
             tenant, aggregate_type = self._family_of[family]
-            if where.tenant in (None, tenant) and where.aggregate_type in (None, aggregate_type):
+            if where.passes_tenant(tenant) and where.aggregate_type in (None, aggregate_type):
                 yield number
 
     def _of_number(
@@ -296,7 +296,7 @@ def _decode(rows: Sequence[_Row], fields: dict[int, _KindFields]) -> list[envelo
 def _passes(fields: _KindFields, where: envelope.Filter) -> bool:
     source, type_, _, tenant, aggregate_type = fields
     return (
-        (where.tenant is None or tenant == where.tenant)
+        where.passes_tenant(tenant)
         and (where.types is None or type_ in where.types)
         and (where.sources is None or source in where.sources)
         and (where.aggregate_type is None or aggregate_type == where.aggregate_type)
