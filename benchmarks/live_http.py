@@ -42,7 +42,7 @@ spec:
 """
 EMPTY = """
 import asyncio, sys, uvloop
-from helios.api import server, web
+from helios.api import asgi, server, web
 ANSWER = b'{"event_id":"01a1f91f-d225-7190-99a0-885bcde49d25","position":1,"duplicate":false}'
 async def handler(request):
     await request.body()
@@ -52,7 +52,7 @@ async def main():
     route = web.Route(method="POST", path=path, handler=handler, summary="", tag="", replies={})
     listener = server.bind("127.0.0.1", 0)
     print("http://127.0.0.1:%d" % listener.getsockname()[1], flush=True)
-    await server.serve(server.make(web.Application([route]), drain_s=1), listener)
+    await server.serve(server.make(asgi.Application([route]), drain_s=1), listener)
 uvloop.run(main())
 """
 

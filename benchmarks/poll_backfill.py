@@ -47,7 +47,7 @@ def row(number: int) -> dict[str, object]:
 
 async def cms(port: int, count: int) -> None:
     """Answer as Strapi does, as far as polling asks."""
-    from helios.api import server, web
+    from helios.api import asgi, server, web
 
     rows = [json.dumps(row(number)) for number in range(1, count + 1)]
 
@@ -61,7 +61,7 @@ async def cms(port: int, count: int) -> None:
         method="GET", path="/api/articles", handler=articles, summary="", tag="", replies={}
     )
     listener = server.bind(kit.HOST, port)
-    await server.serve(server.make(web.Application([route]), drain_s=1), listener)
+    await server.serve(server.make(asgi.Application([route]), drain_s=1), listener)
 
 
 async def reading(url: str) -> tuple[int, float]:

@@ -112,7 +112,7 @@ async def naive(port: int, folder: Path) -> None:
     """The handler that one would write first, on our HTTP server."""
     import apsw
 
-    from helios.api import server, web
+    from helios.api import asgi, server, web
 
     db = apsw.Connection(str(folder / "naive.sqlite"))
     db.execute("PRAGMA journal_mode = WAL")
@@ -138,7 +138,7 @@ async def naive(port: int, folder: Path) -> None:
         method="POST", path="/webhook/shop", handler=handler, summary="", tag="", replies={}
     )
     listener = server.bind(live.HOST, port)
-    await server.serve(server.make(web.Application([route]), drain_s=1), listener)
+    await server.serve(server.make(asgi.Application([route]), drain_s=1), listener)
 
 
 async def hammer(

@@ -8,7 +8,7 @@ import sys
 
 import uvloop
 
-from helios.api import server, web
+from helios.api import asgi, server, web
 
 ANSWER = b'{"event_id":"x","position":1,"duplicate":false}'
 
@@ -28,7 +28,7 @@ async def main() -> None:
         replies={202: web.Reply("Taken.", None)},
     )
     listener = server.bind("127.0.0.1", int(sys.argv[1]))
-    http = server.make(web.Application([route]), drain_s=1)
+    http = server.make(asgi.Application([route]), drain_s=1)
     await asyncio.create_task(server.serve(http, listener))
 
 

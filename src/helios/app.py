@@ -26,8 +26,8 @@ from helios import (
     app_notices,
     app_storage,
 )
+from helios.api import asgi, routes, server, services
 from helios.api import metrics as meters
-from helios.api import routes, server, services, web
 from helios.eventlog import log as logs
 from helios.eventlog import ports as log_ports
 from helios.fanout import dispatcher
@@ -254,7 +254,7 @@ async def _begun(parts: Parts, keeping: "asyncio.Future[None]") -> None:
             await parts.clock.sleep(0.005)
 
 
-def application(parts: Parts) -> web.Application:
+def application(parts: Parts) -> asgi.Application:
     """The API over the parts."""
     ingestion = parts.ingestion
     found = services.Services(
@@ -285,7 +285,7 @@ def application(parts: Parts) -> web.Application:
         compositions=app_compositions.Desk(parts.stacks),
         notify=_notices(parts).trial,
     )
-    return web.Application(routes.table(found))
+    return asgi.Application(routes.table(found))
 
 
 async def serve(

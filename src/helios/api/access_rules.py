@@ -257,9 +257,11 @@ TABLE: Mapping[tuple[str, str], Rule] = {
 }
 
 
-def missing(operations: Iterable[tuple[str, str]]) -> list[str]:
+def missing(
+    operations: Iterable[tuple[str, str]], rules: Mapping[tuple[str, str], Rule] = TABLE
+) -> list[str]:
     """The operations that no rule is for, as `METHOD /path`."""
-    return sorted(f"{method} {path}" for method, path in operations if (method, path) not in TABLE)
+    return sorted(f"{method} {path}" for method, path in operations if (method, path) not in rules)
 
 
 def names_client(path: str) -> str | None:

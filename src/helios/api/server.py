@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import uvicorn
 from uvicorn.protocols.http import httptools_impl
 
-from helios.api import web
+from helios.api import asgi
 from helios.kernel import errors, limits
 
 BACKLOG = 2048
@@ -153,7 +153,7 @@ class Server(uvicorn.Server):
         yield
 
 
-def make(application: web.Application, *, drain_s: float) -> Server:
+def make(application: asgi.Application, *, drain_s: float) -> Server:
     """A server over the application; `serve` runs it on a socket until `stop`."""
     config = uvicorn.Config(
         application,
@@ -175,7 +175,7 @@ async def serve(server: Server, listener: socket.socket) -> None:
     await server.serve(sockets=[listener])
 
 
-async def stop(server: Server, application: web.Application) -> None:
+async def stop(server: Server, application: asgi.Application) -> None:
     """Stop accepting, end the live streams, let requests under way finish."""
     server.should_exit = True
     application.drain()

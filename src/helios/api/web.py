@@ -1,23 +1,18 @@
 """HTTP as the handlers see it: a request in, a response out, a table of routes between.
 
-A thin ASGI application of our own. Its route table is plain data, so the API's description is
-generated from the very thing that serves it; and an exact path is one dictionary look-up, so that
-ingest, which does very little per request, does not pay for the routes it is not (measured in
-`docs/decisions/0002-http-server.md`).
+The table is plain data, so the API's description is generated from the very thing that serves it;
+`application` serves it.
 """
 
-import asyncio
-import re
 import urllib.parse
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
-import structlog
 
-from helios.api import problems
+from helios.access import model
 from helios.ingest import bodies
-from helios.kernel import errors, limits, tracing
+from helios.kernel import errors, limits
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -26,11 +21,8 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Handler: TypeAlias = "Callable[[Request], Awaitable[Response]]"
 
 JSON = b"application/json"
-_SAFE = ("GET", "HEAD", "OPTIONS")
-_DOORS = "/webhook/"
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
-_log = structlog.get_logger("helios.api")
 
 
 class ClientGoneError(Exception):
@@ -69,9 +61,10 @@ class Request:
     Attributes:
         scope: the ASGI scope.
         params: values of the path's placeholders, percent-decoded.
+        principal: who asks.
     """
 
-    __slots__ = ("_headers", "_held", "_receive", "_room", "params", "scope")
+    __slots__ = ("_headers", "_held", "_receive", "_room", "params", "principal", "scope")
 
     def __init__(self, scope: Scope, receive: Receive, room: Room) -> None:
         self.scope = scope
@@ -80,6 +73,7 @@ class Request:
         self._held = 0
         self._headers: dict[bytes, bytes] | None = None
         self.params: Mapping[str, str] = {}
+        self.principal = model.LOCAL
 
     @property
     def method(self) -> str:
@@ -224,26 +218,6 @@ class Request:
             pass
 
 
-def _check_origin(request: Request) -> None:
-    """Refuse what a page of elsewhere has a browser send that can reach us and the page cannot.
-
-    Some requests a browser sends for any page without asking us first, and only tells whose it is.
-    Senders of webhooks are no browsers, and what they sign tells who they are.
-
-    Raises:
-        InvalidInputError: it names another origin than ours.
-    """
-    origin = request.header(b"origin")
-    if origin is None or request.path.startswith(_DOORS):
-        return
-    if request.header(b"sec-fetch-site") == "same-origin":
-        return  # Behind a proxy that calls us by another name.
-    if origin.partition("://")[2].lower() != (request.header(b"host") or "").lower():
-        raise errors.InvalidInputError(
-            "a page of another origin may change nothing here", field="Origin"
-        )
-
-
 def _too_large(bytes_max: int) -> errors.TooLargeError:
     return errors.TooLargeError(f"the body has more than {bytes_max} bytes; send it in parts")
 
@@ -305,181 +279,3 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     body: Mapping[str, Any] = {}
     parameters: Sequence[Parameter] = ()
     catch_all: bool = False
-
-
-class Application:
-    """The ASGI application over a table of routes.
-
-    Args:
-        routes: no two with the same method and path.
-    """
-
-    def __init__(self, routes: Sequence[Route]) -> None:
-        self.routes = tuple(routes)
-        self._closing = asyncio.Event()
-        self._room = Room(limits.BODIES_BYTES_MAX)
-        self._exact: dict[tuple[str, str], Handler] = {}
-        self._templates: dict[str, list[tuple[re.Pattern[str], str, Handler]]] = {}
-        for route in routes:
-            if "{" in route.path:
-                entry = (_pattern(route), route.method, route.handler)
-                self._templates.setdefault(_head(route.path), []).append(entry)
-            else:
-                assert (route.method, route.path) not in self._exact, route
-                self._exact[route.method, route.path] = route.handler
-
-    def drain(self) -> None:
-        """End the streams that are open, so that their connections can close."""
-        self._closing.set()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await _refuse_protocol(scope, receive, send)
-            return
-        request = Request(scope, receive, self._room)
-        try:
-            response = await self._answered(request)
-            if response is not None:
-                await self._send(response, request, send)
-        finally:
-            request.let_go()
-
-    async def _answered(self, request: Request) -> Response | None:
-        """What the handler answers, or the problem it had; None when nobody is there to hear it."""
-        scope = request.scope
-        try:
-            if scope["method"] not in _SAFE:
-                _check_origin(request)
-            handler = self._exact.get((scope["method"], scope["path"])) or self._match(request)
-            if (given := request.headers().get(b"traceparent")) is None:
-                return await handler(request)
-            with tracing.within(tracing.parse(given.decode("latin-1"))):
-                return await handler(request)
-        except ClientGoneError:
-            return None
-        except errors.HeliosError as error:
-            return _problem(error, request)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a problem
-            _log.exception("request_failed", method=request.method, path=request.path)
-            return _problem(error, request)
-
-    def _match(self, request: Request) -> Handler:
-        method, path = request.scope["method"], request.scope["path"]
-        if method == "HEAD" and ("GET", path) in self._exact:
-            return self._exact["GET", path]
-        raw: bytes = request.scope.get("raw_path") or path.encode()
-        text = raw.partition(b"?")[0].decode("latin-1")
-        allowed: set[str] = set()
-        for pattern, wanted, handler in self._templates.get(_head(text), ()):
-            match = pattern.fullmatch(text)
-            if match is None:
-                continue
-            if wanted == method or (method == "HEAD" and wanted == "GET"):
-                request.params = _decoded(match.groupdict())
-                return handler
-            allowed.add(wanted)
-        allowed.update(m for m, p in self._exact if p == path)
-        if allowed:
-            raise problems.MethodError(method, path, sorted(allowed))
-        raise errors.NotFoundError(f"there is nothing at {path}; /docs lists what there is")
-
-    async def _send(self, response: Response, request: Request, send: Send) -> None:
-        headers = [(b"content-type", response.content_type), *response.headers]
-        if response.stream is not None:
-            await self._send_stream(response, headers, request, send)
-            return
-        headers.append((b"content-length", str(len(response.body)).encode()))
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        body = b"" if request.scope["method"] == "HEAD" else response.body
-        await send({"type": "http.response.body", "body": body})
-
-    async def _send_stream(
-        self,
-        response: Response,
-        headers: list[tuple[bytes, bytes]],
-        request: Request,
-        send: Send,
-    ) -> None:
-        assert response.stream is not None
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        pump = asyncio.ensure_future(_pump(response.stream, send))
-        ends = [
-            asyncio.ensure_future(request.gone()),
-            asyncio.ensure_future(self._closing.wait()),
-        ]
-        try:
-            await asyncio.wait([pump, *ends], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (pump, *ends):
-                task.cancel()
-            await asyncio.gather(pump, *ends, return_exceptions=True)
-        if not ends[0].done() or ends[0].cancelled():
-            await send({"type": "http.response.body", "body": b""})
-
-
-async def _pump(stream: AsyncIterator[bytes], send: Send) -> None:
-    try:
-        async for chunk in stream:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-    except errors.HeliosError as error:
-        _log.warning("stream_ended", error=str(error))
-    finally:
-        close = getattr(stream, "aclose", None)
-        if close is not None:
-            await close()
-
-
-async def _refuse_protocol(scope: Scope, receive: Receive, send: Send) -> None:
-    """Nothing happens at ASGI's lifespan events, and web sockets are closed at once."""
-    if scope["type"] == "websocket":
-        await send({"type": "websocket.close", "code": 1003})
-        return
-    while True:
-        kind = (await receive())["type"]
-        await send({"type": f"{kind}.complete"})
-        if kind == "lifespan.shutdown":
-            return
-
-
-def _problem(error: Exception, request: Request) -> Response:
-    problem = problems.of(error, instance=request.path)
-    return Response(
-        status=problem.status,
-        body=problem.body,
-        content_type=problems.CONTENT_TYPE,
-        headers=problem.headers,
-    )
-
-
-def _head(path: str) -> str:
-    """The first two segments, which no route has a placeholder in, or the first of a short path."""
-    first, _, rest = path[1:].partition("/")
-    return f"{first}/{rest.partition('/')[0]}" if first == "api" else first
-
-
-def _pattern(route: Route) -> re.Pattern[str]:
-    """Placeholders take one segment of the raw path, so that `%2F` stays part of a value."""
-    parts = re.split(r"\{(\w+)\}", route.path)
-    names = len(parts) // 2
-    regex = []
-    for index, part in enumerate(parts):
-        if index % 2 == 0:
-            regex.append(re.escape(part))
-        elif route.catch_all and index // 2 == names - 1:
-            regex.append(f"(?P<{part}>.+)")
-        else:
-            regex.append(f"(?P<{part}>[^/]+)")
-    return re.compile("".join(regex))
-
-
-def _decoded(params: Mapping[str, str]) -> dict[str, str]:
-    values = {}
-    for name, raw in params.items():
-        try:
-            value = urllib.parse.unquote(raw, errors="strict")
-        except UnicodeDecodeError as error:
-            raise errors.InvalidInputError("not UTF-8 once decoded", field=name) from error
-        if "\0" in value:
-            raise errors.InvalidInputError("holds a NUL character", field=name)
-        values[name] = value
-    return values

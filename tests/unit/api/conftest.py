@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from helios import app
-from helios.api import web
+from helios.api import asgi, web
 from helios.kernel import settings
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ T = TypeVar("T")
 class Helios:
     """One running application; every answer is checked against the API's own description."""
 
-    def __init__(self, parts: app.Parts, application: web.Application) -> None:
+    def __init__(self, parts: app.Parts, application: asgi.Application) -> None:
         self.parts = parts
         self.application = application
         self._described: dict[str, Any] | None = None
@@ -75,7 +75,7 @@ class Helios:
         matching = [
             route
             for route in self.application.routes
-            if route.method == method and web._pattern(route).fullmatch(bare)
+            if route.method == method and asgi._pattern(route).fullmatch(bare)
         ]
         return (exact or matching or [None])[0]
 

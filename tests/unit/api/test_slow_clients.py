@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import pytest
 
-from helios.api import server, web
+from helios.api import asgi, server, web
 from helios.kernel import limits
 
 
@@ -18,13 +18,13 @@ async def _echo(request: web.Request) -> web.Response:
 T = TypeVar("T")
 
 
-def _application() -> web.Application:
+def _application() -> asgi.Application:
     route = web.Route(method="POST", path="/", handler=_echo, summary="", tag="", replies={})
-    return web.Application([route])
+    return asgi.Application([route])
 
 
 async def _served(
-    main: Callable[[tuple[str, int]], Awaitable[T]], application: web.Application | None = None
+    main: Callable[[tuple[str, int]], Awaitable[T]], application: asgi.Application | None = None
 ) -> T:
     """What comes of a client, which is given the address of a server."""
     listener = server.bind("127.0.0.1", 0)
