@@ -79,6 +79,34 @@ class Settings:
     smtp_sender: str = ""
     """Address that e-mail comes from. Empty: `helios@` the host of `smtp_url`."""
 
+    oidc_issuer: str | None = None
+    """OpenID provider at which people sign in, by the address that it calls itself, such as
+    `https://login.example.com/realms/acme`. On a private address it must be named in
+    `outbound_allow` too. None: people sign in with accounts of this server alone."""
+
+    oidc_client_id: str = ""
+    """Id under which this server is registered at the provider. It must know the redirect address
+    `<public_url>/api/v1/auth/oidc/callback`."""
+
+    oidc_client_secret: str | None = None
+    """Reference of our secret there: `env:NAME`, `file:/PATH` or `secret:NAME`. None: a public
+    client, which PKCE protects alone."""
+
+    oidc_name: str = "single sign-on"
+    """What the button on the sign-in page calls the provider."""
+
+    oidc_scopes: str = "openid profile email"
+    """Scopes that are asked for, separated by spaces; some providers tell groups only for one."""
+
+    oidc_groups_claim: str = "groups"
+    """Claim that holds the groups of a person, in the ID token or at the userinfo endpoint; a path
+    such as `realm_access.roles` finds one within another."""
+
+    oidc_grants: str = ""
+    """What the groups of the provider may do here: `helios-admins=admin@*,
+    ops=operator@acme/production`, as group=role@client/environment. Who is in none of them is not
+    let in."""
+
     ready_needs_sources: bool = False
     """Whether a source that cannot fetch makes `/ready` say no. It does not by default: the other
     sources work, and a server taken out of rotation for one of them would help nobody."""
