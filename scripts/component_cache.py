@@ -55,6 +55,9 @@ COMPONENTS = {
     each.name: each
     for each in (
         Component(name="eleventy", program=(f"{MODULES}/@11ty/eleventy/cmd.cjs",)),
+        # A library alone: the rules that the tests of the pages apply.
+        Component(name="axe", program=()),
+        Component(name="oidc-provider", program=("index.js",), health="/health"),
         Component(name="vendure", program=("index.js",), health="/health"),
         Component(
             name="strapi",

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""The real systems that tests run against: a CMS (Strapi), a shop (Vendure), a site (Eleventy).
+"""The real systems that tests run against: a CMS (Strapi), a shop (Vendure), a site (Eleventy), an
+OpenID provider; and the rules of accessibility that pages are held to (axe).
 
     scripts/components.py install [NAME ...]        make sure that they are in the cache
     scripts/components.py status [NAME ...]         print where they are; exit with 3 if one is not
     scripts/components.py place NAME --folder DIR   lay its sources there, ready to run
-    scripts/components.py start NAME --folder DIR   run it (strapi, vendure); print how to reach it
+    scripts/components.py start NAME --folder DIR   run it (a server); print how to reach it
     scripts/components.py stop --folder DIR         stop it and keep its data
 
 Their few sources and the exact versions of all they need are in `components/`. Installing takes
@@ -241,6 +242,13 @@ def _describe(found: Running, folder: Path) -> dict[str, object]:
             "shop_api": f"{found.url}/shop-api",
             "webhook_secret": known["WEBHOOK_SECRET"],
         }
+    if found.name == "oidc-provider":
+        return about | {
+            "issuer": found.url,
+            "client_id": "helios",
+            "client_secret": known["CLIENT_SECRET"],
+            "people": ["ada", "olga", "nina"],
+        }
     tokens: dict[str, object] = json.loads((folder / "data" / _TOKENS).read_text())
     return about | tokens
 
@@ -269,6 +277,7 @@ def _secrets(folder: Path) -> dict[str, str]:
         made = {
             "ADMIN_PASSWORD": f"Aa1{secrets.token_hex(12)}",
             "APP_SECRET": secrets.token_hex(32),
+            "CLIENT_SECRET": secrets.token_hex(32),
             "WEBHOOK_SECRET": secrets.token_hex(32),
         }
         file.touch(mode=0o600)
