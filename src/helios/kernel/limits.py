@@ -83,3 +83,16 @@ INFLATE_RATIO_MAX = 200
 
 STREAMS_MAX = 200
 """Live event streams held open by one server. Above: `OverloadError` (503 with Retry-After)."""
+
+PULSE_POINTS_MAX = 60
+"""Samples of what flows that are kept for the overview. Above: the oldest go."""
+
+PULSE_EVENTS_MAX = 2_000
+"""Events since the last sample that are counted one by one. Above: the newest are, and the rest is
+reckoned from them."""
+
+OVERVIEWS_MAX = 500
+"""Overviews of different readers that are kept for a second. Above: all are made anew."""
+
+ATTENTION_MAX = 50
+"""Things that need attention in one overview. Above: the least urgent are left out."""
