@@ -10,7 +10,7 @@ from helios.access import model
 from helios.kernel import errors
 
 _ITEM = re.compile(
-    r"""\s*(?:"(?P<quoted>[^"]+)"|(?P<plain>[^"=,]+?))\s*=\s*
+    r"""\s*(?:"(?P<quoted>[^"]+)"|(?P<plain>[^"=,\s][^"=,]*?))\s*=\s*
     (?P<role>[^@/,\s]+)
     (?:@(?P<tenant>[^@/,\s]+)(?:/(?P<environment>[^@/,\s]+))?)?
     \s*(?:,|$)""",
