@@ -28,6 +28,7 @@ from helios import (
 )
 from helios.api import asgi, routes, server, services
 from helios.api import metrics as meters
+from helios.api import pulse as pulses
 from helios.eventlog import log as logs
 from helios.eventlog import ports as log_ports
 from helios.fanout import dispatcher
@@ -254,8 +255,8 @@ async def _begun(parts: Parts, keeping: "asyncio.Future[None]") -> None:
             await parts.clock.sleep(0.005)
 
 
-def application(parts: Parts) -> asgi.Application:
-    """The API over the parts."""
+def application(parts: Parts, pulse: pulses.Pulse | None = None) -> asgi.Application:
+    """The API over the parts; `pulse` samples what flows, if it is run."""
     ingestion = parts.ingestion
     found = services.Services(
         log=parts.log,
@@ -284,6 +285,7 @@ def application(parts: Parts) -> asgi.Application:
         content_ttl_s=parts.settings.content_ttl_s,
         compositions=app_compositions.Desk(parts.stacks),
         notify=_notices(parts).trial,
+        pulse=pulse,
     )
     return asgi.Application(routes.table(found))
 
@@ -323,7 +325,8 @@ async def _run(
     stopping: "asyncio.Future[None]",
 ) -> BaseException | None:
     """Run until told to stop, or until something fails; returns what failed."""
-    app = application(parts)
+    pulse = pulses.Pulse(parts.log, parts.views, parts.ingestion.runners, parts.clock)
+    app = application(parts, pulse)
     http = server.make(app, drain_s=parts.settings.drain_s)
     keeping: asyncio.Future[None] = asyncio.ensure_future(parts.views.run())
     clocked = ticker.Ticker(parts.log, parts.verdicts, clock=parts.clock, id_source=parts.ids)
@@ -332,6 +335,7 @@ async def _run(
         asyncio.ensure_future(clocked.run()),
         asyncio.ensure_future(parts.runtime.run()),
         asyncio.ensure_future(parts.waking.run()),
+        asyncio.ensure_future(pulse.run()),
     ]
     serving: asyncio.Future[None] = asyncio.ensure_future(server.serve(http, listener))
     await _begun(parts, keeping)

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import msgspec
 
 from helios.api import metrics as meters
+from helios.api import pulse as pulses
 from helios.eventlog import ports as log_ports
 from helios.heal.notices import trial
 from helios.ingest import directory, retrying
@@ -247,3 +248,7 @@ class Services(msgspec.Struct, kw_only=True):
     """Sends test messages to the channels of a stack; None: nothing here tells people."""
     compositions: Compositions = Idle()
     """What reconciles declared stacks."""
+    pulse: pulses.Pulse | None = None
+    """What flows; None: sampled only when it is asked for."""
+    threshold: Callable[[str], float] | None = None
+    """Above what something needs attention, by name; None: `attention.DEFAULTS`."""

@@ -15,6 +15,7 @@ from helios.api.routes import (
     ingest,
     mirror,
     notices,
+    overview,
     plans,
     predictions,
     sites,
@@ -34,6 +35,7 @@ from helios.api.routes import (
 def table(parts: services.Services) -> list[web.Route]:
     """Every route, in the order in which the description lists them."""
     routes = [
+        *overview.routes(parts),
         *ingest.routes(parts),
         *webhooks.routes(parts),
         *dead_letters.routes(parts),
