@@ -9,7 +9,7 @@ from helios.eventlog import envelope
 from helios.fanout import events
 from helios.kernel import clock as clocks
 from helios.kernel import errors, limits
-from helios.projections import folding, ports
+from helios.projections import folding, ports, scoping
 
 NAME = "subscribers"
 Status: TypeAlias = Literal["waiting", "abandoned"]
@@ -101,6 +101,7 @@ class Subscribers:
         sources=(events.SOURCE,), types=events.TYPES, aggregate_type=events.AGGREGATE_TYPE
     )
     tables: Sequence[str] = ("subscribers", "deliveries")
+    tenancy: Mapping[str, scoping.Tenancy] = {"subscribers": scoping.OWN, "deliveries": scoping.OWN}
     keys: Mapping[str, Sequence[str]] = {
         "subscribers": ("tenant", "name"),
         "deliveries": ("tenant", "name", "position"),

@@ -53,6 +53,7 @@ class Catalog:
     ) -> None:
         self._views = {view.name: view for view in views}
         assert len(self._views) == len(views), "two views of one name"
+        store.declare(views)
         self._log = log
         self._store = store
         self._clock = clock

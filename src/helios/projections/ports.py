@@ -132,6 +132,17 @@ class ViewStore(Protocol):
 
     async def close(self) -> None: ...
 
+    def declare(self, views: Sequence[View]) -> None:
+        """Say whose data these views' tables hold, which is kept out of other scopes.
+
+        Under a restricted `tenancy.current()`, `query` and `reading` see only rows of its tenants;
+        a view that was neither declared nor created here cannot be read then.
+
+        Raises:
+            InvalidInputError: what a view says does not fit its tables; see `scoping`.
+        """
+        ...
+
     async def slots(self, view: str) -> list[Slot]:
         """All copies of a view: at most one is live."""
         ...
@@ -171,11 +182,16 @@ class ViewStore(Protocol):
     async def drop(self, slot: Slot) -> None: ...
 
     async def query(self, view: str, sql: str, params: Row = ()) -> list[Row]:
-        """Read from the live copy; `{t}` is its prefix. Raises NotFoundError when there is none."""
+        """Read from the live copy; `{t}` is its prefix.
+
+        Raises:
+            NotFoundError: there is none.
+            ForbiddenError: a table of it cannot be read in the scope that is set.
+        """
         ...
 
     async def query_slot(self, slot: Slot, sql: str, params: Row = ()) -> list[Row]:
-        """Read from one copy."""
+        """Read from one copy, whatever the scope: for who keeps the views."""
         ...
 
     def reading(self, view: str) -> AbstractAsyncContextManager["Snapshot"]:

@@ -289,6 +289,9 @@ class Store:
     async def close(self) -> None:
         """Others have it open."""
 
+    def declare(self, views: Sequence[view_ports.View]) -> None:
+        self._inner.declare(views)
+
     async def slots(self, view: str) -> list[view_ports.Slot]:
         await self._context.point("views.read")
         return await self._inner.slots(view)

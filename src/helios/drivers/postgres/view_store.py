@@ -18,7 +18,7 @@ from helios.drivers.postgres import connection as connections
 from helios.eventlog import envelope
 from helios.kernel import clock as clocks
 from helios.kernel import errors
-from helios.projections import ports
+from helios.projections import ports, scoping
 
 T = TypeVar("T")
 
@@ -84,6 +84,7 @@ class PostgresViewStore:
         )
         self._live: dict[str, str] = {}
         self._growth = view_statistics.Growth()
+        self._declared = scoping.Declared()
 
     async def open(self) -> None:
         """Connect, and make or update the tables.
@@ -108,6 +109,11 @@ class PostgresViewStore:
         await self._writers.close()
         await self._readers.close()
 
+    def declare(self, views: Sequence[ports.View]) -> None:
+        """See `ports.ViewStore`."""
+        for view in views:
+            self._declared.add(view)
+
     async def slots(self, view: str) -> list[ports.Slot]:
         async def call(connection: connections.Connection) -> list[ports.Slot]:
             found = await connection.fetch(f"{_SLOT} WHERE view = $1 ORDER BY id", view)
@@ -128,6 +134,7 @@ class PostgresViewStore:
             raise errors.InvalidInputError(
                 f"{view.name!r} is no name for a view: lower case letters, digits, underscores"
             )
+        self._declared.add(view)
         number = await self._writers.run(_next_number)
         indexes = view.indexes if with_indexes else ()
         return await self._write(

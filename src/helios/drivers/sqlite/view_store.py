@@ -12,16 +12,17 @@ import contextlib
 import functools
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import apsw
 
 from helios.drivers.sqlite import connection as connections
 from helios.drivers.sqlite import view_tables
-from helios.kernel import errors, offload
-from helios.projections import ports
+from helios.kernel import errors, offload, tenancy
+from helios.projections import ports, scoping
 
 T = TypeVar("T")
+_Select: TypeAlias = Callable[[apsw.Connection, ports.Slot, str, ports.Row], list[ports.Row]]
 
 READERS = 2
 """Connections that read. More readers than that wait for one another."""
@@ -63,6 +64,7 @@ class SqliteViewStore:
         # back overtake all who wait.
         self._turns = asyncio.Semaphore(0)
         self._idle: collections.deque[_Lane] = collections.deque()
+        self._declared = scoping.Declared()
 
     async def open(self) -> None:
         """Open or create the file.
@@ -108,6 +110,11 @@ class SqliteViewStore:
         for lane in [*(r for r in self._readers if r is not self._writer), self._writer]:
             await lane.close()
 
+    def declare(self, views: Sequence[ports.View]) -> None:
+        """See `ports.ViewStore`."""
+        for view in views:
+            self._declared.add(view)
+
     async def slots(self, view: str) -> list[ports.Slot]:
         return await self._read("views.slots", lambda conn: view_tables.copies(conn, view))
 
@@ -124,6 +131,7 @@ class SqliteViewStore:
             raise errors.InvalidInputError(
                 f"{view.name!r} is no name for a view: lower case letters, digits, underscores"
             )
+        self._declared.add(view)
         indexes = view.indexes if with_indexes else ()
         return await self._write(
             "views.create",
@@ -188,8 +196,10 @@ class SqliteViewStore:
         )
 
     async def query(self, view: str, sql: str, params: ports.Row = ()) -> list[ports.Row]:
+        select = self._select(view)
+
         def call(connection: apsw.Connection) -> list[ports.Row]:
-            return view_tables.select(connection, view_tables.live(connection, view), sql, params)
+            return select(connection, view_tables.live(connection, view), sql, params)
 
         return await self._read("views.query", call)
 
@@ -219,9 +229,19 @@ class SqliteViewStore:
                 return view_tables.live(connection, view)
 
             try:
-                yield _Snapshot(lane, await lane.run("views.begin", begin))
+                slot = await lane.run("views.begin", begin)
+                yield _Snapshot(lane, slot, lambda: self._select(view))
             finally:
                 await lane.run("views.end", _roll_back)
+
+    def _select(self, view: str) -> _Select:
+        """How the live copy of a view is read within the scope that is set."""
+        # Asked here: what runs in another thread does not know the scope.
+        scope = tenancy.current()
+        if scope.tenants is None:
+            return view_tables.select
+        tables = self._declared.of(view)
+        return functools.partial(view_tables.select_within, tables=tables, scope=scope)
 
     @contextlib.asynccontextmanager
     async def _reader(self) -> AsyncIterator["_Lane"]:
@@ -306,18 +326,19 @@ _INSIDE = frozenset({"views.snapshot", "views.end"})
 class _Snapshot:
     """Reads inside the transaction that `reading` began."""
 
-    def __init__(self, lane: _Lane, slot: ports.Slot) -> None:
+    def __init__(self, lane: _Lane, slot: ports.Slot, select: Callable[[], _Select]) -> None:
         self._lane = lane
         self._slot = slot
+        self._select = select
 
     @property
     def checkpoint(self) -> ports.Checkpoint:
         return self._slot.checkpoint
 
     async def query(self, sql: str, params: ports.Row = ()) -> list[ports.Row]:
+        select = self._select()
         return await self._lane.run(
-            "views.snapshot",
-            lambda connection: view_tables.select(connection, self._slot, sql, params),
+            "views.snapshot", lambda connection: select(connection, self._slot, sql, params)
         )
 
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import apsw
 
 from helios.eventlog import envelope
-from helios.kernel import errors
-from helios.projections import ports
+from helios.kernel import errors, tenancy
+from helios.projections import ports, scoping
 
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS helios_slots (
@@ -191,3 +191,19 @@ def select(
     connection: apsw.Connection, slot: ports.Slot, sql: str, params: ports.Row
 ) -> list[ports.Row]:
     return connection.execute(with_prefix(sql, slot.prefix), params).fetchall()
+
+
+def select_within(
+    connection: apsw.Connection,
+    slot: ports.Slot,
+    sql: str,
+    params: ports.Row,
+    *,
+    tables: scoping.Tables,
+    scope: tenancy.Scope,
+) -> list[ports.Row]:
+    """Rows of the scope's tenants only."""
+    text, given = scoping.restrict(
+        sql, params, prefix=slot.prefix, tables=tables, scope=scope, schema="main."
+    )
+    return connection.execute(text, given).fetchall()

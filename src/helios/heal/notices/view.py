@@ -18,7 +18,7 @@ from helios.eventlog import envelope
 from helios.heal.notices import events, message, notice, telling
 from helios.kernel import clock as clocks
 from helios.kernel import errors
-from helios.projections import folding, ports
+from helios.projections import folding, ports, scoping
 from helios.reconcile.compositions import events as stack_events
 from helios.reconcile.compositions import guard_events, policy, policy_document
 
@@ -132,6 +132,14 @@ class Notices:
         types=(*telling.TYPES, stack_events.POLICY_DECLARED, *events.TYPES),
     )
     tables: Sequence[str] = ("channels", "inbox", "pending", "known", "told", "tries")
+    tenancy: Mapping[str, scoping.Tenancy] = {
+        "channels": scoping.OWN,
+        "inbox": scoping.Through("pending", (("position", "position"), ("number", "number"))),
+        "pending": scoping.OWN,
+        "known": scoping.OWN,
+        "told": scoping.OWN,
+        "tries": scoping.OWN,
+    }
     keys: Mapping[str, Sequence[str]] = {
         "channels": ("tenant", "stack", "name"),
         "inbox": ("position", "number"),

@@ -18,7 +18,7 @@ import msgspec
 from helios.eventlog import envelope
 from helios.kernel import clock as clocks
 from helios.kernel import jsonio
-from helios.projections import ports
+from helios.projections import ports, scoping
 from helios.providers import ports as providers
 
 NAME = "content"
@@ -143,6 +143,7 @@ class ContentView:
     version = 2
     where = envelope.ALL
     tables: Sequence[str] = ("content", "faults")
+    tenancy: Mapping[str, scoping.Tenancy] = {"content": scoping.OWN, "faults": scoping.OWN}
     keys: Mapping[str, Sequence[str]] = {
         "content": ("tenant", "source", "type", "id", "locale", "stage"),
         "faults": ("position",),

@@ -11,7 +11,7 @@ import msgspec
 from helios.eventlog import envelope
 from helios.kernel import clock as clocks
 from helios.kernel import errors
-from helios.projections import folding, ports
+from helios.projections import folding, ports, scoping
 
 NAME = "contracts"
 SOURCE = "helios"
@@ -82,6 +82,7 @@ class Contracts:
         sources=(SOURCE,), types=(DECLARED, WITHDRAWN), aggregate_type=AGGREGATE_TYPE
     )
     tables: Sequence[str] = ("versions",)
+    tenancy: Mapping[str, scoping.Tenancy] = {"versions": scoping.OWN}
     keys: Mapping[str, Sequence[str]] = {"versions": ("tenant", "name", "version")}
     schema: Sequence[str] = (
         (

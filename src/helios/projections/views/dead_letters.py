@@ -13,7 +13,7 @@ import msgspec
 from helios.eventlog import envelope
 from helios.kernel import clock as clocks
 from helios.kernel import errors
-from helios.projections import folding, ports
+from helios.projections import folding, ports, scoping
 
 NAME = "dead_letters"
 SOURCE = "helios"
@@ -152,6 +152,7 @@ class DeadLetters:
         aggregate_type=AGGREGATE_TYPE,
     )
     tables: Sequence[str] = ("letters",)
+    tenancy: Mapping[str, scoping.Tenancy] = {"letters": scoping.OWN}
     keys: Mapping[str, Sequence[str]] = {"letters": ("tenant", "id")}
     schema: Sequence[str] = (
         (

@@ -20,8 +20,8 @@ import msgspec
 from helios.eventlog import envelope
 from helios.eventlog import ports as log_ports
 from helios.kernel import clock as clocks
-from helios.kernel import errors, limits
-from helios.projections import ports
+from helios.kernel import errors, limits, tenancy
+from helios.projections import ports, scoping
 
 NAME = "event_mirror"
 TTL_S = 30 * 24 * 3600
@@ -50,7 +50,8 @@ _LOOK = (
     "WHERE excluded.looked_at > {t}looked.looked_at"
 )
 _LEAVE = "DELETE FROM {t}looked WHERE tenant = ? AND stack = ?"
-_ALIVE = f"ttl_at > (SELECT ttl_at - {_TTL_US} FROM {{t}}events ORDER BY position DESC LIMIT 1)"
+_NOW = f"SELECT ttl_at - {_TTL_US} FROM {{t}}events ORDER BY position DESC LIMIT 1"
+_ALIVE = f"ttl_at > ({_NOW})"
 
 OURS = "helios"
 LOOKED = "StacksVerified"
@@ -123,6 +124,7 @@ class EventMirror:
     version = 2
     where = envelope.ALL
     tables: Sequence[str] = ("events", "looked")
+    tenancy: Mapping[str, scoping.Tenancy] = {"events": scoping.OWN, "looked": scoping.OWN}
     keys: Mapping[str, Sequence[str]] = {"events": ("position",), "looked": ("tenant", "stack")}
     schema: Sequence[str] = (
         (
@@ -206,11 +208,12 @@ async def by_provider(
 
 async def by_id(store: ports.ViewStore, client_id: str, event_id: str) -> list[Entry]:
     """A client's events with this id, one per source; oldest first, empty when unknown."""
+    alive, now = await _alive(store)
     sql = (
         f"SELECT {_SHOWN} FROM {{t}}events "
-        f"WHERE event_id = ? AND tenant = ? AND {_ALIVE} ORDER BY position"
+        f"WHERE event_id = ? AND tenant = ? AND {alive} ORDER BY position"
     )
-    return [_entry(row) for row in await store.query(NAME, sql, (event_id, client_id))]
+    return [_entry(row) for row in await store.query(NAME, sql, (event_id, client_id, *now))]
 
 
 async def payloads(log: log_ports.EventLog, entries: Sequence[Entry]) -> list[bytes]:
@@ -229,6 +232,19 @@ async def payloads(log: log_ports.EventLog, entries: Sequence[Entry]) -> list[by
     return [found[entry.position] for entry in entries]
 
 
+async def _alive(store: ports.ViewStore) -> tuple[str, ports.Row]:
+    """The condition that a row has not expired, with its parameters.
+
+    "Now" is nobody's data and the same for all: within a scope, where a client's own newest event
+    may be old and a long walk away, it is asked for beside the query.
+    """
+    if tenancy.current().tenants is None:
+        return _ALIVE, ()
+    with tenancy.within(tenancy.EVERYTHING):
+        found = await store.query(NAME, _NOW)
+    return "ttl_at > ?", (found[0][0] if found else 0,)
+
+
 async def _page(  # noqa: PLR0917 - private, called twice
     store: ports.ViewStore,
     owner_sql: str,
@@ -238,8 +254,9 @@ async def _page(  # noqa: PLR0917 - private, called twice
     limit: int,
     cursor: str | None,
 ) -> Page:
-    conditions = [owner_sql, _ALIVE]
-    params: list[Any] = [*owner]
+    alive, now = await _alive(store)
+    conditions = [owner_sql, alive]
+    params: list[Any] = [*owner, *now]
     if since is not None:
         conditions.append("occurred_at >= ?")
         params.append(since)

@@ -11,7 +11,7 @@ import msgspec
 from helios.eventlog import envelope
 from helios.kernel import clock as clocks
 from helios.kernel import errors
-from helios.projections import folding, ports
+from helios.projections import folding, ports, scoping
 
 NAME = "sources"
 SOURCE = "helios"
@@ -112,6 +112,7 @@ class Sources:
     # All that is told of sources: whoever appends on a condition needs the last sequence.
     where = envelope.Filter(sources=(SOURCE,), aggregate_type=AGGREGATE_TYPE)
     tables: Sequence[str] = ("sources",)
+    tenancy: Mapping[str, scoping.Tenancy] = {"sources": scoping.OWN}
     keys: Mapping[str, Sequence[str]] = {"sources": ("tenant", "name")}
     schema: Sequence[str] = (
         (

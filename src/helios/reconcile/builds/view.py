@@ -8,7 +8,7 @@ import msgspec
 from helios.eventlog import envelope
 from helios.kernel import clock as clocks
 from helios.kernel import errors, jsonio, limits
-from helios.projections import folding, ports
+from helios.projections import folding, ports, scoping
 from helios.reconcile.builds import batcher, events
 
 NAME = "builds"
@@ -148,6 +148,7 @@ class Builds:
         sources=(events.SOURCE,), types=events.TYPES, aggregate_type=events.AGGREGATE_TYPE
     )
     tables: Sequence[str] = ("sites", "builds")
+    tenancy: Mapping[str, scoping.Tenancy] = {"sites": scoping.OWN, "builds": scoping.OWN}
     keys: Mapping[str, Sequence[str]] = {"sites": ("tenant", "name"), "builds": ("tenant", "id")}
     schema: Sequence[str] = (
         (

@@ -12,7 +12,7 @@ import msgspec
 from helios.eventlog import envelope
 from helios.kernel import clock as clocks
 from helios.kernel import errors, jsonio, limits
-from helios.projections import folding, ports
+from helios.projections import folding, ports, scoping
 from helios.reconcile.bus import correlating, events
 
 NAME = "correlations"
@@ -115,6 +115,7 @@ class Correlations:
         types=(*events.COMMAND_TYPES, events.CORRELATION_STARTED, *events.MOVED_TYPES),
     )
     tables: Sequence[str] = ("correlations", "commands")
+    tenancy: Mapping[str, scoping.Tenancy] = {"correlations": scoping.OWN, "commands": scoping.OWN}
     keys: Mapping[str, Sequence[str]] = {
         "correlations": ("tenant", "correlation_id"),
         "commands": ("tenant", "command_id"),

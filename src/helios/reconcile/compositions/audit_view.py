@@ -8,7 +8,7 @@ import msgspec
 from helios.eventlog import envelope
 from helios.kernel import clock as clocks
 from helios.kernel import errors, jsonio, limits
-from helios.projections import ports
+from helios.projections import ports, scoping
 from helios.reconcile.compositions import audit, audit_report, events, model, view
 
 NAME = "audit"
@@ -33,6 +33,7 @@ class AuditView:
     version = 1
     where = envelope.Filter(sources=(events.SOURCE,), types=tuple(audit.TYPES))
     tables: Sequence[str] = ("entries",)
+    tenancy: Mapping[str, scoping.Tenancy] = {"entries": scoping.OWN}
     keys: Mapping[str, Sequence[str]] = {"entries": ("tenant", "entry")}
     schema: Sequence[str] = (
         (

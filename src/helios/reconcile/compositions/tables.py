@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from helios.projections import scoping
+from helios.reconcile.compositions import guard_events
+
 STACK_COLUMNS = (
     "tenant, stack, uid, generation, version, sequence, position, environment, hash, "
     "expected_hash, observed_hash, drifts, status, removed, last_verified, updated_at, state"
@@ -79,6 +82,12 @@ KEYS: Mapping[str, Sequence[str]] = {
     "heals": ("tenant", "action_id"),
     "runs": ("tenant", "reconciliation_id"),
     "guards": ("tenant",),
+}
+
+TENANCY: scoping.Tables = {
+    **dict.fromkeys(TABLES, scoping.OWN),
+    # What holds for all clients, such as a kill switch, is told to each of them.
+    "guards": scoping.Own(shared=(guard_events.SYSTEM_TENANT,)),
 }
 
 SCHEMA: Sequence[str] = (

@@ -48,6 +48,7 @@ class StacksView:
     name = NAME
     version = 1
     tables = stack_tables.TABLES
+    tenancy = stack_tables.TENANCY
     volatile: Sequence[str] = ()
     keys = stack_tables.KEYS
     where = envelope.Filter(

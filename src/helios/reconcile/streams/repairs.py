@@ -8,7 +8,7 @@ import msgspec
 
 from helios.eventlog import envelope
 from helios.kernel import clock as clocks
-from helios.projections import ports
+from helios.projections import ports, scoping
 from helios.reconcile.streams import missing, repair_events, verdicts
 
 NAME = "repairs"
@@ -48,6 +48,12 @@ class Repairs:
     version = 1
     where = envelope.Filter(sources=(repair_events.SOURCE,), types=repair_events.TYPES)
     tables: Sequence[str] = ("repairs", "attempts", "alerts", "totals")
+    tenancy: Mapping[str, scoping.Tenancy] = {
+        "repairs": scoping.OWN,
+        "attempts": scoping.OWN,
+        "alerts": scoping.OWN,
+        "totals": scoping.OWN,
+    }
     keys: Mapping[str, Sequence[str]] = {
         "repairs": ("tenant", "verdict"),
         "attempts": ("tenant", "verdict", "leg", "number"),

@@ -10,12 +10,20 @@ from typing import Any
 import msgspec
 
 from helios.kernel import clock
-from helios.projections import ports
+from helios.projections import ports, scoping
 from helios.reconcile.streams import judge, layout, live, verdicts
 from helios.reconcile.streams.layout import State
 
 TABLES = ("verdicts", "contracts", "totals", "dead_letters", "memory")
 VOLATILE = ("memory",)
+_OF_CONTRACT = scoping.Through("contracts", (("contract", "id"),))
+TENANCY: scoping.Tables = {
+    "verdicts": _OF_CONTRACT,
+    "contracts": scoping.OWN,
+    "totals": _OF_CONTRACT,
+    "dead_letters": _OF_CONTRACT,
+    "memory": scoping.HIDDEN,
+}
 
 SCHEMA: Sequence[str] = (
     (

@@ -9,8 +9,8 @@ import msgspec
 from helios.eventlog import envelope
 from helios.eventlog import ports as log_ports
 from helios.kernel import clock as clocks
-from helios.kernel import errors
-from helios.projections import ports
+from helios.kernel import errors, tenancy
+from helios.projections import ports, scoping
 from helios.reconcile.streams import fold, judge, layout, live, rows, verdicts
 
 NAME = "verdicts"
@@ -47,6 +47,7 @@ class VerdictView:
     name = NAME
     version = 1
     tables: Sequence[str] = rows.TABLES
+    tenancy: Mapping[str, scoping.Tenancy] = rows.TENANCY
     volatile: Sequence[str] = rows.VOLATILE
     keys: Mapping[str, Sequence[str]] = rows.KEYS
     schema: Sequence[str] = rows.SCHEMA
@@ -72,7 +73,9 @@ class VerdictView:
 
     def pending(self, tenant: str, contract: str | None, key: str) -> list[verdicts.Verdict]:
         """Windows of a key that are open and undecided, as far as this process folds them."""
-        found = []
+        found: list[verdicts.Verdict] = []
+        if not tenancy.current().allows(tenant):
+            return found
         for running in self.live.contracts.values() if self.live is not None else ():
             if running.tenant != tenant or contract not in (None, running.name):
                 continue
