@@ -1,0 +1,98 @@
+"""The first screen, over a real application."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from helios.api import attention, pulse
+from helios.eventlog import envelope
+from helios.reconcile.compositions import writer
+from helios.testing import console_samples as world
+from helios.testing import stack_samples as samples
+
+PATH = "/api/v1/overview"
+
+
+async def tell(helios: Any, said: Sequence[writer.Said]) -> None:
+    parts = helios.parts
+    position = await samples.tell(parts.log, said, now=parts.clock.now(), id_source=parts.ids)
+    await parts.views.wait_for("stacks", position)
+
+
+def test_of_nothing_it_says_what_to_begin_with(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        found = (await helios.get(PATH)).json()
+        assert [each["name"] for each in found["flow"]] == [
+            "sources", "log", "views", "streams", "stacks", "healing",
+        ]  # fmt: skip
+        assert found["empty"]["start"] == "send_event"
+        assert found["attention"] == []
+        assert found["figures"]["match_rate"] is None
+
+    run(scenario)
+
+
+def test_what_does_not_match_and_what_waits_is_told_with_the_most_urgent_first(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        await world.judged(helios)
+        await tell(helios, samples.planned(helios.parts.clock.now()))
+        found = (await helios.get(PATH)).json()
+        items = {each["kind"]: each for each in found["attention"]}
+        assert set(items) == {"approval_pending", "mismatch_rate"} | {"drifted"} & set(items)
+        rank = [attention.SEVERITIES.index(each["severity"]) for each in found["attention"]]
+        assert rank == sorted(rank)
+        assert items["mismatch_rate"]["client_id"] == "acme"
+        assert items["mismatch_rate"]["count"] == found["figures"]["not_matched"] == 2
+        waiting = items["approval_pending"]
+        assert waiting["link"] == f"/approvals/{samples.APPROVAL}?client_id={samples.CLIENT}"
+        assert waiting["since"] is not None
+        assert found["figures"]["match_rate"] == 1 / 3
+        assert found["empty"]["start"] is None
+
+    run(scenario)
+
+
+def test_who_may_see_one_client_hears_nothing_of_the_others(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        await world.judged(helios)
+        await tell(helios, samples.planned(helios.parts.clock.now()))
+        ada = world.seen_by(helios, "acme")
+        found = (await ada.get(PATH)).json()
+        assert {each["kind"] for each in found["attention"]} == {"mismatch_rate"}
+        assert found["figures"]["stacks"] == 0
+        refused = await ada.get(PATH, params={"client_id": samples.CLIENT})
+        assert refused.status_code == 403
+        both = (await helios.get(PATH)).json()
+        assert both["figures"]["stacks"] == 1
+
+    run(scenario)
+
+
+def test_what_flows_is_counted_for_each_client_apart() -> None:
+    def event(tenant: str, source: str) -> envelope.Event:
+        return envelope.Event(
+            position=envelope.Position(1), sequence=1, recorded_at=0, id="e", source=source,
+            type="T", occurred_at=0, aggregate_type="a", aggregate_id="1", tenant=tenant,
+        )  # fmt: skip
+
+    sums, of = pulse.counted([event("a", "shop"), event("a", "helios"), event("b", "shop")])
+    assert (sums["appended"], sums["ingested"]) == (3, 2)
+    assert (of["a"]["appended"], of["a"]["ingested"], of["b"]["appended"]) == (2, 1, 1)
+
+
+def test_cases_of_one_kind_are_one_item_that_names_some_of_them() -> None:
+    cases = [
+        attention.Trouble(
+            kind="source_failing",
+            severity="high",
+            name=f"acme/s{n}",
+            client_id="acme",
+            link=f"/{n}",
+        )
+        for n in range(5)
+    ]
+    (item,) = attention.ranked(cases)
+    assert item.title == "5 sources are failing"
+    assert item.detail == "acme/s0, acme/s1, acme/s2 and 2 more"
+    assert (item.count, item.client_id, item.link) == (5, "acme", "/ingest?client_id=acme")
+    (one,) = attention.ranked(cases[:1])
+    assert (one.title, one.link) == ("Source acme/s0 is failing", "/0")
