@@ -106,6 +106,19 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
             for each in self.grants
         )
 
+    def may_somewhere(self, permission: Permission, tenant: str) -> bool:
+        """Whether they may do something in some environment of a tenant."""
+        return self.scope_for(permission).allows(tenant)
+
+    def scope_for(self, permission: Permission) -> tenancy.Scope:
+        """The tenants to whose data they may do something, in whatever environment."""
+        if self.kind == "local":
+            return tenancy.EVERYTHING
+        if self.kind == "key":
+            return tenancy.EVERYTHING if permission is Permission.INGEST else tenancy.NOTHING
+        tenants = {each.tenant for each in self.grants if permission in PERMISSIONS[each.role]}
+        return tenancy.EVERYTHING if ALL in tenants else tenancy.Scope(frozenset(tenants))
+
     def require(
         self, permission: Permission, tenant: str = ALL, environment: str | None = None
     ) -> None:

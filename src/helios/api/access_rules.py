@@ -36,10 +36,14 @@ class Rule(msgspec.Struct, frozen=True):
     Attributes:
         needs: a permission, or what needs none.
         where: whose data it touches.
+        environment: `handler`: the environment is that of what the handler finds, so it asks.
+            Otherwise that of the stack in the path; without one, a grant that is bound to an
+            environment does not suffice.
     """
 
     needs: model.Permission | Open
     where: Where = "none"
+    environment: Literal["path", "handler"] = "path"
 
 
 _PUBLIC = Rule("public")
@@ -72,7 +76,6 @@ TABLE: Mapping[tuple[str, str], Rule] = {
     ),
     **_all(
         _DOOR,
-        "POST /webhook/content-changed",
         "POST /webhook/{provider}",
         "GET /webhook/{provider}",
         "OPTIONS /webhook/{provider}",
@@ -82,6 +85,7 @@ TABLE: Mapping[tuple[str, str], Rule] = {
     ),
     **_all(
         _INGEST,
+        "POST /webhook/content-changed",
         "POST /api/v1/events/ingest",
         "POST /api/v1/events/ingest/batch",
         "POST /api/v1/cloudevents",
@@ -90,6 +94,7 @@ TABLE: Mapping[tuple[str, str], Rule] = {
     **_all(_SELF, "GET /api/v1/providers", "GET /api/v1/providers/{name}"),
     **_all(
         Rule(P.READ, "any"),
+        "GET /api/v1/overview",
         "GET /api/v1/dead-letters",
         "GET /api/v1/dead-letters/groups",
         "GET /api/v1/events",
@@ -194,7 +199,7 @@ TABLE: Mapping[tuple[str, str], Rule] = {
         "POST /api/v1/commands/together",
     ),
     **_all(
-        Rule(P.APPROVE, "one"),
+        Rule(P.APPROVE, "one", "handler"),
         "POST /api/v1/approvals/{id}/approve",
         "POST /api/v1/approvals/{id}/reject",
         "POST /api/v1/approvals/{id}/revoke",
@@ -225,7 +230,6 @@ TABLE: Mapping[tuple[str, str], Rule] = {
         f"PATCH {_STACK}",
         f"DELETE {_STACK}",
         f"POST {_STACK}/rollback",
-        f"POST {_STACK}/promote",
         f"POST {_STACK}/pin",
         f"POST {_STACK}/unpin",
         f"POST {_STACK}/pause",
@@ -243,6 +247,8 @@ TABLE: Mapping[tuple[str, str], Rule] = {
         "POST /api/v1/clients/{client}/reconcile",
         f"POST {_STACK}/notify-test",
     ),
+    # Where a promotion leads matters, not where it comes from.
+    **_all(Rule(P.OPERATE, "path", "handler"), f"POST {_STACK}/promote"),
     **_all(
         Rule(P.ADMINISTER, "path"),
         # A policy says who has to agree: who could change it could do without.

@@ -15,7 +15,7 @@ import structlog
 
 from helios.access import model
 from helios.api import access_rules, problems, web
-from helios.kernel import errors, limits, tenancy, tracing
+from helios.kernel import acting, errors, limits, tenancy, tracing
 
 Target: TypeAlias = tuple[web.Handler, access_rules.Rule]
 
@@ -115,7 +115,7 @@ class Application:
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a problem
             await self._send(_failed(error, request), request, send)
             return
-        with tenancy.within(allowed):
+        with tenancy.within(allowed), acting.within(request.principal.actor):
             response = await _answered(handler, request)
             if response is not None:
                 await self._send(response, request, send)

@@ -13,7 +13,7 @@ import msgspec
 
 from helios.api import problems, services, web
 from helios.eventlog import envelope, ports
-from helios.kernel import jsonio
+from helios.kernel import acting, jsonio
 
 SOURCE = "helios"
 NDJSON = "application/x-ndjson"
@@ -127,7 +127,7 @@ def _event(
         tenant=operation.tenant,
         aggregate_type=operation.aggregate_type,
         aggregate_id=operation.aggregate_id,
-        actor="user:anonymous",
+        actor=acting.current(),
         payload=jsonio.encode(payload),
     )
 

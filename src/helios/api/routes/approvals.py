@@ -1,7 +1,10 @@
 """What waits for somebody's agreement, and the answers."""
 
+from collections.abc import Sequence
+
+from helios.access import model as access
 from helios.api import plans as shown_plans
-from helios.api import services, showing, stack_asks, web, wire
+from helios.api import services, showing, speaking, stack_asks, web, wire
 from helios.api.routes import stack_desk as desks
 from helios.eventlog import envelope
 from helios.kernel import errors
@@ -101,22 +104,24 @@ class _Approvals(desks.Desk):
 
     async def _answer(self, request: web.Request, *, granted: bool) -> web.Response:
         asked, content = await desks.body(request, stack_asks.Answer)
-        actor = desks.actor_or(request, asked.actor)
+        actor = speaking.actor_or(request, asked.actor)
 
         async def decide(state: stack.Stack, approval: model.Approval) -> list[writer.Said]:
-            grant = self._grant(approval, asked, actor, granted=granted)
+            _may(request, state)
+            roles = _roles(request, state, asked)
+            grant = self._grant(approval, asked, actor, roles, granted=granted)
             kind = events.APPROVAL_GRANTED if granted else events.APPROVAL_DENIED
             said = events.ApprovalAnswered(approval_id=approval.approval_id, grant=grant)
-            del state
             return [(kind, said)]
 
         return await self._told(request, content, actor, decide)
 
     async def revoke(self, request: web.Request) -> web.Response:
         asked, content = await desks.body(request, stack_asks.Revoke)
-        actor = desks.actor_or(request, asked.actor)
+        actor = speaking.actor_or(request, asked.actor)
 
         async def decide(state: stack.Stack, approval: model.Approval) -> list[writer.Said]:
+            _may(request, state)
             _refuse_begun(state, approval)
             said = events.ApprovalEnded(
                 approval_id=approval.approval_id, status="revoked", reason=asked.reason
@@ -161,6 +166,7 @@ class _Approvals(desks.Desk):
         approval: model.Approval,
         asked: stack_asks.Answer,
         actor: str,
+        roles: Sequence[str],
         *,
         granted: bool,
     ) -> model.Grant:
@@ -182,7 +188,7 @@ class _Approvals(desks.Desk):
             return approving.answer(
                 approval,
                 actor=actor,
-                roles=asked.roles,
+                roles=roles,
                 digest=asked.digest,
                 granted=granted,
                 reason=asked.reason,
@@ -202,6 +208,18 @@ def _standing(state: stack.Stack, found: model.Approval) -> model.Approval:
             f"{state.client_id}/{state.stack_id}` shows what would be done"
         )
     return found
+
+
+def _may(request: web.Request, state: stack.Stack) -> None:
+    """Raises ForbiddenError when who asks may not approve where the stack is."""
+    request.principal.require(access.Permission.APPROVE, state.client_id, state.environment)
+
+
+def _roles(request: web.Request, state: stack.Stack, asked: stack_asks.Answer) -> Sequence[str]:
+    """What somebody is who answers: as granted; where nobody signs in, as they say."""
+    if request.principal.kind == "local":
+        return asked.roles
+    return request.principal.roles(state.client_id)
 
 
 def _refuse_begun(state: stack.Stack, approval: model.Approval) -> None:

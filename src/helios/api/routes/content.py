@@ -9,8 +9,8 @@ from helios.api import services, web, wire
 from helios.api.routes import ingest
 from helios.eventlog import envelope
 from helios.ingest import incoming
+from helios.kernel import acting, errors, jsonio, limits
 from helios.kernel import clock as clocks
-from helios.kernel import errors, jsonio, limits
 from helios.projections.views import content, content_read
 
 _REVALIDATE = (b"cache-control", b"private, no-cache")
@@ -152,7 +152,7 @@ class _Desk:
             tenant=asked.client_id,
             aggregate_type=content.AGGREGATE_TYPE,
             aggregate_id=asked.source,
-            actor="user:anonymous",
+            actor=acting.current(),
             payload=jsonio.encode(said),
         )
         key = ingest.idempotency(request, body, asked.client_id)

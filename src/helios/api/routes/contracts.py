@@ -7,8 +7,8 @@ import msgspec
 from helios.api import services, web, wire
 from helios.api.routes import ingest
 from helios.eventlog import envelope
+from helios.kernel import acting, errors, jsonio
 from helios.kernel import clock as clocks
-from helios.kernel import errors, jsonio
 from helios.projections.views import contracts
 from helios.reconcile.streams import contract as streams
 
@@ -222,7 +222,7 @@ class _Desk:
             tenant=tenant,
             aggregate_type=contracts.AGGREGATE_TYPE,
             aggregate_id=name,
-            actor="user:anonymous",
+            actor=acting.current(),
             payload=jsonio.encode(payload),
         )
 

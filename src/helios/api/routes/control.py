@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from helios.api import services, web, wire
+from helios.api import services, speaking, web, wire
 from helios.api.routes import ingest
 from helios.api.routes import stack_desk as desks
 from helios.eventlog import envelope
@@ -209,7 +209,7 @@ class _Desk:
         correlation_id: str | None = None,
     ) -> web.Response:
         parts = self._parts
-        now, actor = parts.clock.now(), desks.actor_of(request)
+        now, actor = parts.clock.now(), speaking.actor_of(request)
         made = commands.made(asked, now=now, id_source=parts.ids, correlation_id=correlation_id)
         known = await self._known(made)
         if known is not None:

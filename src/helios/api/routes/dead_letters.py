@@ -11,8 +11,8 @@ from helios.api import dead_letters as shown
 from helios.api import problems, services, web, wire
 from helios.eventlog import envelope
 from helios.ingest import dead_letters
+from helios.kernel import acting, cloudevents_wire, errors, jsonio, rfc3339
 from helios.kernel import clock as clocks
-from helios.kernel import cloudevents_wire, errors, jsonio, rfc3339
 from helios.projections.views import dead_letters as view
 
 NDJSON = "application/x-ndjson"
@@ -21,7 +21,6 @@ VISIBLE_S = 5.0
 
 PER_S_MAX = 10_000.0
 NOTE_CHARS_MAX = 1_000
-_ACTOR = "user:anonymous"
 _STATUSES = ("open", "retried", "discarded", "all")
 
 
@@ -184,7 +183,7 @@ class _Worker:
         body = await request.body(dead_letters.BODY_BYTES_MAX)
         row = await self._row(query, request)
         at = await self._parts.letters.edit(
-            row.client_id, row.id, body, note=_note(query.get("note", "")), actor=_ACTOR
+            row.client_id, row.id, body, note=_note(query.get("note", "")), actor=acting.current()
         )
         return _changed(row, at)
 
@@ -194,14 +193,14 @@ class _Worker:
         if row.status == "discarded":
             return _changed(row, row.position)
         at = await self._parts.letters.discard(
-            row.client_id, row.id, note=_note(query.get("note", "")), actor=_ACTOR
+            row.client_id, row.id, note=_note(query.get("note", "")), actor=acting.current()
         )
         return _changed(row, at)
 
     async def retry(self, request: web.Request) -> web.Response:
         row = await self._row(request.query("client_id"), request)
         letter = await self._parts.letters.read(row.position, row.edited_position)
-        done = await self._parts.letters.retry(letter, actor=_ACTOR)
+        done = await self._parts.letters.retry(letter, actor=acting.current())
         told = shown.Retried(
             id=row.id,
             client_id=row.client_id,
@@ -292,11 +291,11 @@ class _Bulk:
     async def _one(self, row: view.Letter, wanted: shown.Wanted, what: str) -> str:
         desk = self._parts.letters
         if what == "discard":
-            await desk.discard(row.client_id, row.id, note=wanted.note, actor=_ACTOR)
+            await desk.discard(row.client_id, row.id, note=wanted.note, actor=acting.current())
             return "discarded"
         letter = await desk.read(row.position, row.edited_position)
         try:
-            return (await desk.retry(letter, actor=_ACTOR)).outcome.result
+            return (await desk.retry(letter, actor=acting.current())).outcome.result
         except errors.ConflictError:
             return "skipped"
 

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Literal
 
-from helios.api import drift_check, services, showing, stack_asks, web, wire
+from helios.api import drift_check, services, showing, speaking, stack_asks, web, wire
 from helios.api import drifts as shown_drifts
 from helios.api.routes import stack_desk as desks
 from helios.kernel import clock as clocks
@@ -184,7 +184,7 @@ class _Drifts(desks.Desk):
 
     async def acknowledge(self, request: web.Request) -> web.Response:
         asked, content = await desks.body(request, stack_asks.Because)
-        drift_id, actor = request.params["id"], desks.actor_of(request)
+        drift_id, actor = request.params["id"], speaking.actor_of(request)
 
         async def decide(known: reading.Known) -> list[writer.Said]:
             return commanding.acknowledge(known.state, drift_id, actor=actor, reason=asked.reason)
@@ -193,7 +193,7 @@ class _Drifts(desks.Desk):
 
     async def false_positive(self, request: web.Request) -> web.Response:
         asked, content = await desks.body(request, stack_asks.Because)
-        drift_id, actor = request.params["id"], desks.actor_of(request)
+        drift_id, actor = request.params["id"], speaking.actor_of(request)
 
         async def decide(known: reading.Known) -> list[writer.Said]:
             return commanding.false_positive(
@@ -285,7 +285,7 @@ class _Rules(desks.Desk):
 
     async def declare(self, request: web.Request) -> web.Response:
         asked, content = await desks.body(request, stack_asks.Rule)
-        actor = desks.actor_of(request)
+        actor = speaking.actor_of(request)
         until = desks.when(asked.expires_at, "expires_at")
 
         async def decide(known: reading.Known) -> list[writer.Said]:

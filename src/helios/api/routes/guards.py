@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from helios.api import guards as shown
-from helios.api import services, stack_asks, web, wire
+from helios.api import services, speaking, stack_asks, web, wire
 from helios.api.routes import stack_desk as desks
 from helios.eventlog import envelope
 from helios.kernel import errors, jsonio
@@ -226,7 +226,7 @@ class _Guards(desks.Desk):
     ) -> web.Response:
         """Append what is decided on the guards of a client: its type and scope are in `about`."""
         client_id, kind, scope = about
-        actor = desks.actor_of(request)
+        actor = speaking.actor_of(request)
 
         async def made() -> desks.Made:
             found = await reading.guards_of(self.parts.store, client_id)

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from helios.api import operations, services, showing, stack_asks, stacks, web, wire
+from helios.api import operations, services, showing, speaking, stack_asks, stacks, web, wire
 from helios.api import plans as shown_plans
 from helios.api.routes import ingest
 from helios.api.routes import stack_desk as desks
@@ -216,7 +216,7 @@ class _Plans(desks.Desk):
     async def cancel(self, request: web.Request) -> web.Response:
         request.query()
         asked, content = await desks.body(request, stack_asks.Because)
-        actor = desks.actor_of(request)
+        actor = speaking.actor_of(request)
 
         async def decide(known: reading.Known) -> list[writer.Said]:
             return commanding.cancel(known.state, actor=actor, reason=asked.reason)
@@ -266,14 +266,14 @@ class _Plans(desks.Desk):
                 *desks.name(request),
                 only=only,
                 without=without,
-                actor=desks.actor_of(request),
+                actor=speaking.actor_of(request),
                 store=store,
             )
         )
 
     async def _applied(self, request: web.Request, plan_id: str) -> stack_asks.Applying:
         client_id, stack_id = desks.name(request)
-        actor = desks.actor_of(request)
+        actor = speaking.actor_of(request)
         try:
             run_id = await self.twice(
                 lambda: self.parts.compositions.apply_plan(
@@ -360,7 +360,7 @@ class _Runs(desks.Desk):
     async def ask_all(self, request: web.Request) -> web.Response:
         request.query()
         asked, content = await desks.body(request, stack_asks.Reconcile)
-        client_id, actor = request.params["client"], desks.actor_of(request)
+        client_id, actor = request.params["client"], speaking.actor_of(request)
 
         async def made() -> desks.Made:
             found = [

@@ -9,8 +9,8 @@ import msgspec
 from helios.api import services, web, wire
 from helios.api.routes import ingest
 from helios.eventlog import envelope
+from helios.kernel import acting, errors, jsonio
 from helios.kernel import clock as clocks
-from helios.kernel import errors, jsonio
 from helios.projections.views import content_read
 from helios.reconcile.builds import events, view
 from helios.reconcile.builds import site as sites
@@ -19,8 +19,6 @@ SITE_BYTES_MAX = 256 << 10
 """One site document. Above: refused (413)."""
 
 VISIBLE_S = 5.0
-
-_ACTOR = "user:anonymous"
 
 
 class SiteView(msgspec.Struct, frozen=True, kw_only=True):
@@ -214,7 +212,7 @@ class _Desk:
             payload,
             now=self._parts.clock.now(),
             id_source=self._parts.ids,
-            actor=_ACTOR,
+            actor=acting.current(),
         )
 
     async def _visible(self, request: web.Request) -> None:

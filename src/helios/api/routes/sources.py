@@ -11,8 +11,8 @@ from helios.api import services, web, wire
 from helios.api.routes import ingest
 from helios.eventlog import envelope
 from helios.ingest import declaring, directory, sources
+from helios.kernel import acting, errors, jsonio, yamldoc
 from helios.kernel import clock as clocks
-from helios.kernel import errors, jsonio, yamldoc
 from helios.projections.views import event_mirror
 from helios.projections.views import sources as views
 
@@ -314,7 +314,7 @@ class _Desk:
             tenant=tenant,
             aggregate_type=views.AGGREGATE_TYPE,
             aggregate_id=name,
-            actor="user:anonymous",
+            actor=acting.current(),
             payload=jsonio.encode(payload),
         )
 

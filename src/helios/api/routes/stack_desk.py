@@ -8,13 +8,12 @@ not decided again: it gets the answer that it had.
 
 import contextlib
 import functools
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
-from helios.api import services, stack_asks, web, wire
+from helios.api import services, speaking, stack_asks, web, wire
 from helios.api.routes import ingest
 from helios.eventlog import envelope
 from helios.eventlog import ports as log_ports
@@ -45,14 +44,12 @@ VISIBLE_S = 5.0
 TRIES = 8
 """Times that a command is decided at most. A pass says several things one after another."""
 
-ANONYMOUS = "user:anonymous"
 ACTOR = web.Parameter(
     "Helios-Actor", "Who asks: a name, `user:NAME` or `service:NAME`.", str, "header"
 )
 COMMAND = (wire.IDEMPOTENCY_KEY, ACTOR, wire.AFTER)
 """Headers of every command."""
 
-_ACTOR = re.compile(r"(?:(?:user|service):)?[\w.@+-]{1,120}", re.ASCII)
 _NEVER = -1
 """No aggregate is at this sequence."""
 
@@ -171,7 +168,7 @@ class Desk:
             ConflictError: others write about this stack all the time.
         """
         client_id, stack_id = about or name(request)
-        actor = actor_of(request)
+        actor = speaking.actor_of(request)
 
         async def made() -> Made:
             known = await self.at_hand(client_id, stack_id, anew=anew)
@@ -348,31 +345,6 @@ def _written(
 def name(request: web.Request) -> tuple[str, str]:
     """Client and stack of the path."""
     return request.params["client"], request.params["stack"]
-
-
-def actor_of(request: web.Request) -> str:
-    """Who asks. Raises InvalidInputError when the header is not a name."""
-    return actor(request.header(b"helios-actor"), "Helios-Actor")
-
-
-def actor_or(request: web.Request, text: str | None) -> str:
-    """Who asks, as a body says it or else the header."""
-    return actor_of(request) if text is None else actor(text, "actor")
-
-
-def actor(text: str | None, field: str) -> str:
-    """A person or service by its name.
-
-    Raises:
-        InvalidInputError: it is none, or the reconciler's, which speaks for itself only.
-    """
-    if text is None:
-        return ANONYMOUS
-    if not _ACTOR.fullmatch(text) or text == events.ACTOR:
-        raise errors.InvalidInputError(
-            f"{text[:40]!r}; expected a name such as ada, user:ada or service:ci", field=field
-        )
-    return text if ":" in text else f"user:{text}"
 
 
 def later(text: str | None, now: clocks.Timestamp, field: str = "until") -> clocks.Timestamp | None:

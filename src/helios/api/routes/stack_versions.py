@@ -1,5 +1,6 @@
 """Versions of a stack: history, rollback, pins, suspension, and other environments."""
 
+from helios.access import model as access
 from helios.api import plans as shown_plans
 from helios.api import services, showing, stack_asks, stacks, web, wire
 from helios.api.routes import stack_desk as desks
@@ -17,6 +18,7 @@ from helios.reconcile.compositions import (
     writer,
 )
 
+_OPERATE = access.Permission.OPERATE
 _AND_REASON = desks.json(stack_asks.Because)
 
 
@@ -168,6 +170,7 @@ class _Versions(desks.Declaring):
             text = await self._text(source)
             await self._refuse(source, target, text)
             parsed = document.parse(environments.promoted(text, await self._text(target)))
+            request.principal.require(_OPERATE, target.state.client_id, parsed.environment)
             seen.append((target, parsed))
             note = asked.reason or f"{source.state.version} of {source.state.stack_id}"
             return commanding.declare(

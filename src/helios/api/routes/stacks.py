@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from helios.access import model as access
 from helios.api import services, stack_asks, stacks, web, wire
 from helios.api.routes import stack_desk as desks
 from helios.kernel import errors
@@ -23,6 +24,7 @@ BYTES_MAX = 1 << 20
 """One declaration. Above: refused (413)."""
 
 StateRecord = stacks.StateRecord
+_OPERATE = access.Permission.OPERATE
 _DOCUMENT = {"application/yaml": str, "application/json": dict[str, msgspec.Raw]}
 _DRY_RUN = web.Parameter("dry_run", "`true`: check it and declare nothing.", bool)
 
@@ -195,6 +197,7 @@ class _Stacks(desks.Declaring):
         query = request.query("dry_run", "allow_removals", "note")
         text = await wire.document(request, BYTES_MAX)
         parsed = document.parse(text)
+        request.principal.require(_OPERATE, request.params["client"], parsed.environment)
         allow, if_match = wire.flag(query, "allow_removals"), _if_match(request)
         seen: list[reading.Known] = []
 
@@ -222,6 +225,7 @@ class _Stacks(desks.Declaring):
     async def patch(self, request: web.Request) -> web.Response:
         request.query()
         asked, content = await desks.body(request, stack_asks.Patch)
+        _may(request, asked)
 
         async def decide(known: reading.Known) -> list[writer.Said]:
             state = known.state
@@ -287,6 +291,16 @@ class _Policies(desks.Desk):
             return commanding.unset_policy(known.state)
 
         return await self.noted(request, decide)
+
+
+def _may(request: web.Request, asked: stack_asks.Patch) -> None:
+    """Raises ForbiddenError when who asks may not change this, or not there."""
+    client = request.params["client"]
+    if asked.environment is not None:
+        request.principal.require(_OPERATE, client, asked.environment)
+    if asked.reconciliation_policy is not None:
+        # It says who has to agree: who may change it could do without.
+        request.principal.require(access.Permission.ADMINISTER, client, asked.environment)
 
 
 def _changed_policy(known: reading.Known, asked: stack_asks.Patch) -> list[writer.Said]:

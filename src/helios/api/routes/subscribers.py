@@ -11,8 +11,8 @@ from helios.api.routes import ingest
 from helios.eventlog import envelope
 from helios.fanout import events, subscriber, view
 from helios.ingest import incoming
+from helios.kernel import acting, errors, jsonio, limits
 from helios.kernel import clock as clocks
-from helios.kernel import errors, jsonio, limits
 
 T = TypeVar("T")
 
@@ -295,7 +295,7 @@ class _Desk:
             tenant=tenant,
             aggregate_type=events.AGGREGATE_TYPE,
             aggregate_id=name,
-            actor="user:anonymous",
+            actor=acting.current(),
             payload=jsonio.encode(payload),
         )
 
