@@ -96,3 +96,28 @@ OVERVIEWS_MAX = 500
 
 ATTENTION_MAX = 50
 """Things that need attention in one overview. Above: the least urgent are left out."""
+
+FILTER_CHARS_MAX = 2_000
+"""Characters of a filter expression. Above: refused (400)."""
+
+FILTER_TERMS_MAX = 50
+"""Terms of a filter expression. Above: refused (400)."""
+
+FILTER_VALUES_MAX = 100
+"""Values of one term. Above: refused (400)."""
+
+SEARCH_S_MAX = 2.0
+"""How long one page of a search goes on. At the end it ends there, with a cursor to go on."""
+
+SEARCH_EVENTS_MAX = 200_000
+"""Events one page of a search looks at. Above: the page ends there, with a cursor to go on."""
+
+SEARCH_PAYLOAD_BYTES_MAX = 64 << 10
+"""Bytes of a payload in the results of a search. Above: it is left out, and its size told."""
+
+SAMPLE_EVENTS_MAX = 2_000
+"""Newest events that suggestions and densities are reckoned from. Older: not looked at, or
+reckoned."""
+
+BUCKETS_MAX = 240
+"""Buckets of a histogram, or windows of a rate. Above: refused (400)."""
