@@ -42,15 +42,24 @@ class Settings:
     in `data_dir`, because that needs nothing installed."""
 
     host: str = "127.0.0.1"
-    """Address to listen on. Only this machine by default: there is no authentication yet."""
+    """Address to listen on. Only this machine by default."""
 
     port: int = 8420
     """TCP port to listen on. 0: any free one, which is announced."""
 
+    auth: Literal["on", "off"] = "on"
+    """Whether people sign in and programs show a token. `off` lets whoever reaches this server do
+    everything, so it is refused on an address that others can reach."""
+
+    allowed_hosts: str = ""
+    """Further names under which this server is called (`helios.internal,helios.example.com`),
+    beside its address and `public_url`. A request for any other name is refused, because a page of
+    elsewhere may have its own name point here."""
+
     ingest_secrets: str | None = None
     """References of secrets, separated by commas (`env:NAME,file:/PATH,secret:NAME`). Whoever
-    appends by the API must know one of them: as bearer token, or by a signature. None: everybody
-    may, which fits a server that only its own machine reaches."""
+    appends by the API must know one of them, as bearer token or by a signature, or have a service
+    token that may ingest. None: where only this machine reaches the server, everybody may."""
 
     drain_s: float = 10.0
     """Seconds that requests under way get at shutdown. At the end they are cut off."""

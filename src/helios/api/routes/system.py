@@ -1,11 +1,12 @@
 """How Helios itself is doing, its description, and the pages for people."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata, resources
 
 import msgspec
 
+from helios.access import model
 from helios.api import metrics, openapi, services, web
 from helios.kernel import errors
 from helios.projections.views import contracts
@@ -20,6 +21,7 @@ _HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-cache"),
 )
+_SOURCE = "source:"
 _TROUBLED = ("waiting", "failed", "unreadable")
 _TYPES = {
     "html": b"text/html; charset=utf-8",
@@ -123,10 +125,11 @@ class _Desk:
     async def health(self, _: web.Request) -> web.Response:
         return web.answer(Alive("ok"))
 
-    async def ready(self, _: web.Request) -> web.Response:
+    async def ready(self, request: web.Request) -> web.Response:
         checks = await self._checks()
         well = all(check.ok for check in checks)
-        found = Readiness(status="ready" if well else "not_ready", checks=checks)
+        shown = checks if request.principal.may(model.Permission.READ) else _nameless(checks)
+        found = Readiness(status="ready" if well else "not_ready", checks=shown)
         return web.answer(found, status=200 if well else 503)
 
     async def metrics(self, _: web.Request) -> web.Response:
@@ -183,12 +186,23 @@ class _Desk:
         needed = self._parts.ready_needs_sources
         return [
             Check(
-                name=f"source:{entry.client_id}/{entry.name}",
+                name=f"{_SOURCE}{entry.client_id}/{entry.name}",
                 ok=now.state not in _TROUBLED or not needed,
                 detail=f"{now.state}: {now.status.detail}" if now.status.detail else now.state,
             )
             for entry, now in await self._parts.runners.all()
         ]
+
+
+def _nameless(checks: Sequence[Check]) -> list[Check]:
+    """The checks for who may not know whose sources there are: those are told as one."""
+    sources = [each for each in checks if each.name.startswith(_SOURCE)]
+    others = [each for each in checks if each not in sources]
+    if not sources:
+        return others
+    well = sum(each.ok for each in sources)
+    detail = f"{well} of {len(sources)}; sign in to see each"
+    return [*others, Check(name="sources", ok=well == len(sources), detail=detail)]
 
 
 def _get(path: str, handler: web.Handler, summary: str, reply: web.Reply) -> web.Route:
