@@ -8,7 +8,7 @@ the planner sees through it as through a condition of the query itself.
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Protocol, TypeAlias, runtime_checkable
 
 import msgspec
@@ -212,6 +212,6 @@ def _among(column: str, count: int) -> str:
     return f"{column} = ?" if count == 1 else f"{column} IN ({', '.join('?' * count)})"
 
 
-def readable(tables: Tables, names: Sequence[str]) -> list[str]:
+def readable(tables: Tables) -> frozenset[str]:
     """Which tables can be read within a scope at all."""
-    return [name for name in names if not isinstance(tables.get(name, HIDDEN), Hidden)]
+    return frozenset(name for name, one in tables.items() if not isinstance(one, Hidden))

@@ -9,18 +9,18 @@ changes the copy locks that row first, so owners take turns and nobody overtakes
 import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeAlias, TypeVar
 
 import asyncpg
 
-from helios.drivers.postgres import codec, migrations, view_sql, view_statistics
 from helios.drivers.postgres import connection as connections
-from helios.eventlog import envelope
+from helios.drivers.postgres import migrations, tenants, view_copies, view_sql, view_statistics
 from helios.kernel import clock as clocks
-from helios.kernel import errors
+from helios.kernel import errors, tenancy
 from helios.projections import ports, scoping
 
 T = TypeVar("T")
+_Restrict: TypeAlias = Callable[[tenancy.Scope, str, str, str, ports.Row], tuple[str, ports.Row]]
 
 INDEX_S = 3600.0
 """How long making one index may take. At the end: `StorageError`, and the rebuild is not live."""
@@ -43,13 +43,8 @@ CREATE UNIQUE INDEX helios_slots_live ON helios_slots (view) WHERE live;
 MIGRATIONS: tuple[str, ...] = (_TABLES,)
 """Number n brings the tables from version n to n + 1. Released ones are never edited."""
 
-_SLOT = "SELECT view, version, prefix, live, position, epoch, state, turn, tables FROM helios_slots"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_NAME_BYTES_MAX = 63
-_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _DURABLE = "SET LOCAL synchronous_commit = on"
-_SWAPS_MAX = 10
-"""Swaps that one read may meet. Beyond: the error that the last one gave."""
 
 _WRITING = {"synchronous_commit": "off"}
 _READING = {"default_transaction_read_only": "on"}
@@ -82,6 +77,15 @@ class PostgresViewStore:
         self._readers = connections.Connections(
             url, schema, time, _READING, retry_s=retry_s, prepare=_numbers_as_sqlite
         )
+        self._net = tenants.Net(
+            url,
+            schema,
+            time,
+            _READING,
+            plain=self._readers,
+            retry_s=retry_s,
+            prepare=_numbers_as_sqlite,
+        )
         self._live: dict[str, str] = {}
         self._growth = view_statistics.Growth()
         self._declared = scoping.Declared()
@@ -99,6 +103,7 @@ class PostgresViewStore:
         try:
             await self._writers.open()
             await self._writers.run(migrate)
+            await self._writers.run(self._net.ready)
             await self._readers.open()
         except BaseException:
             await self.close()
@@ -108,6 +113,7 @@ class PostgresViewStore:
         """Finish what is under way and disconnect."""
         await self._writers.close()
         await self._readers.close()
+        await self._net.close()
 
     def declare(self, views: Sequence[ports.View]) -> None:
         """See `ports.ViewStore`."""
@@ -116,8 +122,8 @@ class PostgresViewStore:
 
     async def slots(self, view: str) -> list[ports.Slot]:
         async def call(connection: connections.Connection) -> list[ports.Slot]:
-            found = await connection.fetch(f"{_SLOT} WHERE view = $1 ORDER BY id", view)
-            return [_slot(row) for row in found]
+            found = await connection.fetch(f"{view_copies.SLOT} WHERE view = $1 ORDER BY id", view)
+            return [view_copies.slot_of(row) for row in found]
 
         return await self._readers.run(call)
 
@@ -135,11 +141,15 @@ class PostgresViewStore:
                 f"{view.name!r} is no name for a view: lower case letters, digits, underscores"
             )
         self._declared.add(view)
-        number = await self._writers.run(_next_number)
+        number = await self._writers.run(view_copies.next_number)
         indexes = view.indexes if with_indexes else ()
-        return await self._write(
-            lambda connection: _create(connection, number, view, indexes, live=live)
-        )
+
+        async def call(connection: connections.Connection) -> ports.Slot:
+            slot = await view_copies.create(connection, number, view, indexes, live=live)
+            await self._secure(connection, slot)
+            return slot
+
+        return await self._write(call)
 
     async def claim(self, slot: ports.Slot) -> ports.Slot:
         """Become the owner of a copy. Raises ConflictError when it was dropped."""
@@ -148,7 +158,10 @@ class PostgresViewStore:
             await connection.execute(
                 "UPDATE helios_slots SET epoch = epoch + 1 WHERE prefix = $1", slot.prefix
             )
-            return _slot(await _require(connection, slot))
+            claimed = view_copies.slot_of(await view_copies.require(connection, slot))
+            # One that an older Helios made, or that was restored, may lack it.
+            await self._secure(connection, claimed)
+            return claimed
 
         return await self._write(call)
 
@@ -181,7 +194,7 @@ class PostgresViewStore:
             sql = view_sql.ddl(ddl, slot.prefix)
 
             async def call(connection: connections.Connection, sql: str = sql) -> None:
-                await _require_owned(connection, slot)
+                await view_copies.require_owned(connection, slot)
                 await connection.execute(f"SET LOCAL statement_timeout = '{INDEX_S:.0f}s'")
                 await connection.execute(sql, timeout=INDEX_S)
 
@@ -196,32 +209,78 @@ class PostgresViewStore:
             ConflictError: not ours any more, or behind the live copy: what readers were told is
                 visible would vanish. Catch up and try again.
         """
-        await self._write(lambda connection: _swap(connection, slot))
+        await self._write(lambda connection: view_copies.swap(connection, slot))
 
     async def drop(self, slot: ports.Slot) -> None:
         """Drop a copy with its tables; nothing happens when it is gone."""
-        await self._write(lambda connection: _drop(connection, slot.prefix))
+        await self._write(lambda connection: view_copies.drop(connection, slot.prefix))
         self._growth.forget(slot.prefix)
 
     async def query(self, view: str, sql: str, params: ports.Row = ()) -> list[ports.Row]:
+        scope = tenancy.current()
+        if scope.tenants is not None:
+            return await self._query_within(scope, view, sql, params)
+
         async def call(connection: connections.Connection) -> list[ports.Row]:
-            for _ in range(_SWAPS_MAX):
+            for _ in range(view_copies.SWAPS_MAX):
                 prefix = self._live.get(view) or await self._find_live(connection, view)
                 try:
-                    return await _rows(connection, prefix, sql, params)
+                    return await view_copies.rows(connection, prefix, sql, params)
                 except asyncpg.PostgresError:
                     # Perhaps because another copy is live by now and this one was dropped.
                     if await self._find_live(connection, view) == prefix:
                         raise
-            return await _rows(connection, self._live[view], sql, params)
+            return await view_copies.rows(connection, self._live[view], sql, params)
 
         return await self._readers.run(call)
+
+    async def _query_within(
+        self, scope: tenancy.Scope, view: str, sql: str, params: ports.Row
+    ) -> list[ports.Row]:
+        """Read as the role that sees the scope's rows only, and ask for no others."""
+        for _ in range(view_copies.SWAPS_MAX):
+            prefix = self._live.get(view) or await self._look_for_live(view)
+            text, given = self._restrict(scope, view, prefix, sql, params)
+
+            async def call(
+                connection: connections.Connection,
+                prefix: str = prefix,
+                text: str = text,
+                given: ports.Row = given,
+            ) -> list[ports.Row]:
+                return await view_copies.rows(connection, prefix, text, given)
+
+            try:
+                return await self._net.run(scope, call)
+            except (asyncpg.PostgresError, errors.StorageError):
+                if await self._look_for_live(view) == prefix:
+                    raise
+        raise connections.LostError(f"view {view}: swapped again and again; try again")
+
+    def _restrict(
+        self, scope: tenancy.Scope, view: str, prefix: str, sql: str, params: ports.Row
+    ) -> tuple[str, ports.Row]:
+        return scoping.restrict(
+            sql,
+            params,
+            prefix=prefix,
+            tables=self._declared.of(view),
+            scope=scope,
+            schema=f'"{self._schema}".',
+        )
+
+    async def _look_for_live(self, view: str) -> str:
+        return await self._readers.run(lambda connection: self._find_live(connection, view))
+
+    async def _secure(self, connection: connections.Connection, slot: ports.Slot) -> None:
+        said = self._declared.of(slot.view)
+        await view_copies.secure(connection, self._schema, slot, said, self._net.role)
 
     async def query_slot(
         self, slot: ports.Slot, sql: str, params: ports.Row = ()
     ) -> list[ports.Row]:
         return await self._readers.run(
-            lambda connection: _rows(connection, slot.prefix, sql, params)
+            lambda connection: view_copies.rows(connection, slot.prefix, sql, params)
         )
 
     @contextlib.asynccontextmanager
@@ -230,16 +289,22 @@ class PostgresViewStore:
 
         Keep it short: a swap waits for it, and the server ends it after some idle seconds.
         """
-        async with self._readers.acquire() as connection:
-            slot = await _begin_snapshot(connection, view)
+        scope = tenancy.current()
+        first, only = "", None
+        if scope.tenants is not None:
+            tables = self._declared.of(view)
+            first, only = tenants.named(scope), scoping.readable(tables)
+        pool = self._readers if scope.tenants is None else self._net
+        async with pool.acquire() as connection:
+            slot = await view_copies.begin_snapshot(connection, view, first=first, only=only)
             try:
-                yield _Snapshot(connection, slot)
+                yield _Snapshot(connection, slot, self._restrict)
             finally:
-                await _roll_back(connection)
+                await view_copies.roll_back(connection)
 
     async def _find_live(self, connection: connections.Connection, view: str) -> str:
         self._live.pop(view, None)
-        prefix = (await _live(connection, view))["prefix"]
+        prefix = (await view_copies.live(connection, view))["prefix"]
         self._live[view] = prefix
         return str(prefix)
 
@@ -274,14 +339,14 @@ class _Commit:
     async def run(self, connection: connections.Connection) -> None:
         await connection.execute("BEGIN")
         try:
-            found = await _require(connection, self._slot)
+            found = await view_copies.require(connection, self._slot)
             ours = found["epoch"] == self._slot.checkpoint.epoch
             if ours and self._sent_turn is not None and found["turn"] == self._sent_turn:
                 await connection.execute("ROLLBACK")
                 return
-            _check_owned(found, self._slot)
+            view_copies.check_owned(found, self._slot)
             for statement in self._statements:
-                await _execute(connection, statement)
+                await view_copies.execute(connection, statement)
             turn = found["turn"] + 1
             await connection.execute(
                 "UPDATE helios_slots SET position = $2, state = $3, turn = $4 WHERE prefix = $1",
@@ -291,7 +356,7 @@ class _Commit:
                 turn,
             )
         except BaseException:
-            await _roll_back(connection)
+            await view_copies.roll_back(connection)
             raise
         self._sent_turn = turn
         await connection.execute("COMMIT")
@@ -314,16 +379,22 @@ class _Commit:
 class _Snapshot:
     """Reads inside the transaction that `reading` began."""
 
-    def __init__(self, connection: connections.Connection, slot: ports.Slot) -> None:
+    def __init__(
+        self, connection: connections.Connection, slot: ports.Slot, restrict: _Restrict
+    ) -> None:
         self._connection = connection
         self._slot = slot
+        self._restrict = restrict
 
     @property
     def checkpoint(self) -> ports.Checkpoint:
         return self._slot.checkpoint
 
     async def query(self, sql: str, params: ports.Row = ()) -> list[ports.Row]:
-        return await _rows(self._connection, self._slot.prefix, sql, params)
+        scope, slot = tenancy.current(), self._slot
+        if scope.tenants is not None:
+            sql, params = self._restrict(scope, slot.view, slot.prefix, sql, params)
+        return await view_copies.rows(self._connection, slot.prefix, sql, params)
 
 
 async def _numbers_as_sqlite(connection: connections.Connection) -> None:
@@ -335,157 +406,3 @@ async def _numbers_as_sqlite(connection: connections.Connection) -> None:
         decoder=lambda text: float(text) if "." in text else int(text),
         format="text",
     )
-
-
-async def _roll_back(connection: connections.Connection) -> None:
-    # The first error is the one to tell; a broken connection is replaced by the pool.
-    with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        if connection.is_in_transaction():
-            await connection.execute("ROLLBACK")
-
-
-async def _begin_snapshot(connection: connections.Connection, view: str) -> ports.Slot:
-    """Begin a snapshot in which the live copy's tables stay, and return that copy."""
-    for _ in range(_SWAPS_MAX):
-        found = await _live(connection, view)
-        tables = ", ".join(f'"{found["prefix"]}{table}"' for table in found["tables"])
-        await connection.execute(_SNAPSHOT)
-        # Locked before the snapshot is taken: from here on no swap can drop them.
-        with contextlib.suppress(asyncpg.UndefinedTableError):
-            if tables:
-                await connection.execute(f"LOCK TABLE {tables} IN ACCESS SHARE MODE")
-            now = await connection.fetchrow(f"{_SLOT} WHERE view = $1 AND live", view)
-            if now is not None and now["prefix"] == found["prefix"]:
-                return _slot(now)
-        await _roll_back(connection)
-    raise connections.LostError(f"view {view}: swapped again and again; try again")
-
-
-def _slot(row: Any) -> ports.Slot:
-    checkpoint = ports.Checkpoint(
-        position=envelope.Position(row["position"]), epoch=row["epoch"], state=row["state"]
-    )
-    return ports.Slot(
-        view=row["view"],
-        version=row["version"],
-        prefix=row["prefix"],
-        live=row["live"],
-        checkpoint=checkpoint,
-    )
-
-
-async def _live(connection: connections.Connection, view: str) -> Any:
-    found = await connection.fetchrow(f"{_SLOT} WHERE view = $1 AND live", view)
-    if found is None:
-        raise errors.NotFoundError(f"view {view} has no live copy; `helios serve` builds it")
-    return found
-
-
-async def _require(connection: connections.Connection, slot: ports.Slot) -> Any:
-    """The row of a copy, locked until the transaction ends."""
-    found = await connection.fetchrow(f"{_SLOT} WHERE prefix = $1 FOR UPDATE", slot.prefix)
-    if found is None:
-        raise errors.ConflictError(f"view {slot.view}: copy {slot.prefix} was dropped")
-    return found
-
-
-async def _require_owned(connection: connections.Connection, slot: ports.Slot) -> Any:
-    found = await _require(connection, slot)
-    _check_owned(found, slot)
-    return found
-
-
-def _check_owned(found: Any, slot: ports.Slot) -> None:
-    held = slot.checkpoint
-    if found["epoch"] != held.epoch:
-        raise errors.ConflictError(
-            f"view {slot.view}: copy {slot.prefix} has another owner "
-            f"(epoch {found['epoch']}, ours is {held.epoch})"
-        )
-    if found["position"] != held.position:
-        raise errors.ConflictError(
-            f"view {slot.view}: copy {slot.prefix} stands at {found['position']}, "
-            f"not at {held.position}"
-        )
-
-
-async def _next_number(connection: connections.Connection) -> int:
-    number: int = await connection.fetchval(
-        "SELECT nextval(pg_get_serial_sequence('helios_slots', 'id'))"
-    )
-    return number
-
-
-async def _create(
-    connection: connections.Connection,
-    number: int,
-    view: ports.View,
-    indexes: Sequence[str],
-    *,
-    live: bool,
-) -> ports.Slot:
-    prefix = f"{view.name}__{number}_"
-    made = await connection.fetchrow(f"{_SLOT} WHERE prefix = $1", prefix)
-    if made is not None:
-        return _slot(made)
-    for table in view.tables:
-        if len(f"{prefix}{table}") > _NAME_BYTES_MAX:
-            raise errors.InvalidInputError(
-                f"table {prefix}{table}: PostgreSQL takes names of at most {_NAME_BYTES_MAX} "
-                "characters; give the view or the table a shorter name"
-            )
-    try:
-        row = await connection.fetchrow(
-            "INSERT INTO helios_slots (id, view, version, prefix, tables, live)"
-            " OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4, $5, $6) RETURNING *",
-            number,
-            view.name,
-            view.version,
-            prefix,
-            list(view.tables),
-            live,
-        )
-    except asyncpg.UniqueViolationError as error:
-        raise errors.ConflictError(f"view {view.name} has a live copy already") from error
-    for sql in (*view.schema, *indexes):
-        await connection.execute(view_sql.ddl(sql, prefix))
-    return _slot(row)
-
-
-async def _execute(connection: connections.Connection, statement: view_sql.Statement) -> None:
-    sql, rows = statement
-    if len(rows) == 1:
-        await connection.execute(sql, *rows[0])
-    else:
-        await connection.executemany(sql, rows)
-
-
-async def _swap(connection: connections.Connection, slot: ports.Slot) -> None:
-    ours = await _require_owned(connection, slot)
-    former = await connection.fetchrow(f"{_SLOT} WHERE view = $1 AND live FOR UPDATE", slot.view)
-    if former is not None and former["prefix"] == ours["prefix"]:
-        return
-    if former is not None:
-        if ours["position"] < former["position"]:
-            raise errors.ConflictError(
-                f"view {slot.view}: the new copy stands at {ours['position']}, "
-                f"behind the live one at {former['position']}"
-            )
-        await _drop(connection, former["prefix"])
-    await connection.execute("UPDATE helios_slots SET live = true WHERE prefix = $1", slot.prefix)
-
-
-async def _drop(connection: connections.Connection, prefix: str) -> None:
-    tables = await connection.fetchval(
-        "DELETE FROM helios_slots WHERE prefix = $1 RETURNING tables", prefix
-    )
-    for table in tables or ():
-        await connection.execute(f'DROP TABLE IF EXISTS "{prefix}{table}"')
-
-
-async def _rows(
-    connection: connections.Connection, prefix: str, sql: str, params: ports.Row
-) -> list[ports.Row]:
-    translated, rows = view_sql.statement(sql, prefix, [params])
-    found = await connection.fetch(translated, *rows[0])
-    return [tuple(map(codec.from_value, row)) for row in found]
