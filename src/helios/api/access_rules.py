@@ -91,9 +91,10 @@ TABLE: Mapping[tuple[str, str], Rule] = {
         "POST /api/v1/cloudevents",
     ),
     **_all(Rule(P.READ, "installation"), "GET /metrics"),
-    **_all(_SELF, "GET /api/v1/providers", "GET /api/v1/providers/{name}"),
+    **_all(_SELF, "GET /graphql/schema", "GET /api/v1/providers", "GET /api/v1/providers/{name}"),
     **_all(
         Rule(P.READ, "any"),
+        "POST /graphql",
         "GET /api/v1/overview",
         "GET /api/v1/dead-letters",
         "GET /api/v1/dead-letters/groups",

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from helios.access import parts as access_parts
 from helios.api import metrics as meters
 from helios.api import pulse as pulses
 from helios.eventlog import ports as log_ports
@@ -60,6 +61,12 @@ class VerdictReader(Protocol):
         Raises:
             CursorError: `after` is none of ours.
         """
+        ...
+
+    async def positions(
+        self, wanted: Sequence[verdicts.Place]
+    ) -> Mapping[verdicts.Place, Mapping[str, Sequence[int]]]:
+        """Where the log has the events of stored verdicts, by leg."""
         ...
 
     async def counts(self, tenant: str | None) -> Mapping[str, int]:
@@ -244,6 +251,8 @@ class Services(msgspec.Struct, kw_only=True):
     build_logs: build_ports.Logs
     content_ttl_s: float = 86_400.0
     """Age from which cached content counts as stale."""
+    access: access_parts.Access | None = None
+    """Users, tokens and sessions; None: access is switched off."""
     notify: Notify | None = None
     """Sends test messages to the channels of a stack; None: nothing here tells people."""
     compositions: Compositions = Idle()

@@ -171,7 +171,7 @@ def record(known: reading.Known, exported: Mapping[str, Any]) -> StateRecord:
     return StateRecord(
         **shared,
         observed_generation=state.observed_generation,
-        conditions=[_condition(each) for each in state.conditions],
+        conditions=[condition(each) for each in state.conditions],
         suspended=None if held is None else _suspended(held),
         plan_id=None if state.plan is None else state.plan.plan_id,
         approval_id=None if state.approval is None else state.approval.approval_id,
@@ -181,7 +181,8 @@ def record(known: reading.Known, exported: Mapping[str, Any]) -> StateRecord:
     )
 
 
-def _condition(found: model.Condition) -> ConditionView:
+def condition(found: model.Condition) -> ConditionView:
+    """An aspect of a stack as it is shown."""
     fields = showing.fields(found, ConditionView)
     since = clocks.to_rfc3339(found.last_transition)
     return ConditionView(**{**fields, "last_transition": since})

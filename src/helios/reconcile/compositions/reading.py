@@ -65,7 +65,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     record: Any
 
 
-_KNOWN = (
+KNOWN = (
     "SELECT s.state, t.declared, coalesce(p.text, ''), coalesce(p.declared, ''), s.last_verified "
     "FROM {t}stacks s "
     "LEFT JOIN {t}texts t ON t.tenant = s.tenant AND t.stack = s.stack "
@@ -80,9 +80,9 @@ _LISTED = (
 
 async def known(store: ports.ViewStore, client_id: str, stack_id: str) -> Known | None:
     """A stack, also a removed one; None: it was never declared."""
-    sql = _KNOWN + "WHERE s.tenant = ? AND s.stack = ?"
+    sql = KNOWN + "WHERE s.tenant = ? AND s.stack = ?"
     found = await store.query(view.NAME, sql, (client_id, stack_id))
-    return _known(found[0]) if found else None
+    return known_of(found[0]) if found else None
 
 
 async def known_after(
@@ -90,12 +90,12 @@ async def known_after(
 ) -> list[tuple[tuple[str, str], Known]]:
     """Declared stacks in order of client and stack, after one of them; for a walk over all."""
     sql = (
-        _KNOWN + "WHERE (s.tenant > ? OR (s.tenant = ? AND s.stack > ?)) AND s.removed = 0 "
+        KNOWN + "WHERE (s.tenant > ? OR (s.tenant = ? AND s.stack > ?)) AND s.removed = 0 "
         "ORDER BY s.tenant, s.stack LIMIT ?"
     )
     tenant, name = after
     found = await store.query(view.NAME, sql, (tenant, tenant, name, limit))
-    read = [_known(row) for row in found]
+    read = [known_of(row) for row in found]
     return [((each.state.client_id, each.state.stack_id), each) for each in read]
 
 
@@ -353,8 +353,11 @@ async def all_guards(store: ports.ViewStore) -> dict[str, guards.Guards]:
 
 
 def _drift(record: str, state: Any, closed_at: int) -> model.Drift:
+    return drift_of(msgspec.json.decode(record, type=model.Drift), state, closed_at)
+
+
+def drift_of(found: model.Drift, state: Any, closed_at: int) -> model.Drift:
     """A drift as it is; one of a stack that is gone was closed without an event of its own."""
-    found = msgspec.json.decode(record, type=model.Drift)
     if closed_at and found.is_open:
         at = clocks.Timestamp(closed_at)
         return msgspec.structs.replace(found, state=state, closed_at=at)
@@ -399,7 +402,8 @@ def _bound(limit: int) -> int:
     return max(1, min(limit, limits.PAGE_EVENTS_MAX))
 
 
-def _known(row: ports.Row) -> Known:
+def known_of(row: ports.Row) -> Known:
+    """The stack of a row of `KNOWN`."""
     state = msgspec.json.decode(row[0], type=stack.Stack)
     declared = None
     if row[1]:

@@ -14,6 +14,9 @@ from helios.kernel import clock
 Status: TypeAlias = Literal["matched", "mismatched", "partial", "pending"]
 """`pending` is never stored: it is what a reader is told of a key whose window is still open."""
 
+Place: TypeAlias = tuple[str, str, str, int, int]
+"""Tenant, contract, key, window and revision: which verdict it is."""
+
 STATUSES: tuple[Status, ...] = ("matched", "mismatched", "partial", "pending")
 
 
@@ -65,6 +68,11 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     def id(self) -> str:
         """`order-fulfilment/ORD-7/1`: the same however often it is computed."""
         return verdict_id(self.contract, self.key, self.window_id, self.revision)
+
+    @property
+    def place(self) -> Place:
+        """Which verdict it is."""
+        return (self.tenant, self.contract, self.key, self.window_id, self.revision)
 
     @property
     def supersedes(self) -> str | None:

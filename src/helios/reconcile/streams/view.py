@@ -31,10 +31,15 @@ _COLUMNS = ", ".join(f"v.{name.strip()}" for name in rows.COLUMNS.split(","))
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """One page of verdicts; `next` is the place to read on after, or None at the end."""
+    """One page of verdicts; `next` is the place to read on after, or None at the end.
+
+    Attributes:
+        places: of each verdict, to read on after it.
+    """
 
     verdicts: list[verdicts.Verdict]
     next: str | None = None
+    places: Sequence[str] = ()
 
 
 class VerdictView:
@@ -160,7 +165,34 @@ class Reader:
             found.sort(key=_order, reverse=True)
         listed = [self._verdict(row, known, superseded=False) for row in found[:limit]]
         following = _cursor(found[limit - 1]) if len(found) > limit else None
-        return Page(verdicts=listed, next=following)
+        return Page(verdicts=listed, next=following, places=[_cursor(row) for row in found[:limit]])
+
+    async def positions(
+        self, wanted: Sequence[verdicts.Place]
+    ) -> dict[verdicts.Place, dict[str, list[int]]]:
+        """Where the log has the events of stored verdicts, by leg; at most some hundreds at once.
+
+        What is not stored, as a pending one, is left out.
+        """
+        known = {}
+        for tenant in {place[0] for place in wanted}:
+            known |= await self._contracts(tenant, None)
+        ids = {(each.tenant, each.name): each.id for each in known.values()}
+        asked = {(ids[place[:2]], *place[2:]): place for place in wanted if place[:2] in ids}
+        if not asked:
+            return {}
+        one = "(v.contract = ? AND v.key = ? AND v.window_id = ? AND v.revision = ?)"
+        rows_found = await self._store.query(
+            NAME,
+            f"SELECT {_COLUMNS} FROM {{t}}verdicts AS v WHERE {' OR '.join([one] * len(asked))}",
+            tuple(part for each in asked for part in each),
+        )
+        found = {}
+        for row in rows_found:
+            legs = zip(known[row[0]].legs, rows.decode_detail(row[14]).positions, strict=False)
+            place = asked[row[0], row[2], row[3], row[4]]
+            found[place] = {leg: places for leg, places in legs if places}
+        return found
 
     async def _wrong(
         self,
