@@ -82,10 +82,19 @@ SELECT first, last, recorded_at, hash FROM batches WHERE last > $1 ORDER BY last
 
 
 class Reader:
-    """The reads of a log over any connection to it."""
+    """The reads of a log over any connection to it.
+
+    A connection that may not read all names is given `owner`, who looks them up.
+    """
 
     def __init__(self, names: dictionaries.Dictionaries) -> None:
         self._names = names
+        self._columns = (
+            (5, names.types),
+            (6, names.origins),
+            (8, names.families),
+            (10, names.actors),
+        )
 
     async def page(
         self,
@@ -93,6 +102,7 @@ class Reader:
         after: envelope.Position,
         limit: int,
         where: envelope.Filter,
+        owner: connections.Connections | None = None,
     ) -> envelope.Page:
         if where == envelope.ALL:
             rows = await connection.fetch(_PAGE, after, limit)
@@ -105,7 +115,7 @@ class Reader:
             rows = await connection.fetch(_FILTERED, *arguments)
             reach = after + SCAN_POSITIONS
         head: int = rows[0][0]
-        events = [] if rows[0][1] is None else await self._events(connection, rows)
+        events = [] if rows[0][1] is None else await self._events(connection, rows, owner)
         if len(events) == limit:
             scanned: int = events[-1].position
         else:
@@ -117,15 +127,24 @@ class Reader:
         )
 
     async def at(
-        self, connection: connections.Connection, positions: Sequence[envelope.Position]
+        self,
+        connection: connections.Connection,
+        positions: Sequence[envelope.Position],
+        owner: connections.Connections | None = None,
     ) -> list[envelope.Event]:
-        return await self._events(connection, await connection.fetch(_AT, list(positions)))
+        rows = await connection.fetch(_AT, list(positions))
+        return await self._events(connection, rows, owner)
 
     async def find(
-        self, connection: connections.Connection, tenant: str, source: str, event_id: str
+        self,
+        connection: connections.Connection,
+        key: tuple[str, str, str],
+        owner: connections.Connections | None = None,
     ) -> envelope.Event | None:
+        tenant, source, event_id = key
         arguments = (codec.to_text(tenant), codec.to_text(source), codec.pack(event_id))
-        events = await self._events(connection, await connection.fetch(_FIND, *arguments))
+        rows = await connection.fetch(_FIND, *arguments)
+        events = await self._events(connection, rows, owner)
         return events[0] if events else None
 
     async def head(self, connection: connections.Connection) -> envelope.Position:
@@ -146,16 +165,25 @@ class Reader:
         ]
 
     async def _events(
-        self, connection: connections.Connection, rows: Sequence[Any]
+        self,
+        connection: connections.Connection,
+        rows: Sequence[Any],
+        owner: connections.Connections | None,
     ) -> list[envelope.Event]:
         if not rows:
             return []
-        names = self._names
-        await names.types.load(connection, (row[5] for row in rows))
-        await names.origins.load(connection, (row[6] for row in rows))
-        await names.families.load(connection, (row[8] for row in rows))
-        await names.actors.load(connection, (row[10] for row in rows))
-        return _decode(rows, names)
+        if owner is None:
+            await self._learn(connection, rows)
+        elif not self._knows(rows):
+            await owner.run(lambda other: self._learn(other, rows))
+        return _decode(rows, self._names)
+
+    async def _learn(self, connection: connections.Connection, rows: Sequence[Any]) -> None:
+        for at, names in self._columns:
+            await names.load(connection, (row[at] for row in rows))
+
+    def _knows(self, rows: Sequence[Any]) -> bool:
+        return all(row[at] in names.entries for at, names in self._columns for row in rows)
 
 
 def _decode(rows: Sequence[Any], names: dictionaries.Dictionaries) -> list[envelope.Event]:

@@ -12,6 +12,7 @@ The counter itself is the last row of `batches`, which only grows.
 """
 
 from helios.drivers.postgres import connection as connections
+from helios.drivers.postgres import tenants
 from helios.kernel import clock as clocks
 from helios.kernel import ids
 
@@ -75,6 +76,24 @@ UPDATE idempotency SET expires_at = expires_at + 86400000000;
 
 MIGRATIONS: tuple[str, ...] = (_TABLES, _EXPIRY)
 """Number n brings the tables from version n to n + 1. Released ones are never edited."""
+
+_SECURED = {
+    "origins": tenants.OWN,
+    "families": tenants.OWN,
+    # Of those tables, too, only the rows in scope are seen.
+    "events": "origin = ANY (ARRAY(SELECT id FROM origins))",
+    "aggregates": "family = ANY (ARRAY(SELECT id FROM families))",
+}
+_GRANTED = ("types", "batches")
+
+
+async def secure(connection: connections.Connection, schema: str, role: str | None) -> None:
+    """Put events under row-level security, or see that they are; see `tenants.secure`."""
+    async with connection.transaction():
+        await connection.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"helios.{schema}"
+        )
+        await tenants.secure(connection, schema, _SECURED, role=role, granted=_GRANTED)
 
 
 async def log_id(connection: connections.Connection, clock: clocks.Clock, fresh: ids.Ids) -> str:

@@ -12,7 +12,8 @@ looks whether its batch is there. The callers get the true answer or wait for it
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 import asyncpg
 
@@ -24,10 +25,13 @@ from helios.drivers.postgres import (
     log_read,
     log_schema,
     migrations,
+    tenants,
 )
 from helios.eventlog import envelope, ports
 from helios.kernel import clock as clocks
-from helios.kernel import errors, ids
+from helios.kernel import errors, ids, tenancy
+
+T = TypeVar("T")
 
 SETTLE_S = 60.0
 """How long a commit of unknown outcome is inquired after. At the end: `StorageFailedError`."""
@@ -76,6 +80,7 @@ class PostgresLogStorage:
         self._committer = log_commit.Committer(self._names, channel)
         self._reader = log_read.Reader(self._names)
         self._readers = connections.Connections(url, schema, clock, _READING, retry_s=retry_s)
+        self._net = tenants.Net(url, schema, clock, _READING, plain=self._readers, retry_s=retry_s)
         self._listener = listener.Listener(url, schema, channel, clock)
         self._turn = asyncio.Lock()
         self._writer: connections.Connection | None = None
@@ -114,6 +119,7 @@ class PostgresLogStorage:
                     await writer.close(timeout=1.0)
         await self._listener.close()
         await self._readers.close()
+        await self._net.close()
 
     async def commit(
         self, requests: Sequence[ports.AppendRequest], recorded_at: clocks.Timestamp
@@ -126,13 +132,14 @@ class PostgresLogStorage:
         self, after: envelope.Position, limit: int, where: envelope.Filter
     ) -> envelope.Page:
         self._heard = self._listener.count
-        return await self._readers.run(lambda c: self._reader.page(c, after, limit, where))
+        return await self._run(lambda c, owner: self._reader.page(c, after, limit, where, owner))
 
     async def read_at(self, positions: Sequence[envelope.Position]) -> list[envelope.Event]:
-        return await self._readers.run(lambda c: self._reader.at(c, positions))
+        return await self._run(lambda c, owner: self._reader.at(c, positions, owner))
 
     async def find(self, tenant: str, source: str, event_id: str) -> envelope.Event | None:
-        return await self._readers.run(lambda c: self._reader.find(c, tenant, source, event_id))
+        key = (tenant, source, event_id)
+        return await self._run(lambda c, owner: self._reader.find(c, key, owner))
 
     async def head(self) -> envelope.Position:
         self._heard = self._listener.count
@@ -143,6 +150,16 @@ class PostgresLogStorage:
 
     async def wait_commit(self, timeout_s: float) -> None:
         await self._listener.wait(self._heard, timeout_s)
+
+    async def _run(
+        self,
+        call: Callable[[connections.Connection, connections.Connections | None], Awaitable[T]],
+    ) -> T:
+        """Read; within a scope as the role that sees the scope's events only."""
+        scope = tenancy.current()
+        if scope.tenants is None:
+            return await self._readers.run(lambda c: call(c, None))
+        return await self._net.run(scope, lambda c: call(c, self._readers))
 
     async def _commit_in_turn(
         self, requests: Sequence[ports.AppendRequest], recorded_at: clocks.Timestamp
@@ -234,6 +251,8 @@ class PostgresLogStorage:
             await migrations.migrate(
                 connection, self._schema, kind="log", migrations=log_schema.MIGRATIONS
             )
+            await self._net.ready(connection)
+            await log_schema.secure(connection, self._schema, self._net.role)
             return await log_schema.log_id(connection, self._clock, self._fresh)
         except Exception as error:
             self._disconnect()
