@@ -17,6 +17,7 @@ import msgspec
 import structlog
 
 from helios import (
+    app_access,
     app_address,
     app_builds,
     app_bus,
@@ -26,6 +27,8 @@ from helios import (
     app_notices,
     app_storage,
 )
+from helios.access import local as access_local
+from helios.access import parts as access_parts
 from helios.api import asgi, routes, server, services
 from helios.api import metrics as meters
 from helios.api import pulse as pulses
@@ -76,6 +79,7 @@ class Parts(msgspec.Struct, kw_only=True):
     store: view_ports.ViewStore
     views: catalog.Catalog
     verdicts: verdict_view.VerdictView
+    access: access_parts.Access
     ingestion: app_ingest.Ingestion
     leases: runners.Leases
     fanout: dispatcher.Dispatcher
@@ -114,6 +118,11 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
         views = catalog.Catalog(_views(verdicts), log, store, clock=clock, alone=alone)
         metrics = _metrics(log, views)
         id_source = ids.Uuid7Ids(clock)
+        access = await stack.enter_async_context(
+            app_access.opened(
+                settings, log, store, visible=views.wait_for, clock=clock, id_source=id_source
+            )
+        )
         leases = await stack.enter_async_context(app_ingest.leases(settings, clock))
         ingestion = await stack.enter_async_context(
             app_ingest.opened(
@@ -148,6 +157,7 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
             store=store,
             views=views,
             verdicts=verdicts,
+            access=access,
             ingestion=ingestion,
             leases=leases,
             fanout=_fanout(base, metrics, ingestion, leases),
@@ -199,6 +209,7 @@ def _views(verdicts: verdict_view.VerdictView) -> list[view_ports.View]:
         repairs.VIEW,
         stacks_view.VIEW,
         audit_view.VIEW,
+        app_access.VIEW,
         app_bus.VIEW,
         app_notices.VIEW,
         builds_view.VIEW,
@@ -216,7 +227,7 @@ async def kept(parts: Parts) -> AsyncIterator[None]:
         head = await parts.log.head()
         for name in parts.views.names:
             await parts.views.wait_for(name, head)
-        async with _following(parts) as following:
+        async with _following(parts) as following, app_access.followed(parts.access):
             await app_ingest.settled(following, parts.ingestion)
             yield
     finally:
@@ -267,6 +278,7 @@ def application(parts: Parts, pulse: pulses.Pulse | None = None) -> asgi.Applica
         clock=parts.clock,
         ids=parts.ids,
         metrics=parts.metrics,
+        access=parts.access,
         store=parts.store,
         views=parts.views,
         verdicts=verdict_view.Reader(parts.store, parts.verdicts),
@@ -332,6 +344,7 @@ async def _run(
     clocked = ticker.Ticker(parts.log, parts.verdicts, clock=parts.clock, id_source=parts.ids)
     _reconciled(parts)
     beside: list[asyncio.Future[None]] = [
+        asyncio.ensure_future(parts.access.follower.run()),
         asyncio.ensure_future(clocked.run()),
         asyncio.ensure_future(parts.runtime.run()),
         asyncio.ensure_future(parts.waking.run()),
@@ -351,7 +364,10 @@ async def _run(
     url = app_address.url(listener)
     async with _following(parts) as following:
         await _known(parts, following)
-        with app_address.told(parts.settings, url):
+        with (
+            app_address.told(parts.settings, url),
+            access_local.told(parts.access.sessions, parts.settings.data_dir),
+        ):
             announce(url)
             _log.info("started", url=url, log_id=parts.log.log_id)
             failed = await _ended(stopping, parts.failure, keeping, following, serving, *beside)

@@ -1,22 +1,11 @@
 """The part of the composition root that knows users, tokens and sessions."""
 
+import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from helios.access import (
-    following,
-    limiting,
-    parts,
-    passwords,
-    people,
-    ports,
-    sessions,
-    signing,
-    tokens,
-    view,
-    writing,
-)
+from helios.access import parts, passwords, ports, view
 from helios.drivers.vault import keep as folder_keep
 from helios.eventlog import envelope
 from helios.eventlog import ports as log_ports
@@ -26,7 +15,7 @@ from helios.kernel import settings as config
 from helios.projections import ports as view_ports
 
 VIEW = view.VIEW
-NAME = view.NAME
+_STOP_S = 5.0
 
 
 @contextlib.asynccontextmanager
@@ -54,44 +43,41 @@ async def opened(
     """
     async with contextlib.AsyncExitStack() as stack:
         keep = await _keep(settings, clock, id_source, stack)
-        limits = limiting.Limits(clock)
-        follower = following.Follower(
-            log,
-            store,
-            visible=lambda position: visible(NAME, position),
-            counts=limits,
-            clock=clock,
-        )
-        writer = writing.Writer(log, follower, clock=clock, id_source=id_source)
         threads = [offload.ThreadOffload(f"passwords-{n}") for n in range(passwords.AT_ONCE)]
         for thread in threads:
             stack.callback(thread.close)
-        kept = passwords.Passwords(keep, threads)
-        keys = signing.Keys(keep, clock, secrets.token_bytes)
-        desk = sessions.Desk(
-            follower=follower,
-            writer=writer,
-            keep=keep,
-            kept=kept,
-            signer=tokens.AccessTokens(keys, clock),
-            limits=limits,
+        yield parts.made(
+            log,
+            store,
+            keep,
+            visible=visible,
+            threads=threads,
             clock=clock,
             id_source=id_source,
             random=secrets.token_bytes,
         )
-        await desk.open()
-        yield parts.Access(
-            follower=follower,
-            sessions=desk,
-            people=people.Desk(
-                follower=follower,
-                writer=writer,
-                kept=kept,
-                clock=clock,
-                random=secrets.token_bytes,
-            ),
-            keep=keep,
-        )
+
+
+@contextlib.asynccontextmanager
+async def followed(access: parts.Access) -> "AsyncIterator[asyncio.Future[None]]":
+    """Keep the directory up to date for as long as the block runs; views have to be kept too."""
+    following: asyncio.Future[None] = asyncio.ensure_future(access.follower.run())
+    try:
+        yield following
+    finally:
+        following.cancel()
+        await asyncio.wait([following], timeout=_STOP_S)
+
+
+async def link(access: parts.Access) -> str | None:
+    """The secret of a one-time link for the person at this machine, when no administrator is known
+    yet; None: somebody is.
+
+    Raises:
+        StorageError: it cannot be told who there is.
+    """
+    await access.sessions.ready()
+    return await access.sessions.issue_link() if access.sessions.needs_link() else None
 
 
 async def _keep(

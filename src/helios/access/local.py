@@ -1,28 +1,22 @@
 """The token by which commands on the machine of a server speak to it.
 
 Whoever may read the data folder may do everything there anyway; so the server leaves a token of an
-administrator in it, readable by its own user alone, for as long as it runs.
+administrator in it, readable by its own user alone. Only the process that made it knows it: it ends
+with that process, however that ends.
 """
 
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import structlog
-
-from helios.access import model, people, tokens
+from helios.access import sessions
 from helios.kernel import errors
 
 FOLDER = "access"
 FILE = "local.token"
-NAME = "local"
-LIFE_S = 30 * 86_400.0
-"""A server that is killed leaves a token that nobody revokes; it ends by itself."""
-
 _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
-_log = structlog.get_logger("helios.access")
 
 
 def path(data_dir: Path) -> Path:
@@ -38,39 +32,21 @@ def read(data_dir: Path) -> str | None:
         return None
 
 
-@contextlib.asynccontextmanager
-async def told(desk: people.Desk, data_dir: Path) -> AsyncIterator[None]:
-    """Leave a token in the data folder for the time of the block; it is revoked at its end.
+@contextlib.contextmanager
+def told(desk: sessions.Desk, data_dir: Path) -> Iterator[None]:
+    """Leave a token in the data folder for the time of the block; it counts no more at its end.
 
     Raises:
         StorageError: it cannot be written there.
     """
-    await _revoke(desk, read(data_dir))
-    issued = await desk.issue(
-        model.LOCAL, name=NAME, grants=[model.Grant(role="admin")], expires_in_s=LIFE_S
-    )
-    place = path(data_dir)
-    _write(place, issued.text)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            if read(data_dir) == issued.text:
-                place.unlink()
-        await _revoke(desk, issued.text)
-
-
-async def _revoke(desk: people.Desk, text: str | None) -> None:
-    """Revoke a token that was left by us, or by a server that was killed; it need not be there."""
-    if text is None:
-        return
-    try:
-        await desk.revoke(model.LOCAL, tokens.service(text)[0])
-    except (errors.NotFoundError, errors.UnauthenticatedError):
-        return
-    except errors.HeliosError as error:
-        # It ends by itself.
-        _log.warning("local_token_not_revoked", error=str(error))
+    with desk.local_token() as text:
+        _write(path(data_dir), text)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                if read(data_dir) == text:
+                    path(data_dir).unlink()
 
 
 def _write(place: Path, text: str) -> None:

@@ -8,8 +8,9 @@ the same moment are no thieves: within ten seconds both get the same answer.
 Every answer to a failed try is the same, and takes the same work.
 """
 
+import contextlib
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
@@ -135,19 +136,12 @@ class Desk:
         self._secret: bytes | None = None
         self._principals: dict[tuple[str, str], _KnownPrincipal] = {}
         self._asked_at: float | None = None
+        self._local: dict[str, str] = {}
 
     @property
     def directory(self) -> directory.Directory:
         """Who there is; see `following.Follower.ready`."""
         return self._follower.directory
-
-    async def open(self) -> None:
-        """Read the key of this installation, or make it.
-
-        Raises:
-            StorageError: it cannot be read.
-        """
-        await self._key()
 
     async def ready(self) -> None:
         """Return when requests can be told apart. Raises StorageError when that takes long."""
@@ -164,10 +158,12 @@ class Desk:
             UnauthenticatedError: nobody; the message does not say why.
             StorageError: it cannot be told now.
         """
-        await self._follower.ready()
         if by == "bearer" and text.startswith(tokens.SERVICE_PREFIX):
             return await self._service(text)
+        await self._follower.ready()
         claims = await self._signer.verify(text)
+        if self._secret is None:
+            await self._key()
         found = self._of_session(claims.session, claims.user, by)
         if found is None and claims.session not in self.directory.sessions:
             # Another process may have opened it a moment ago; ours is the signature, so nobody
@@ -186,6 +182,8 @@ class Desk:
                 return False
             user = self.directory.users.get(session.user_id)
             return user is not None and not user.disabled and user.grants == principal.grants
+        if principal == _LOCAL:
+            return bool(self._local)
         if principal.kind == "service":
             return any(
                 token.name == principal.name
@@ -196,9 +194,21 @@ class Desk:
         return True
 
     def csrf_of(self, session: str) -> str:
-        """What pages of a session send along to show that they are ours."""
-        assert self._secret is not None, "open it first"
+        """What pages of a session send along to show that they are ours; the session of a
+        principal that was found here.
+        """
+        assert self._secret is not None, "no session was known yet"
         return hmac.digest(self._secret, f"csrf\0{session}".encode(), "sha256").hex()
+
+    @contextlib.contextmanager
+    def local_token(self) -> Iterator[str]:
+        """A service token of an administrator that this process alone takes, for the block."""
+        text, name, digest = tokens.issue(self._random)
+        self._local[name] = digest
+        try:
+            yield text
+        finally:
+            del self._local[name]
 
     # Signing in and out
 
@@ -361,6 +371,9 @@ class Desk:
 
     async def _service(self, text: str) -> model.Principal:
         name, digest = tokens.service(text)
+        if (own := self._local.get(name)) is not None and hmac.compare_digest(own, digest):
+            return _LOCAL
+        await self._follower.ready()
         token = self.directory.tokens.get(name)
         if token is None:
             await self._look_again()
@@ -504,6 +517,11 @@ class Desk:
 
     def _is_over(self, at: clocks.Timestamp | int | None) -> bool:
         return at is not None and at <= self._clock.now()
+
+
+_LOCAL = model.Principal(
+    kind="service", name="local", grants=(model.Grant(role="admin"),), by="bearer"
+)
 
 
 def _principal(user: events.User, session: str, by: Literal["cookie", "bearer"]) -> model.Principal:
