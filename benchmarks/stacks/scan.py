@@ -26,8 +26,8 @@ ALL = (
     "WHERE expected_hash <> observed_hash AND removed = 0 ORDER BY tenant, stack"
 )
 QUOTED = {1_000: 3.1, 10_000: 35.5}
-"""CPU seconds of `terraform plan -refresh-only` by resources, measured with null resources of the
-provider `hashicorp/null` when this was designed; not measured by this run."""
+"""CPU seconds of `terraform plan -refresh-only` by resources, measured on trivial ones that call
+no provider, when this was designed; not measured by this run."""
 
 
 async def measured(folder: Path, count: int, rounds: int) -> list[fleet.Row]:
