@@ -199,10 +199,11 @@ def _condition(  # noqa: PLR0917 - private, called once
     other = tables[one.table]
     shared = other.shared if isinstance(other, Own) else ()
     same = " AND ".join(f'of.{theirs} = "{name}".{ours}' for ours, theirs in one.columns)
-    # Correlated, so that the terms of the query choose the index, not this one.
+    # A condition of each row: the limit keeps SQLite from making a join of it, which would have
+    # this table choose the order in place of the terms of the query.
     return (
         f'EXISTS (SELECT 1 FROM {schema}"{prefix}{one.table}" AS of WHERE {same} '
-        f"AND {_among(f'of.{TENANT}', count + len(shared))})"
+        f"AND {_among(f'of.{TENANT}', count + len(shared))} LIMIT 1)"
     ), shared
 
 
