@@ -43,6 +43,14 @@ def missing(*names: str) -> str | None:
     return done.stderr.strip()
 
 
+def modules(name: str) -> Path | None:
+    """Where the libraries of an installed component are, or None."""
+    done = _script("status", name)
+    if done.returncode != 0:
+        return None
+    return Path(done.stdout.strip().removeprefix(f"{name}: ")) / "node_modules"
+
+
 def copy(prepared: Path, folder: Path) -> Path:
     """A second system with the same content and credentials.
 

@@ -1,0 +1,160 @@
+"""What pages show in tests and pictures: told to a server over its API, as any sender would.
+
+Times are near those of the machine, as the pages show the last hour; all else comes from a seed.
+"""
+
+import contextlib
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import httpx
+import msgspec
+
+from helios.access import local
+from helios.demo import drive, shop
+from helios.kernel import clock as clocks
+from helios.testing import real_processes
+
+EVENTS_MAX = 500
+"""Events of one batch."""
+
+CALL_S = 60.0
+_HOUR_S = 3_600
+_EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
+
+
+class RefusedError(Exception):
+    """The server did not take what it was told."""
+
+
+def client(url: str, token: str | None = None) -> httpx.Client:
+    """Calls a server; with the token of somebody who may do everything where people sign in."""
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    return httpx.Client(base_url=url, headers=headers, timeout=CALL_S)
+
+
+def fill(server: real_processes.Helios, http: httpx.Client, *, orders: int = 300) -> None:
+    """Have everything on the pages: a contract with orders that agree and that do not, and a stack.
+
+    Args:
+        server: whose command declares the stack.
+        http: calls it.
+        orders: that come in, spread over the last hour.
+    """
+    answer = http.post(
+        "/api/v1/contracts",
+        content=drive.contract_text(),
+        headers={"content-type": "application/yaml"},
+    )
+    if not answer.is_success:
+        raise RefusedError(answer.text)
+    send(http, order_events(orders))
+    stack = [f"--file={_EXAMPLES / 'stack' / name}.yaml" for name in ("blackwell", "policy")]
+    done = server.cli("apply", *stack, cwd=_EXAMPLES)
+    if done.returncode != 0:
+        raise real_processes.ServeError(done.stderr.strip())
+
+
+def order_events(count: int, *, seed: int = 1) -> Iterator[bytes]:
+    """Events of so many orders, the last of them just now, one in ten with a fault."""
+    start = clocks.Timestamp(clocks.SystemClock().now() - _HOUR_S * clocks.SECOND_US)
+    made = shop.orders(
+        random.Random(seed),  # noqa: S311 - the same every time
+        start=start,
+        rate=count / _HOUR_S,
+        faults=0.1,
+    )
+    for each in shop.deliveries(islice(made, count)):
+        if isinstance(each, shop.Delivery):
+            yield each.body
+
+
+def plain_events(count: int, *, first: int = 0, tenant: str = shop.CLIENT) -> Iterator[bytes]:
+    """So many events that no contract is about: rows for long lists."""
+    for number in range(first, first + count):
+        yield msgspec.json.encode(
+            {
+                "source": "load",
+                "eventType": "PageSeen",
+                "client_id": tenant,
+                "aggregate": {"type": "page", "id": f"page-{number % 1_000}"},
+                "event_id": f"load-{number}",
+                "payload": {"number": number, "path": f"/articles/{number % 97}"},
+            }
+        )
+
+
+def send(http: httpx.Client, events: Iterable[bytes]) -> int:
+    """Append events in batches; returns how many there were.
+
+    Raises:
+        RefusedError: a batch was not taken as a whole; the message is what the server says.
+    """
+    sent = 0
+    left = iter(events)
+    while batch := list(islice(left, EVENTS_MAX)):
+        answer = http.post(
+            "/api/v1/events/ingest/batch",
+            content=b"[" + b",".join(batch) + b"]",
+            headers={"content-type": "application/json"},
+        )
+        if answer.status_code != httpx.codes.ACCEPTED:
+            raise RefusedError(answer.text[:2_000])
+        sent += len(batch)
+    return sent
+
+
+class Served(msgspec.Struct, frozen=True, kw_only=True):
+    """A server that runs, and what calls it.
+
+    Attributes:
+        url: where it answers.
+        http: calls it, as somebody who may do everything.
+        process: the process; `cli` runs a command against it.
+        data: its data folder.
+    """
+
+    url: str
+    http: httpx.Client
+    process: real_processes.Helios
+    data: Path
+
+
+@contextlib.contextmanager
+def serving(
+    folder: Path,
+    *,
+    auth: Literal["on", "off"] = "off",
+    filled: bool = False,
+    env: Mapping[str, str] = {},
+) -> Iterator[Served]:
+    """A server with data of its own, for as long as the block runs.
+
+    Args:
+        folder: for its data and its log; made when it is not there.
+        auth: whether people have to sign in.
+        filled: whether there is something to be seen; see `fill`.
+        env: more settings, such as `HELIOS_PUBLIC_URL`.
+
+    Raises:
+        ServeError: it does not start; says why.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    data = folder / "data"
+    process = real_processes.Helios(
+        data,
+        port=real_processes.free_port(),
+        options=["--log-level", "warning"],
+        env={"HELIOS_AUTH": auth, **env},
+    )
+    with process, client(process.url, local.read(data)) as http:
+        if filled:
+            fill(process, http)
+        yield Served(url=process.url, http=http, process=process, data=data)
+
+
+Serve: TypeAlias = Callable[..., Served]
+"""Type of the fixture `serve` of the tests with a browser: the arguments are those of `serving`."""
