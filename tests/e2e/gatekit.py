@@ -100,7 +100,7 @@ class World:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                env=kept,
+                env={**kept, "HELIOS_AUTH": "off"},
                 cwd=self.folder,
             )
         assert self.process.stdout is not None

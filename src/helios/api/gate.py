@@ -9,7 +9,7 @@ import hmac
 import ipaddress
 import urllib.parse
 from collections.abc import Awaitable, Callable, Collection
-from typing import Protocol
+from typing import Literal, Protocol
 
 from helios.access import model
 from helios.api import access_rules, web
@@ -29,8 +29,10 @@ _OURS = ("hls_", "eyJ")
 class Desk(Protocol):
     """Knows people and tokens."""
 
-    async def principal_of(self, credential: str) -> model.Principal:
-        """Who shows this token, of a service or of a session.
+    async def principal_of(
+        self, text: str, *, by: Literal["cookie", "bearer"] = "bearer"
+    ) -> model.Principal:
+        """Who shows this token: a session's, or as bearer a service's.
 
         Raises:
             UnauthenticatedError: nobody does; it is wrong, has ended or was revoked.
@@ -138,13 +140,12 @@ class Gate:
         if cookie is None:
             return model.NOBODY
         try:
-            found = await desk.principal_of(cookie)
+            return await desk.principal_of(cookie, by="cookie")
         except errors.UnauthenticatedError:
             # A page that signs in again, or out, still sends the cookie that has ended.
             if rule.needs == "public":
                 return model.NOBODY
             raise
-        return _by_cookie(found)
 
     def _check_forged(self, desk: Desk, request: web.Request, principal: model.Principal) -> None:
         """Refuse what a page of elsewhere has a signed-in browser send."""
@@ -211,17 +212,6 @@ class Gate:
                 "an ingest secret (setting `ingest_secrets`)"
             )
         return model.Principal(kind="key", name="ingest"), tenancy.EVERYTHING
-
-
-def _by_cookie(found: model.Principal) -> model.Principal:
-    return model.Principal(
-        kind=found.kind,
-        name=found.name,
-        grants=found.grants,
-        session=found.session,
-        by="cookie",
-        groups=found.groups,
-    )
 
 
 def _cookie(request: web.Request) -> str | None:

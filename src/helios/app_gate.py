@@ -1,0 +1,85 @@
+"""The part of the composition root that says who may pass: the gate before the API."""
+
+import contextlib
+import ipaddress
+import urllib.parse
+from collections.abc import Collection, Iterator
+
+from helios import app_ingest
+from helios.access import local
+from helios.access import parts as access_parts
+from helios.api import gate
+from helios.kernel import errors
+from helios.kernel import settings as config
+from helios.projections import ports as view_ports
+from helios.reconcile.compositions import reading
+
+_NAMES_OF_THIS_MACHINE = ("localhost", "ip6-localhost")
+
+
+def check(settings: config.Settings) -> None:
+    """Refuse to be open to everybody.
+
+    Raises:
+        InvalidInputError: access is switched off on an address that others can reach.
+    """
+    if settings.auth == "off" and not is_local(settings.host):
+        raise errors.InvalidInputError(
+            f"access is switched off, and {settings.host} is an address that others can reach: "
+            "leave `auth` on, or listen on 127.0.0.1",
+            field="auth",
+        )
+
+
+def is_local(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    if host in _NAMES_OF_THIS_MACHINE:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def made(
+    settings: config.Settings,
+    store: view_ports.ViewStore,
+    ingestion: app_ingest.Ingestion,
+    access: access_parts.Access,
+) -> gate.Gate:
+    """The gate of a server with these settings."""
+
+    async def environment_of(client: str, stack: str) -> str | None:
+        try:
+            known = await reading.stack_of(store, client, stack)
+        except errors.NotFoundError:
+            return None
+        return known.state.environment
+
+    return gate.Gate(
+        access.sessions if settings.auth == "on" else None,
+        hosts=gate.Hosts(_hosts(settings)),
+        environment_of=environment_of,
+        open_ingest=is_local(settings.host),
+        ingest_is_open=lambda: ingestion.keys.is_open,
+    )
+
+
+def _hosts(settings: config.Settings) -> Collection[str] | None:
+    """Names under which we are called, beside addresses; None: no name was said to be ours."""
+    named = {name.strip() for name in settings.allowed_hosts.split(",")} - {""}
+    if settings.public_url is not None:
+        named.add(urllib.parse.urlsplit(settings.public_url).hostname or "")
+    if not is_local(settings.host) and not named:
+        return None
+    return {*named, *_NAMES_OF_THIS_MACHINE, settings.host}
+
+
+@contextlib.contextmanager
+def told(settings: config.Settings, access: access_parts.Access) -> Iterator[None]:
+    """Leave a token for commands on this machine in the data folder, for the time of the block."""
+    if settings.auth == "off":
+        yield
+        return
+    with local.told(access.sessions, settings.data_dir):
+        yield
