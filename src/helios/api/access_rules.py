@@ -94,6 +94,9 @@ TABLE: Mapping[tuple[str, str], Rule] = {
     **_all(_SELF, "GET /graphql/schema", "GET /api/v1/providers", "GET /api/v1/providers/{name}"),
     **_all(
         Rule(P.READ, "any"),
+        "GET /api/v1/search/events",
+        "GET /api/v1/facets",
+        "GET /api/v1/histogram",
         "POST /graphql",
         "GET /api/v1/overview",
         "GET /api/v1/dead-letters",

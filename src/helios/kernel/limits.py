@@ -121,3 +121,7 @@ reckoned."""
 
 BUCKETS_MAX = 240
 """Buckets of a histogram, or windows of a rate. Above: refused (400)."""
+
+VERDICTS_SCAN_MAX = 10_000
+"""Verdicts that one answer looks at. Above: it ends there, with a cursor to go on, or says that it
+is not of all."""

@@ -34,7 +34,8 @@ def event(**change: object) -> envelope.Event:
     "text",
     [
         "type:OrderPlaced", "type:Order*", "-type:Payment*", "source:shop,till", "client:acme",
-        "key:ORD-7", "key:shop", "payload.total>100", "payload.items.sku:B", "payload.items.0.sku:A",
+        "key:ORD-7", "key:shop", "payload.total>100", "payload.items.sku:B",
+        "payload.items.0.sku:A",
         "-status:failed", "age<5m", "age>=1m", "position:5..9", "metadata.environment:prod",
         "ord-7", '"orderplaced"', "-payload.none:1", "actor:service:*", "size>10",
     ],
@@ -47,7 +48,10 @@ def test_an_event_is_found_by_what_it_is_and_holds(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["type:Payment", "key:ORD-8", "payload.items.5.sku:A", "age>5m", "status:failed", "client:bolt"],
+    [
+        "type:Payment", "key:ORD-8", "payload.items.5.sku:A", "age>5m", "status:failed",
+        "client:bolt",
+    ],
 )  # fmt: skip
 def test_an_event_is_not_found_by_what_it_is_not(text: str) -> None:
     found = event_filter.compile(text)

@@ -11,6 +11,7 @@ from helios.api.routes import (
     dead_letters,
     drifts,
     events,
+    facets,
     graph,
     guards,
     ingest,
@@ -19,6 +20,7 @@ from helios.api.routes import (
     overview,
     plans,
     predictions,
+    search,
     sites,
     source_actions,
     sources,
@@ -36,6 +38,8 @@ from helios.api.routes import (
 def table(parts: services.Services) -> list[web.Route]:
     """Every route, in the order in which the description lists them."""
     routes = [
+        *search.routes(parts),
+        *facets.routes(parts),
         *overview.routes(parts),
         *ingest.routes(parts),
         *webhooks.routes(parts),
