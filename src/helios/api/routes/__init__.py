@@ -1,10 +1,14 @@
 """The table of all operations of the API, one module per group."""
 
 from helios.api import services, web
+from helios.api.feed import following
 from helios.api.routes import (
+    access_people,
+    access_sign_in,
     alerts,
     approvals,
     audit,
+    configuration,
     content,
     contracts,
     control,
@@ -37,14 +41,15 @@ from helios.api.routes import (
 
 def table(parts: services.Services) -> list[web.Route]:
     """Every route, in the order in which the description lists them."""
+    live_feed = following.Feed(parts)
     routes = [
+        *overview.routes(parts),
         *search.routes(parts),
         *facets.routes(parts),
-        *overview.routes(parts),
         *ingest.routes(parts),
         *webhooks.routes(parts),
         *dead_letters.routes(parts),
-        *events.routes(parts),
+        *events.routes(parts, live_feed),
         *mirror.routes(parts),
         *verdicts.routes(parts),
         *graph.routes(parts),
@@ -66,6 +71,9 @@ def table(parts: services.Services) -> list[web.Route]:
         *control.routes(parts),
         *why.routes(parts),
         *audit.routes(parts),
+        *configuration.routes(parts),
+        *access_sign_in.routes(parts),
+        *access_people.routes(parts),
         *views.routes(parts),
         *system.routes(parts),
     ]

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from helios.api import services, web, wire
+from helios.api.feed import following, streaming, topics
 from helios.eventlog import cursor as cursors
 from helios.eventlog import envelope
 from helios.kernel import errors, limits
@@ -17,9 +18,9 @@ _STREAM_PAGE = 200
 _encode = msgspec.json.Encoder().encode
 
 
-def routes(parts: services.Services) -> list[web.Route]:
+def routes(parts: services.Services, feed: following.Feed) -> list[web.Route]:
     """The operations on events."""
-    reader = _Reader(parts)
+    reader = _Reader(parts, feed)
     return [
         web.Route(
             method="GET",
@@ -45,6 +46,12 @@ def routes(parts: services.Services) -> list[web.Route]:
                     str,
                     "header",
                 ),
+                web.Parameter(
+                    "topics",
+                    "Tell what has changed in short messages instead of every event whole: "
+                    f"{', '.join(topics.TOPICS)}; separated by commas. The filters but client_id "
+                    "hold for `events`.",
+                ),
                 *wire.FILTERS,
                 wire.CURSOR,
                 web.Parameter("from", "`now` (default) or `beginning`, without a cursor."),
@@ -68,10 +75,10 @@ def routes(parts: services.Services) -> list[web.Route]:
 
 
 class _Reader:
-    def __init__(self, parts: services.Services) -> None:
+    def __init__(self, parts: services.Services, feed: following.Feed) -> None:
         self._log = parts.log
         self._clock = parts.clock
-        self._streams = 0
+        self._live = feed
 
     async def page(self, request: web.Request) -> web.Response:
         query = request.query(*wire.FILTER_NAMES, "cursor", "limit")
@@ -107,7 +114,7 @@ class _Reader:
         return web.answer(wire.event(found[0]))
 
     async def stream(self, request: web.Request) -> web.Response:
-        query = request.query(*wire.FILTER_NAMES, "cursor", "from")
+        query = request.query(*wire.FILTER_NAMES, "cursor", "from", "topics")
         where = wire.event_filter(query)
         if query.get("from", "now") not in ("now", "beginning"):
             raise errors.InvalidInputError("expected `now` or `beginning`", field="from")
@@ -119,22 +126,20 @@ class _Reader:
             after = envelope.Position(0)
         else:
             after = await self._log.head()
-        if self._streams >= limits.STREAMS_MAX:
-            raise errors.OverloadError(
-                f"{limits.STREAMS_MAX} streams are open already", retry_after_s=5
-            )
+        self._live.enter()
+        self._live.leave()  # Counted when it is begun; refused while there is still an answer.
+        if "topics" in query:
+            resumed = None if last is None and query.get("from") != "beginning" else after
+            wanted = following.asked(query, resumed)
+            return _streamed(streaming.CONTENT_TYPE, streaming.blocks(self._live, wanted))
         lines = NDJSON in (request.header(b"accept") or "")
         form = _Lines(self._log.log_id) if lines else _Blocks(self._log.log_id)
-        return web.Response(
-            content_type=form.content_type,
-            headers=((b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")),
-            stream=self._feed(after, where, form),
-        )
+        return _streamed(form.content_type, self._feed(after, where, form))
 
     async def _feed(
         self, after: envelope.Position, where: envelope.Filter, form: "_Blocks | _Lines"
     ) -> AsyncIterator[bytes]:
-        self._streams += 1
+        self._live.enter()
         try:
             yield form.start(after)
             told = self._clock.monotonic()
@@ -151,7 +156,7 @@ class _Reader:
                 if after >= page.head:
                     await self._log.wait(after, timeout_s=HEARTBEAT_S - silent_s)
         finally:
-            self._streams -= 1
+            self._live.leave()
 
     async def _visible(self, request: web.Request) -> None:
         after = wire.after_header(request)
@@ -164,6 +169,14 @@ class _Reader:
                 f"position {after} is not in the log, which ends at {head}; it may belong to "
                 "another log"
             )
+
+
+def _streamed(content_type: bytes, stream: AsyncIterator[bytes]) -> web.Response:
+    return web.Response(
+        content_type=content_type,
+        headers=((b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")),
+        stream=stream,
+    )
 
 
 class _Blocks:

@@ -288,7 +288,7 @@ class Reader:
             f"{where} ORDER BY id, version",
             tuple(value for _, value in wanted),
         )
-        return {row[0]: _contract(row) for row in found}
+        return {row[0]: contract_of(row) for row in found}
 
     def _verdict(
         self, row: ports.Row, known: Mapping[int, rows.Contract], *, superseded: bool
@@ -296,7 +296,8 @@ class Reader:
         return rows.verdict_of(row, known[row[0]], superseded=superseded)
 
 
-def _contract(row: ports.Row) -> rows.Contract:
+def contract_of(row: ports.Row) -> rows.Contract:
+    """A declared version from its row."""
     return rows.Contract(
         id=row[0],
         version=row[1],
