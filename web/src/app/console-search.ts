@@ -1,0 +1,57 @@
+/** Search parameters that every screen of the console has: whose data, and of when. */
+
+import { getRouteApi, useNavigate } from "@tanstack/react-router";
+import { useMemo } from "react";
+import {
+  fromSearch,
+  type RangeSearch,
+  rangeSearch,
+  type TimeRange,
+  toSearch,
+} from "@/lib/time-range";
+import { compact, type Search, text } from "@/lib/url";
+
+export interface ConsoleSearch extends RangeSearch {
+  /** Data of this client only; absent: of all that the reader may see. */
+  tenant?: string;
+}
+
+export function consoleSearch(search: Search): ConsoleSearch {
+  return compact({ tenant: text(search, "tenant", 120), ...rangeSearch(search) }) as ConsoleSearch;
+}
+
+const route = getRouteApi("/_console");
+
+/** The client whose data is shown; undefined: all. */
+export function useTenant(): string | undefined {
+  return route.useSearch({ select: (search) => search.tenant });
+}
+
+export function useTimeRange(): TimeRange {
+  const { t, from, to } = route.useSearch();
+  return useMemo(() => fromSearch(compact({ t, from, to }) as RangeSearch), [t, from, to]);
+}
+
+/** Changes some search parameters of the page that is shown and keeps the others. */
+export function useSetSearch(): (
+  change: Record<string, string | undefined>,
+  options?: { replace?: boolean },
+) => void {
+  const navigate = useNavigate();
+  return useMemo(
+    () =>
+      (change, options = {}) =>
+        void navigate({
+          to: ".",
+          search: (before: Record<string, unknown>) => ({ ...before, ...change }),
+          replace: options.replace ?? false,
+          resetScroll: false,
+        } as never),
+    [navigate],
+  );
+}
+
+export function useSetTimeRange(): (range: TimeRange) => void {
+  const set = useSetSearch();
+  return (range) => set({ t: undefined, from: undefined, to: undefined, ...toSearch(range) });
+}

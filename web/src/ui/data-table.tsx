@@ -1,0 +1,247 @@
+import { Link, type LinkProps, useNavigate } from "@tanstack/react-router";
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { type ReactNode, useEffect, useRef } from "react";
+import { useShortcut } from "@/app/use-shortcut";
+import { cx } from "@/lib/cx";
+
+export const ROW_PX = 36;
+/** Rows beyond the visible ones: with a window of 1,600 px fewer than 60 are in the document. */
+const OVERSCAN = 5;
+
+export interface Column<T> {
+  id: string;
+  head: ReactNode;
+  cell: (row: T) => ReactNode;
+  /** CSS width; one column without it takes what is left. */
+  width?: string;
+  align?: "right";
+  /** Left out below this width of the list. */
+  from?: "sm" | "md" | "lg";
+  /** Its text leads to the inspector and stretches over the row. */
+  main?: boolean;
+}
+
+const FROM = {
+  sm: "hidden @xl:table-cell",
+  md: "hidden @3xl:table-cell",
+  lg: "hidden @5xl:table-cell",
+} as const;
+
+/**
+ * A table of any length that keeps few rows in the document.
+ *
+ * A real `table` with empty rows for what is scrolled away, so that columns and reading order are
+ * those of the browser. Rows are links; `j` and `k` move, Enter opens, `o` opens the page.
+ */
+export function DataTable<T>({
+  label,
+  rows,
+  rowKey,
+  columns,
+  selected,
+  onSelect,
+  linkTo,
+  pageOf,
+  total,
+  onEnd,
+  onScrollAway,
+  isNew,
+  checked,
+  onCheck,
+  empty,
+  scrollId = "list",
+}: {
+  label: string;
+  rows: readonly T[];
+  rowKey: (row: T) => string;
+  columns: readonly Column<T>[];
+  /** Key of the row that is open in the inspector. */
+  selected?: string | undefined;
+  onSelect?: (key: string | undefined) => void;
+  /** Where the row's main cell leads: the same page with the inspector open. */
+  linkTo?: (row: T) => LinkProps;
+  /** The row's own page, for `o`. */
+  pageOf?: (row: T) => LinkProps;
+  /** How many rows there are, if more than are here. */
+  total?: number;
+  /** The last row has come into view. */
+  onEnd?: () => void;
+  /** The reader has left the top, or is back. */
+  onScrollAway?: (away: boolean) => void;
+  isNew?: (row: T) => boolean;
+  /** Keys of the rows that are selected for bulk actions; without it there are no boxes. */
+  checked?: ReadonlySet<string>;
+  onCheck?: (key: string) => void;
+  empty?: ReactNode;
+  scrollId?: string;
+}) {
+  const scroller = useRef<HTMLElement>(null);
+  const navigate = useNavigate();
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => ROW_PX,
+    overscan: OVERSCAN,
+    getItemKey: (index) => {
+      const row = rows[index];
+      return row === undefined ? index : rowKey(row);
+    },
+  });
+  const shown = virtual.getVirtualItems();
+  const first = shown[0];
+  const last = shown.at(-1);
+  const lastIndex = last?.index ?? -1;
+
+  useEffect(() => {
+    if (onEnd && rows.length > 0 && lastIndex >= rows.length - 1) onEnd();
+  }, [lastIndex, rows.length, onEnd]);
+
+  const at = selected === undefined ? -1 : rows.findIndex((row) => rowKey(row) === selected);
+  const move = (step: number) => {
+    const to = Math.min(Math.max(at + step, 0), rows.length - 1);
+    const row = rows[at < 0 ? 0 : to];
+    if (row === undefined) return;
+    onSelect?.(rowKey(row));
+    virtual.scrollToIndex(at < 0 ? 0 : to, { align: "auto" });
+  };
+  useShortcut("next", () => move(1), Boolean(onSelect));
+  useShortcut("previous", () => move(-1), Boolean(onSelect));
+  useShortcut("open", () => move(0), Boolean(onSelect));
+  useShortcut("select", () => selected !== undefined && onCheck?.(selected), Boolean(onCheck));
+  useShortcut(
+    "openPage",
+    () => {
+      const row = rows[at];
+      if (row !== undefined && pageOf) void navigate(pageOf(row) as never);
+    },
+    Boolean(pageOf),
+  );
+
+  const span = columns.length + (checked ? 1 : 0);
+  return (
+    <section
+      ref={scroller}
+      data-scroll-restoration-id={scrollId}
+      onScroll={(event) => onScrollAway?.(event.currentTarget.scrollTop > ROW_PX / 2)}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
+      tabIndex={0}
+      aria-label={label}
+      className="@container min-h-0 flex-1 overflow-auto -outline-offset-2"
+    >
+      <table
+        className="w-full table-fixed border-separate border-spacing-0"
+        aria-rowcount={(total ?? rows.length) + 1}
+      >
+        <thead className="sticky top-0 z-20 bg-card">
+          <tr aria-rowindex={1}>
+            {checked && (
+              <HeadCell width="2.25rem">{<span className="sr-only">Selected</span>}</HeadCell>
+            )}
+            {columns.map((column) => (
+              <HeadCell
+                key={column.id}
+                {...(column.width ? { width: column.width } : {})}
+                className={cx(
+                  column.from && FROM[column.from],
+                  column.align === "right" && "text-right",
+                )}
+              >
+                {column.head}
+              </HeadCell>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          <Gap px={first?.start ?? 0} span={span} />
+          {shown.map((item) => {
+            const row = rows[item.index];
+            if (row === undefined) return null;
+            const key = rowKey(row);
+            const isSelected = key === selected;
+            return (
+              <tr
+                key={key}
+                aria-rowindex={item.index + 2}
+                aria-selected={isSelected || undefined}
+                className={cx(
+                  "relative h-9 hover:bg-sunken",
+                  isSelected && "bg-sun-wash hover:bg-sun-wash",
+                  !isSelected && isNew?.(row) && "row-new",
+                )}
+              >
+                {checked && (
+                  <td className="relative z-10 border-b border-line pl-3">
+                    <input
+                      type="checkbox"
+                      aria-label={`Select ${key}`}
+                      checked={checked.has(key)}
+                      onChange={() => onCheck?.(key)}
+                      className="size-4 align-middle accent-(--sun-ink)"
+                    />
+                  </td>
+                )}
+                {columns.map((column) => (
+                  <td
+                    key={column.id}
+                    className={cx(
+                      "truncate border-b border-line px-3",
+                      column.from && FROM[column.from],
+                      column.align === "right" && "text-right",
+                    )}
+                  >
+                    {column.main && linkTo ? (
+                      <Link
+                        {...linkTo(row)}
+                        className="font-medium after:absolute after:inset-0 after:content-['']"
+                        aria-current={isSelected ? "true" : undefined}
+                      >
+                        {column.cell(row)}
+                      </Link>
+                    ) : (
+                      column.cell(row)
+                    )}
+                  </td>
+                ))}
+              </tr>
+            );
+          })}
+          <Gap px={virtual.getTotalSize() - (last?.end ?? 0)} span={span} />
+        </tbody>
+      </table>
+      {rows.length === 0 && empty}
+    </section>
+  );
+}
+
+function HeadCell({
+  width,
+  className,
+  children,
+}: {
+  width?: string;
+  className?: string;
+  children: ReactNode;
+}) {
+  return (
+    <th
+      scope="col"
+      style={width ? { width } : undefined}
+      className={cx(
+        "eyebrow h-8 truncate border-b border-line px-3 text-left align-middle",
+        className,
+      )}
+    >
+      {children}
+    </th>
+  );
+}
+
+/** Stands for the rows that are scrolled away. */
+function Gap({ px, span }: { px: number; span: number }) {
+  if (px <= 0) return null;
+  return (
+    <tr aria-hidden style={{ height: px }}>
+      <td colSpan={span} />
+    </tr>
+  );
+}

@@ -1,0 +1,34 @@
+import { fileURLToPath } from "node:url";
+import tailwindcss from "@tailwindcss/vite";
+import { tanstackRouter } from "@tanstack/router-plugin/vite";
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vitest/config";
+
+/** The server that answers while the page is being written: `helios serve --port …`. */
+const server = process.env.HELIOS_URL ?? "http://127.0.0.1:8420";
+
+export default defineConfig({
+  // The router's plugin reads tsr.config.json, as `npm run routes` does.
+  plugins: [tanstackRouter(), react(), tailwindcss()],
+  resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
+  build: {
+    outDir: process.env.HELIOS_UI_OUT ?? "../src/helios/api/web_dist",
+    emptyOutDir: true,
+    sourcemap: false,
+    // A data: URL would need an exception in the content security policy.
+    assetsInlineLimit: 0,
+    target: "es2022",
+    reportCompressedSize: false,
+  },
+  worker: { format: "es" },
+  server: {
+    proxy: Object.fromEntries(
+      ["/api", "/graphql", "/openapi.json", "/docs", "/pages", "/health", "/ready"].map((path) => [
+        path,
+        // The server takes a write only from its own origin, by its own name.
+        { target: server, changeOrigin: true, headers: { origin: server } },
+      ]),
+    ),
+  },
+  test: { environment: "node", include: ["src/**/*.test.ts"] },
+});
