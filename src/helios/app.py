@@ -6,12 +6,10 @@ alike. `serve` runs them: start in the order of dependence, stop in reverse, eve
 
 import asyncio
 import contextlib
-import gc
-import signal
 import socket
-import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
+from typing import Any
 
 import msgspec
 import structlog
@@ -22,8 +20,10 @@ from helios import (
     app_builds,
     app_bus,
     app_compositions,
+    app_configuration,
     app_fanout,
     app_ingest,
+    app_loop,
     app_notices,
     app_storage,
 )
@@ -55,6 +55,7 @@ from helios.reconcile.streams import view as verdict_view
 LOG_FILE = app_storage.LOG_FILE
 reading = app_storage.reading
 served_at = app_address.served_at
+on_loop = app_loop.on_loop
 
 EXIT_STORAGE_FAILED = 3
 
@@ -64,13 +65,12 @@ _VIEWS_STOP_S = 5.0
 
 _log = structlog.get_logger("helios.app")
 
-T = TypeVar("T")
-
 
 class Parts(msgspec.Struct, kw_only=True):
     """What runs over one log: the log, the views, and who keeps them."""
 
     settings: config.Settings
+    kept: app_configuration.Kept
     clock: clocks.Clock
     ids: ids.Ids
     metrics: meters.Metrics
@@ -91,11 +91,14 @@ class Parts(msgspec.Struct, kw_only=True):
 
 
 @contextlib.asynccontextmanager
-async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIterator[Parts]:
+async def opened(
+    settings: config.Settings, *, briefly: bool = False, origins: Mapping[str, str] | None = None
+) -> AsyncIterator[Parts]:
     """Open log and views, and close them in reverse order.
 
     Args:
         settings: what to open.
+        origins: where each of them came from; None: nobody knows.
         briefly: for one command or test: what only pays in the long run is left out.
 
     Raises:
@@ -118,6 +121,17 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
         views = catalog.Catalog(_views(verdicts), log, store, clock=clock, alone=alone)
         metrics = _metrics(log, views)
         id_source = ids.Uuid7Ids(clock)
+        kept_settings = await app_configuration.opened(
+            settings,
+            log,
+            store,
+            views,
+            verdicts=verdicts,
+            clock=clock,
+            id_source=id_source,
+            origins=origins,
+            follows_level=not briefly,
+        )
         access = await stack.enter_async_context(
             app_access.opened(
                 settings, log, store, visible=views.wait_for, clock=clock, id_source=id_source
@@ -133,6 +147,7 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
                 metrics=metrics,
                 leases=leases,
                 store=store,
+                values=kept_settings.live,
             )
         )
         base = app_compositions.based(
@@ -143,12 +158,14 @@ async def opened(settings: config.Settings, *, briefly: bool = False) -> AsyncIt
             results=metrics.results,
             clock=clock,
             id_source=id_source,
+            values=kept_settings.live,
         )
         stacks = await stack.enter_async_context(
             app_compositions.opened(base, ingestion, leases, metrics)
         )
         yield Parts(
             settings=settings,
+            kept=kept_settings,
             clock=clock,
             ids=id_source,
             metrics=metrics,
@@ -212,6 +229,7 @@ def _views(verdicts: verdict_view.VerdictView) -> list[view_ports.View]:
         app_access.VIEW,
         app_bus.VIEW,
         app_notices.VIEW,
+        app_configuration.VIEW,
         builds_view.VIEW,
         subscribers_view.VIEW,
     ]
@@ -290,11 +308,12 @@ def application(parts: Parts, pulse: pulses.Pulse | None = None) -> asgi.Applica
         vault=ingestion.vault,
         outbound=ingestion.outbound,
         table=ingestion.table,
-        ready_needs_sources=parts.settings.ready_needs_sources,
         address=lambda host: app_address.address(parts.settings, host),
         deliveries=parts.fanout.state,
         build_logs=app_builds.kept_logs(parts.settings),
-        content_ttl_s=parts.settings.content_ttl_s,
+        live=parts.kept.live,
+        configuration=parts.kept.desk,
+        threshold=partial(app_configuration.threshold, parts.kept.live),
         compositions=app_compositions.Desk(parts.stacks),
         notify=_notices(parts).trial,
         pulse=pulse,
@@ -307,6 +326,7 @@ async def serve(
     *,
     announce: Callable[[str], None] = lambda _: None,
     stopping: "asyncio.Future[None] | None" = None,
+    origins: Mapping[str, str] | None = None,
 ) -> int:
     """Serve until SIGINT or SIGTERM; then drain.
 
@@ -314,6 +334,7 @@ async def serve(
         settings: what to serve, and where.
         announce: called with the URL once requests are answered.
         stopping: when it is done the server drains; signals are then left to the caller.
+        origins: where each of the settings came from; None: nobody knows.
 
     Returns:
         The exit code: 0 after a drain, 3 when the storage failed under us.
@@ -323,9 +344,9 @@ async def serve(
     """
     listener = server.bind(settings.host, settings.port)
     with contextlib.closing(listener):
-        async with opened(settings) as parts:
+        async with opened(settings, origins=origins) as parts:
             await parts.views.start()
-            failed = await _run(parts, listener, announce, stopping or _stop_signals())
+            failed = await _run(parts, listener, announce, stopping or app_loop.stop_signals())
     _log.info("stopped")
     return 0 if failed is None else EXIT_STORAGE_FAILED
 
@@ -348,6 +369,7 @@ async def _run(
         asyncio.ensure_future(clocked.run()),
         asyncio.ensure_future(parts.runtime.run()),
         asyncio.ensure_future(parts.waking.run()),
+        asyncio.ensure_future(parts.kept.follower.run()),
         asyncio.ensure_future(pulse.run()),
     ]
     serving: asyncio.Future[None] = asyncio.ensure_future(server.serve(http, listener))
@@ -396,6 +418,7 @@ def _builder(parts: Parts, listener: socket.socket) -> builder.Builder:
         leases=parts.leases,
         address=lambda: app_address.url(listener),
         told=parts.metrics.built,
+        values=parts.kept.live,
     )
 
 
@@ -430,6 +453,8 @@ def _repairer(parts: Parts) -> repairer.Repairer:
         asker=asking.Asker(parts.ingestion.askable, parts.ingestion.gateway),
         wait_for=parts.views.wait_for,
         clock=parts.clock,
+        told_max=parts.kept.live.whole("alerts.per_minute_max"),
+        open_max=parts.kept.live.whole("alerts.asked_max"),
     )
 
 
@@ -463,35 +488,11 @@ def _once(
     return tell
 
 
-def _stop_signals() -> "asyncio.Future[None]":
-    """Done at the first SIGINT or SIGTERM; the second ends the process as if we were not here."""
-    loop = asyncio.get_running_loop()
-    stopping: asyncio.Future[None] = loop.create_future()
-
-    def stop(number: signal.Signals) -> None:
-        if not stopping.done():
-            stopping.set_result(None)
-        loop.remove_signal_handler(number)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop, number)
-    return stopping
-
-
-def run(settings: config.Settings, *, announce: Callable[[str], None]) -> int:
+def run(
+    settings: config.Settings,
+    *,
+    announce: Callable[[str], None],
+    origins: Mapping[str, str] | None = None,
+) -> int:
     """`serve` on a loop of its own."""
-    return on_loop(serve(settings, announce=announce))
-
-
-def on_loop(main: Coroutine[Any, Any, T]) -> T:
-    """Run a server's main on a loop of its own, the fast one where there is one."""
-    # What was made up to here lives as long as the process; a request makes some dozens of objects
-    # that die with it. Looking through all of them every 700th object took a tenth of the time.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
-    if sys.platform == "win32":
-        return asyncio.run(main)
-    import uvloop  # noqa: PLC0415 - there is none on Windows
-
-    return uvloop.run(main)
+    return on_loop(serve(settings, announce=announce, origins=origins))

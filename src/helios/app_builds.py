@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from helios.configuration import live, registry
 from helios.drivers.aws import codebuild, s3_site
 from helios.drivers.builds import command, folder, hook, logs
 from helios.eventlog import ports as log_ports
@@ -50,10 +51,11 @@ def made(
     leases: runners.Leases,
     address: Callable[[], str],
     told: Callable[[str], None],
+    values: live.Live,
 ) -> builder.Builder:
     """Put together what builds sites; nothing runs yet."""
     root = None if settings.builds_root is None else Path(settings.builds_root)
-    return builder.Builder(
+    made_builder = builder.Builder(
         builder.Around(
             log=log,
             store=store,
@@ -70,5 +72,10 @@ def made(
             leases=leases,
             address=address,
             told=told,
+            may_build=values.switch_of(registry.BUILDS),
+            quiet_min=values.micros("builds.quiet_min"),
         )
     )
+    for name in (registry.BUILDS, "builds.quiet_min"):
+        values.watch(name, made_builder.look)
+    return made_builder

@@ -15,6 +15,7 @@ import structlog
 from helios import app_address, app_builds, app_ingest
 from helios.api import metrics as meters
 from helios.api import services, stack_metrics
+from helios.configuration import live
 from helios.drivers.aws import resource_writes as aws_writes
 from helios.drivers.aws import resources as aws_resources
 from helios.drivers.net import checks as net_checks
@@ -71,6 +72,7 @@ class Base(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         random: uniform in [0, 1), for jitter.
         address: this server's, as others reach it.
+        live: settings that are in force now.
         results: what became of what a source sent since the start, by its name.
     """
 
@@ -85,6 +87,7 @@ class Base(msgspec.Struct, frozen=True, kw_only=True):
     random: Callable[[], float]
     where: app_address.Where
     address: Callable[[], str]
+    live: live.Live
     results: Callable[[str], Mapping[str, int]] = lambda _: {}
 
 
@@ -152,6 +155,7 @@ def based(
     results: Callable[[str], Mapping[str, int]],
     clock: clocks.Clock,
     id_source: ids.Ids,
+    values: live.Live,
 ) -> Base:
     """What the rest of the process has for it, with the one runtime of all families."""
     # Jitter only: two processes must not draw the same numbers.
@@ -170,6 +174,7 @@ def based(
         random=draw,
         where=where,
         address=where.address,
+        live=values,
         results=results,
     )
 
@@ -223,7 +228,7 @@ def _made(
         )
         options = msgspec.structs.replace(options, owner=owner)
     base.runtime.register(passing.FAMILY, passes, options=options)
-    resyncing = resync.Resync(base.runtime.wake, lambda: _scheduled(base.store), clock=base.clock)
+    resyncing = resync.Resync(base.runtime.wake, _listed(base), clock=base.clock)
     base.waking.follow(known.woken, missed=resyncing.all_soon)
     return Stacks(
         passes=passes,
@@ -262,7 +267,7 @@ def _around(
             stack_files.FileWriter(root),
         ),
         builders=app_builds.executors(base.settings, ingestion.outbound, base.clock),
-        ttl=round(base.settings.content_ttl_s * clocks.SECOND_US),
+        ttl=base.live.micros("content.ttl"),
     )
     return passing.Around(
         log=base.log,
@@ -298,12 +303,20 @@ async def run(stacks: Stacks) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _scheduled(store: view_ports.ViewStore) -> AsyncIterator[tuple[keys.Key, float]]:
+def _listed(base: Base) -> resync.Listed:
+    """All stacks with their intervals, none shorter than somebody has set."""
+    return lambda: _scheduled(base.store, base.live.seconds("stacks.look_interval_min")())
+
+
+async def _scheduled(
+    store: view_ports.ViewStore, least_s: float
+) -> AsyncIterator[tuple[keys.Key, float]]:
     after = ("", "")
     while True:
         page = await reading.schedule(store, after, _PAGE)
         for client, name, interval in page:
-            yield keys.Key(client, passing.FAMILY, name), interval / clocks.SECOND_US
+            every_s = max(least_s, interval / clocks.SECOND_US)
+            yield keys.Key(client, passing.FAMILY, name), every_s
         if len(page) < _PAGE:
             return
         after = page[-1][:2]

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from helios.api import metrics as meters
+from helios.configuration import live
 from helios.drivers.outbound import client as outbound_client
 from helios.drivers.outbound import policy
 from helios.drivers.vault import store as vaults
@@ -122,6 +123,7 @@ async def opened(
     metrics: meters.Metrics,
     leases: runners.Leases,
     store: view_ports.ViewStore,
+    values: live.Live,
 ) -> AsyncIterator[Ingestion]:
     """Put it together; nothing runs yet.
 
@@ -149,7 +151,8 @@ async def opened(
             poller=poller.factory(
                 log,
                 content_believed.Believed(store),
-                ttl=round(settings.content_ttl_s * clocks.SECOND_US),
+                ttl=values.micros("content.ttl"),
+                every_min=values.micros("sources.poll_interval_min"),
             ),
         )
         finder = known.Table(table)

@@ -22,18 +22,7 @@ from helios.api.routes import source_actions, system
 from helios.api.routes import sources as source_routes
 from helios.api.routes import verdicts as verdict_routes
 from helios.api.routes import views as view_routes
-from helios.calls import audit as audit_calls
-from helios.calls import base
-from helios.calls import control as control_calls
-from helios.calls import healing as heal_calls
-from helios.calls import letters as letter_calls
-from helios.calls import mirror as mirror_calls
-from helios.calls import notices as notice_calls
-from helios.calls import predictions as prediction_calls
-from helios.calls import sites as site_calls
-from helios.calls import stacks as stack_calls
-from helios.calls import subscribers as subscriber_calls
-from helios.calls import why as why_calls
+from helios.calls import base, every
 from helios.ingest import gateway
 from helios.kernel import errors
 from helios.projections.views import content_read
@@ -58,19 +47,7 @@ class UnexpectedAnswerError(errors.HeliosError):
     code = "unexpected_answer"
 
 
-class Client(
-    site_calls.SiteCalls,
-    subscriber_calls.SubscriberCalls,
-    letter_calls.LetterCalls,
-    mirror_calls.MirrorCalls,
-    notice_calls.NoticeCalls,
-    control_calls.ControlCalls,
-    stack_calls.StackCalls,
-    prediction_calls.PredictionCalls,
-    heal_calls.HealCalls,
-    why_calls.WhyCalls,
-    audit_calls.AuditCalls,
-):
+class Client(every.Calls):
     """Talks to one server.
 
     Args:

@@ -73,6 +73,12 @@ TABLE: Mapping[tuple[str, str], Rule] = {
         "GET /pages/style.css",
         "GET /pages/start.js",
         "GET /pages/docs.js",
+        "GET /api/v1/auth/methods",
+        # Who signs in or out shows what it takes; the handlers look at it.
+        "POST /api/v1/auth/login",
+        "POST /api/v1/auth/link",
+        "POST /api/v1/auth/refresh",
+        "POST /api/v1/auth/logout",
     ),
     **_all(
         _DOOR,
@@ -93,12 +99,32 @@ TABLE: Mapping[tuple[str, str], Rule] = {
     **_all(Rule(P.READ, "installation"), "GET /metrics"),
     **_all(_SELF, "GET /graphql/schema", "GET /api/v1/providers", "GET /api/v1/providers/{name}"),
     **_all(
+        _SELF,
+        "GET /api/v1/auth/me",
+        # One's own, and those of whom one manages.
+        "POST /api/v1/users/{id}/password",
+        "GET /api/v1/sessions",
+        "DELETE /api/v1/sessions/{id}",
+    ),
+    **_all(
+        # Nobody gives more than he has: the handlers hold grants against those of the caller.
+        Rule(P.ADMINISTER, "body"),
+        "GET /api/v1/users",
+        "POST /api/v1/users",
+        "GET /api/v1/users/{id}",
+        "PATCH /api/v1/users/{id}",
+        "DELETE /api/v1/users/{id}",
+        "GET /api/v1/tokens",
+        "POST /api/v1/tokens",
+        "DELETE /api/v1/tokens/{id}",
+    ),
+    **_all(
         Rule(P.READ, "any"),
+        "POST /graphql",
+        "GET /api/v1/overview",
         "GET /api/v1/search/events",
         "GET /api/v1/facets",
         "GET /api/v1/histogram",
-        "POST /graphql",
-        "GET /api/v1/overview",
         "GET /api/v1/dead-letters",
         "GET /api/v1/dead-letters/groups",
         "GET /api/v1/events",
@@ -122,6 +148,9 @@ TABLE: Mapping[tuple[str, str], Rule] = {
         "GET /api/v1/commands",
         "GET /api/v1/correlations",
         "GET /api/v1/audit",
+        "GET /api/v1/configuration",
+        "GET /api/v1/configuration/{name}",
+        "GET /api/v1/configuration/{name}/history",
         "GET /api/v1/status",
         "GET /api/v1/views",
     ),
@@ -201,6 +230,10 @@ TABLE: Mapping[tuple[str, str], Rule] = {
         "POST /api/v1/content/invalidate",
         "POST /api/v1/commands",
         "POST /api/v1/commands/together",
+        # Of the installation and of a client who administers it; the handler asks.
+        "PUT /api/v1/configuration/{name}",
+        "DELETE /api/v1/configuration/{name}",
+        "POST /api/v1/configuration/{name}/undo",
     ),
     **_all(
         Rule(P.APPROVE, "one", "handler"),

@@ -8,6 +8,8 @@ import msgspec
 from helios.access import parts as access_parts
 from helios.api import metrics as meters
 from helios.api import pulse as pulses
+from helios.configuration import desk as settings_desk
+from helios.configuration import live as lives
 from helios.eventlog import ports as log_ports
 from helios.heal.notices import trial
 from helios.ingest import directory, retrying
@@ -243,14 +245,15 @@ class Services(msgspec.Struct, kw_only=True):
     vault: secret.Vault
     outbound: outbound.Outbound
     table: directory.Sources
-    ready_needs_sources: bool
     address: Callable[[str | None], str]
     """Our own address as others see it; given the Host header of the request at hand."""
     deliveries: Callable[[str, str], tuple[str, str]]
     """State and detail of the deliveries to a client's subscriber, in this process."""
     build_logs: build_ports.Logs
-    content_ttl_s: float = 86_400.0
-    """Age from which cached content counts as stale."""
+    live: lives.Live = msgspec.field(default_factory=lives.Live)
+    """Settings that are in force now."""
+    configuration: settings_desk.Desk | None = None
+    """Reads and changes settings; None: nothing here keeps them."""
     access: access_parts.Access | None = None
     """Users, tokens and sessions; None: access is switched off."""
     notify: Notify | None = None

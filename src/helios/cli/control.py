@@ -57,7 +57,7 @@ def commands() -> None:
 @click.option("--expires-in", type=float, default=300.0, show_default=True, help="Seconds.")
 @click.option("--expect", multiple=True, help="Event type that should follow; may come often.")
 @click.option("--expect-nothing", is_flag=True, help="No event is expected.")
-@click.option("--window", type=float, default=5.0, show_default=True, help="Seconds to wait.")
+@click.option("--window", type=float, help="Seconds to wait; as the installation has it without.")
 @click.option("--to", "rollback_version", help="Version to go back to, such as v1.2.1.")
 @click.option("--to-time", "rollback_time", help="Go back to how it was declared then (RFC 3339).")
 @click.option("--resource", "target_resource", help="A component, such as integration/cms-webhook.")
@@ -136,7 +136,8 @@ async def _ended(
     """The record of a correlation at its end, or as it stands some time after its window."""
     after: int | None = done.position or None
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + asked.consistency_window + _SLACK_S
+    window_s = max(command.consistency_window for command in done.commands)
+    deadline = loop.time() + window_s + _SLACK_S
     while True:
         record = await helios.client.correlation(done.correlation_id, asked.client_id, after=after)
         ended = record.status in ("completed", "expired", "failed")

@@ -42,7 +42,7 @@ def serve(config: Path | None, **flags: Any) -> int:
     found = resolve(config, flags)
     logs.configure(found.settings.log_level, found.settings.log_format)
     try:
-        return app.run(found.settings, announce=_announce)
+        return app.run(found.settings, announce=_announce, origins=found.origins)
     except errors.HeliosError as error:
         click.echo(f"helios: {' '.join(str(error).splitlines())}", err=True)
         return EXIT_NOT_STARTED

@@ -81,7 +81,8 @@ async def opened(where: Where) -> AsyncIterator[Session]:
         UnreachableError: no server answers, and there is no data folder to read.
         StorageError: the data folder cannot be opened.
     """
-    found = where.resolve().settings
+    resolved = where.resolve()
+    found = resolved.settings
     url = where.url or await _served_at(found)
     if url is not None:
         async with client.Client(url) as remote:
@@ -92,7 +93,8 @@ async def opened(where: Where) -> AsyncIterator[Session]:
             f"no server runs here and {found.data_dir} holds no log: start one with "
             "`helios serve`, or give --url or --data-dir"
         )
-    async with app.opened(found, briefly=True) as parts, app.kept(parts):
+    origins = resolved.origins
+    async with app.opened(found, briefly=True, origins=origins) as parts, app.kept(parts):
         transport = httpx.ASGITransport(app.application(parts))
         async with client.Client(LOCAL_URL, transport=transport) as local:
             yield Session(client=local, parts=parts)

@@ -165,7 +165,7 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
         address: tells that of this server as providers see it; empty: it is not known.
         writers: of resources, beside that of sites; of two for one kind the first is taken.
         builders: executors of sites, for what says under `rebuild` how it is built.
-        ttl: how long content may go unheard of, in microseconds; None: for ever.
+        ttl: gives how long content may go unheard of, in microseconds; None: for ever.
         recheck: see `Recheck`; None: no look before the write but that of the pass.
         last_good: see `catching_up.LastGood`; None: only the events tell when a break was.
     """
@@ -184,7 +184,7 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     address: Callable[[], str] = str
     writers: Sequence[heal_ports.ResourceWriter] = ()
     builders: Mapping[type[sites.Executor], builds.Executor] = {}
-    ttl: int | None = None
+    ttl: Callable[[], int] | None = None
     recheck: Recheck | None = None
     last_good: catching_up.LastGood | None = None
 

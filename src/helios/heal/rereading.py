@@ -45,7 +45,7 @@ class Rereader:
         believed: what is known.
         gate: where what is found is handed in.
         random: uniform in [0, 1).
-        ttl: how long content may go unheard of, in microseconds; None: for ever.
+        ttl: gives how long content may go unheard of, in microseconds; None: for ever.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Rereader:
         *,
         clock: clocks.Clock,
         random: Callable[[], float],
-        ttl: int | None = None,
+        ttl: Callable[[], int] | None = None,
     ) -> None:
         self._log = log
         self._believed = believed

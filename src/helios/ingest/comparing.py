@@ -66,7 +66,7 @@ class Comparer:
         log: where it is written that all is as known.
         believed: what is known.
         hand_in: takes what is found to the gate.
-        ttl: how long content may go unheard of, in microseconds; None: for ever.
+        ttl: gives how long content may go unheard of, in microseconds; None: for ever.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Comparer:
         *,
         believed: Believed,
         hand_in: HandIn,
-        ttl: int | None,
+        ttl: Callable[[], int] | None,
     ) -> None:
         self._tools = tools
         self._clock = tools.clock
@@ -138,7 +138,7 @@ class Comparer:
         """Often enough that nothing grows stale that the provider still has."""
         every = self._poll.compare_every
         if self._ttl is not None and isinstance(self._lister, providers.ContentReader):
-            every = min(every, max(self._ttl // 3, self._poll.every))
+            every = min(every, max(self._ttl() // 3, self._poll.every))
         return every / clocks.SECOND_US
 
     async def _compare(self, *, webhooks: bool) -> polling.Compared:
@@ -164,7 +164,7 @@ class Comparer:
         settled_at = clocks.Timestamp(began - self._poll.grace)
         await self._read(sorted(compared.changed), replaces=settled_at, webhooks=webhooks)
         is_told = all(there.values()) and not compared.detail
-        if is_told and self._ttl is not None and oldest < began - self._ttl // 3:
+        if is_told and self._ttl is not None and oldest < began - self._ttl() // 3:
             await self._log.append([self._believed.confirmation(*self._whose, types, began)])
         return compared
 

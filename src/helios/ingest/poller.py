@@ -7,7 +7,7 @@ there. What is decided stands in `polling`; here is what is done: calls, the log
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import structlog
@@ -34,7 +34,8 @@ class Poller:
         provider: the adapter.
         log: what was told is read there, and marks are kept there.
         believed: for comparisons; None: there are none.
-        ttl: how long content may go unheard of, in microseconds; None: for ever.
+        ttl: gives how long content may go unheard of, in microseconds; None: for ever.
+        every_min: gives the shortest time between polls, in microseconds, whatever is declared.
     """
 
     def __init__(
@@ -43,7 +44,9 @@ class Poller:
         provider: providers.Provider,
         log: ports.EventLog,
         believed: comparing.Believed | None = None,
-        ttl: int | None = None,
+        ttl: Callable[[], int] | None = None,
+        *,
+        every_min: Callable[[], int] = int,
     ) -> None:
         if not isinstance(provider, providers.ChangeLister):
             raise errors.InvalidInputError(
@@ -56,6 +59,7 @@ class Poller:
         self._declared = tools.declared
         self._poll = tools.declared.poll or sources.Polling()
         self._log = log
+        self._every_min = every_min
         self._comparer: comparing.Comparer | None = None
         if believed is not None and isinstance(provider, providers.IdLister):
             self._comparer = comparing.Comparer(
@@ -292,19 +296,25 @@ class Poller:
         needs_person = isinstance(error, providers.ProviderApiError) and error.status in (401, 403)
         detail = str(error)[:_DETAIL_CHARS]
         self._set(state="failed" if needs_person else "waiting", detail=detail)
-        every = self._poll.every
+        every = self._every()
         pause_s = polling.back_off(attempt, every, retry_after_s, self._tools.random())
         if needs_person:
             pause_s = max(pause_s, every / clocks.SECOND_US)
         _log.warning("poll_failed", **self._names(), error=detail, again_in_s=round(pause_s, 1))
         return pause_s
 
+    def _every(self) -> int:
+        """Microseconds between polls, as declared or as somebody has slowed them down."""
+        return max(self._poll.every, self._every_min())
+
     def _pause_s(self) -> float:
         """Until the next poll: sooner when something was left, or a comparison is due."""
-        pause_s = self._poll.every / clocks.SECOND_US * (0.95 + self._tools.random() / 10)
+        pause_s = self._every() / clocks.SECOND_US * (0.95 + self._tools.random() / 10)
         if self._young is not None:
             left = self._young + self._poll.grace - self._clock.now()
-            pause_s = min(pause_s, max(1.0, left / clocks.SECOND_US))
+            pause_s = min(
+                pause_s, max(1.0, self._every_min() / clocks.SECOND_US, left / clocks.SECOND_US)
+            )
         hurry_s = None if self._comparer is None else self._comparer.hurry_s
         if hurry_s is not None:
             pause_s = min(pause_s, max(1.0, hurry_s))
@@ -378,7 +388,10 @@ class _Found:
 
 
 def factory(
-    log: ports.EventLog, believed: comparing.Believed | None = None, ttl: int | None = None
+    log: ports.EventLog,
+    believed: comparing.Believed | None = None,
+    ttl: Callable[[], int] | None = None,
+    every_min: Callable[[], int] = int,
 ) -> sources.Factory:
     """What makes pollers, for the manager of runners.
 
@@ -386,9 +399,12 @@ def factory(
         log: see `Poller`.
         believed: likewise.
         ttl: likewise.
+        every_min: likewise.
     """
 
     async def make(tools: sources.Tools) -> sources.Runner:
-        return Poller(tools, registry.get(tools.declared.provider), log, believed, ttl)
+        return Poller(
+            tools, registry.get(tools.declared.provider), log, believed, ttl, every_min=every_min
+        )
 
     return make

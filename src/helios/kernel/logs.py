@@ -53,6 +53,15 @@ def configure(
     )
 
 
+def set_level(level: str) -> None:
+    """Change the least important messages to write, for loggers that are there and that come.
+
+    Args:
+        level: `debug`, `info`, `warning` or `error`.
+    """
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]))
+
+
 def _cause(
     _logger: Any, _method: str, message: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:

@@ -165,7 +165,7 @@ class _Desk:
         return content_read.etag(which, seen, [self._parts.log.log_id, self._version, *more])
 
     def _fresh_after(self) -> clocks.Timestamp:
-        ttl = int(self._parts.content_ttl_s * clocks.SECOND_US)
+        ttl = self._parts.live.micros("content.ttl")()
         return clocks.Timestamp(max(1, self._parts.clock.now() - ttl))
 
     async def _visible(self, request: web.Request) -> None:

@@ -210,7 +210,13 @@ class _Desk:
     ) -> web.Response:
         parts = self._parts
         now, actor = parts.clock.now(), speaking.actor_of(request)
-        made = commands.made(asked, now=now, id_source=parts.ids, correlation_id=correlation_id)
+        made = commands.made(
+            asked,
+            now=now,
+            id_source=parts.ids,
+            correlation_id=correlation_id,
+            window_s=parts.live.seconds("stacks.consistency_window")(),
+        )
         known = await self._known(made)
         if known is not None:
             return web.answer(_issued(known, None, unchanged=True))

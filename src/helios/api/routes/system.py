@@ -179,11 +179,17 @@ class _Desk:
                     lag_events=health.lag_events,
                 )
             )
-        return [*checks, *await self._sources()]
+        return [*checks, self._settings(), *await self._sources()]
+
+    def _settings(self) -> Check:
+        """Settings that a newer Helios wrote leave the last good value in force."""
+        wrong = self._parts.live.unreadable
+        told = "; ".join(f"{name}: {why}" for name, why in sorted(wrong.items()))
+        return Check(name="configuration", ok=True, detail=told or "in force")
 
     async def _sources(self) -> list[Check]:
         """Each source by name; one in trouble is named, and the others go on."""
-        needed = self._parts.ready_needs_sources
+        needed = self._parts.live.switch("ready.needs_sources")()
         return [
             Check(
                 name=f"{_SOURCE}{entry.client_id}/{entry.name}",

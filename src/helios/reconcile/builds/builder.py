@@ -53,6 +53,8 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
         leases: of several processes one builds.
         address: our own address, for `HELIOS_CONTENT_URL`.
         told: is told how each build ended: `succeeded`, or the cause of its failure.
+        may_build: whether builds of a client's sites may begin now.
+        quiet_min: gives how long content has to be quiet at least, in microseconds.
     """
 
     log: log_ports.EventLog
@@ -67,6 +69,8 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
     leases: runners.Leases
     address: Callable[[], str]
     told: Callable[[str], None]
+    may_build: Callable[[str], bool] = lambda _: True
+    quiet_min: Callable[[], int] = int
 
 
 class Builder:
@@ -95,6 +99,10 @@ class Builder:
                     await self._around.clock.sleep(RETRY_S)
         finally:
             await self._stop()
+
+    def look(self) -> None:
+        """Look at every site now: what decides about builds has changed."""
+        self._ended.set()
 
     async def _lead(self, lease: runners.Lease) -> None:
         lost = asyncio.ensure_future(lease.lost())
@@ -171,6 +179,8 @@ class Builder:
             running[1].cancel("cancelled")
 
     async def _decided(self, found: view.Site) -> batcher.Start | batcher.Wait:
+        if not self._around.may_build(found.client_id):
+            return batcher.Wait(None)
         try:
             site = self._site(found)
         except errors.InvalidInputError as error:
@@ -178,7 +188,9 @@ class Builder:
             _log.warning("site_unreadable", site=found.name, error=str(error))
             return batcher.Wait(None)
         changed = await content_read.dirty(self._around.store, _which(site), found.built_position)
-        timing = batcher.Timing(quiet=site.quiet, max_delay=site.max_delay, attempts=site.attempts)
+        quiet = max(site.quiet, self._around.quiet_min())
+        most = max(site.max_delay, quiet)
+        timing = batcher.Timing(quiet=quiet, max_delay=most, attempts=site.attempts)
         standing = found.standing(None if changed is None else _changed(changed))
         return batcher.decide(standing, timing, self._around.clock.now())
 

@@ -77,7 +77,8 @@ class Issue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         expires_in_s: seconds, 300 without it.
         expects: types of the events that it should bring about, `none` for none; without it those
             of its type.
-        consistency_window: seconds in which they are waited for, 5 without it.
+        consistency_window: seconds in which they are waited for; without it as the installation has
+            it, 5 unless somebody changed that.
     """
 
     command_type: events.CommandType
@@ -90,7 +91,7 @@ class Issue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     payload: events.Details = events.Details()
     retry_policy: events.RetryPolicy = events.RetryPolicy()
     expects: str | tuple[str, ...] | None = None
-    consistency_window: float = WINDOW_S
+    consistency_window: float | None = None
 
 
 def made(
@@ -99,8 +100,9 @@ def made(
     now: clocks.Timestamp,
     id_source: ids.Ids,
     correlation_id: str | None = None,
+    window_s: float = WINDOW_S,
 ) -> tuple[events.Command, ...]:
-    """Commands that are issued together, under one correlation.
+    """Commands that are issued together, under one correlation; `window_s` where none is named.
 
     Raises:
         InvalidInputError: names the field.
@@ -114,10 +116,16 @@ def made(
     if len({issue.client_id for issue in asked}) > 1:
         raise errors.InvalidInputError("expected one for all", field="client_id")
     together = named.pop() if named else id_source.new()
-    found = tuple(_made(issue, together, now, id_source) for issue in asked)
+    found = tuple(_made(_windowed(issue, window_s), together, now, id_source) for issue in asked)
     if len({command.command_id for command in found}) < len(found):
         raise errors.InvalidInputError("the same one twice", field="command_id")
     return found
+
+
+def _windowed(asked: Issue, window_s: float) -> Issue:
+    if asked.consistency_window is not None:
+        return asked
+    return msgspec.structs.replace(asked, consistency_window=window_s)
 
 
 def _made(
@@ -130,7 +138,8 @@ def _made(
         if not 1 <= len(value) <= 128:
             raise errors.InvalidInputError("expected 1 to 128 characters", field=field)
     _check_span(asked.expires_in_s, EXPIRES_S_MAX, "expires_in_s")
-    _check_span(asked.consistency_window, WINDOW_S_MAX, "consistency_window")
+    window_s = WINDOW_S if asked.consistency_window is None else asked.consistency_window
+    _check_span(window_s, WINDOW_S_MAX, "consistency_window")
     if not 1 <= asked.retry_policy.max_attempts <= ATTEMPTS_MAX:
         raise errors.InvalidInputError(
             f"expected 1 to {ATTEMPTS_MAX}", field="retry_policy.max_attempts"
@@ -149,7 +158,7 @@ def _made(
         payload=asked.payload,
         retry_policy=asked.retry_policy,
         expects=expected(asked.expects, asked.command_type),
-        consistency_window=asked.consistency_window,
+        consistency_window=window_s,
     )
 
 

@@ -167,6 +167,44 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
         raise errors.InvalidInputError(f"contract {self.name!r} has no leg {name!r} (has {names})")
 
 
+def shape(contract: Contract) -> tuple[object, ...]:
+    """All that is not a time, a threshold or a policy: what tells one contract from another."""
+    legs = tuple(
+        (
+            leg.name,
+            leg.source,
+            leg.type,
+            leg.key,
+            leg.cardinality,
+            leg.require,
+            tuple(each.condition for each in leg.within_when),
+        )
+        for leg in contract.legs
+    )
+    return (
+        contract.name,
+        contract.tenant,
+        contract.window.type,
+        legs,
+        contract.anchor,
+        contract.rules,
+        contract.mapping,
+    )
+
+
+def carries(before: Contract, after: Contract) -> bool:
+    """Whether windows that are open may go on under the next version.
+
+    They may where the versions differ in times alone and the windows are the same ones: an aligned
+    window of another size is another window, and so is a session with another gap.
+    """
+    mine, other = before.window, after.window
+    same = mine.type == "per_key" or (mine.size, mine.every) == (other.size, other.every)
+    # What a condition has changed already is kept with the window, and is not computed again.
+    cases = [[leg.within_when for leg in each.legs] for each in (before, after)]
+    return same and shape(before) == shape(after) and cases[0] == cases[1]
+
+
 def parse(text: str, *, source: str | None = None) -> Contract:
     """Read and check a contract.
 

@@ -39,6 +39,7 @@ _READ_POSITIONS = 1_000
 class _Declared(msgspec.Struct):
     name: str
     yaml: str
+    carries: bool = False
 
 
 class _Rejudge(msgspec.Struct):
@@ -295,6 +296,12 @@ class Fold:
         number = running.newest + 1
         running.withdrawn = False
         running.add(number, parsed)
+        if declared.carries:
+            # Times were changed and nothing else: who waits goes on waiting, by the new times.
+            handover.carry(
+                [version.engine for version in running.versions.values()],
+                running.current.engine,
+            )
         self._rewire()
         legs = msgspec.json.encode([leg.name for leg in parsed.legs]).decode()
         self._write(

@@ -4,6 +4,10 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from helios.reconcile.streams import codegen, engine, judge, layout, live, program, times
+from helios.reconcile.streams import contract as contracts
+
+_MOVED = -(1 << 61)
+"""A second at which nothing falls due: of a window whose time is computed anew."""
 
 
 def progress_for(compiled: program.Program, old: engine.Engine) -> times.Progress:
@@ -56,6 +60,29 @@ def _groups(of: engine.Engine, key: str, us: int) -> Sequence[Any]:
     if of.contract.window.type == "session":
         return of.sessions.around(key, us)
     return of.grouping.groups_of(key, us)
+
+
+def carry(versions: Sequence[engine.Engine], current: engine.Engine) -> None:
+    """Have the newest version take over the open windows of those before it.
+
+    For a version that differs in times alone, where a window stays the same window: see
+    `contract.carries`. Nothing is decided here: what the new times have passed already is looked at
+    with the next second, by the next event or tick.
+    """
+    for old in versions:
+        if old is current or not contracts.carries(old.contract, current.contract):
+            continue
+        for state in sorted(old.open.values(), key=engine.group_order):
+            old.settle(state)
+            group = state[layout.GROUP]
+            if current.contract.window.type == "session":
+                old.sessions.remove(group)
+                current.sessions.add(group)
+            current.open[group] = state
+            state[layout.NEXT] = _MOVED
+            current.reschedule(state)
+        old.open.clear()
+        old.buckets.clear()
 
 
 def pass_by(current: engine.Engine, event: live.Seen) -> None:

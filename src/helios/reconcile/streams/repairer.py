@@ -124,6 +124,8 @@ class Repairer:
         asker: asks sources.
         wait_for: returns when a view has reached a position.
         clock: whose time passes.
+        told_max: gives how many alerts of a contract are told one by one in a minute.
+        open_max: gives how many keys sources are asked for at once.
     """
 
     def __init__(
@@ -135,12 +137,16 @@ class Repairer:
         asker: asking.Asker,
         wait_for: WaitFor,
         clock: clocks.Clock,
+        told_max: Callable[[], int] = lambda: ALERTS_PER_MINUTE,
+        open_max: Callable[[], int] = lambda: OPEN_MAX,
     ) -> None:
         self._log = log
         self._view = view
         self._asker = asker
         self._wait_for = wait_for
         self._clock = clock
+        self._told_max = told_max
+        self._open_max = open_max
         self._standing = standing.Standing(store)
         self._repairs = repairs.Reader(store)
         self._places: dict[_Lane, standing.Place] = {}
@@ -195,7 +201,7 @@ class Repairer:
 
     async def _go_on(self, turn: _Turn, declared: Sequence[standing.Declared]) -> None:
         """Take the next step for every verdict that sources were asked for."""
-        begun = await self._repairs.open(OPEN_MAX)
+        begun = await self._repairs.open(self._open_max())
         turn.open = len(begun)
         versions = {(d.row.tenant, d.row.name, d.row.version): d for d in declared}
         groups: dict[tuple[str, str, int], list[repairs.Open]] = {}
@@ -310,7 +316,7 @@ class Repairer:
         async def visit(verdict: verdicts.Verdict, step: missing.Step) -> bool:
             if not isinstance(step, missing.Ask):
                 return True
-            if turn.open >= OPEN_MAX:
+            if turn.open >= self._open_max():
                 return False  # those that are open wake us
             if len(turn.asks) >= ASKS_PER_PASS:
                 turn.wake_at(turn.now)
@@ -391,12 +397,12 @@ class Repairer:
         if contract.id not in turn.rooms:
             start = clocks.Timestamp(turn.now - _MINUTE)
             found = await self._repairs.since(
-                contract.tenant, contract.name, start, ALERTS_PER_MINUTE + 1
+                contract.tenant, contract.name, start, self._told_max() + 1
             )
             alone = sum(not many for _, many in found)
             oldest = min((at for at, _ in found), default=turn.now)
             turn.rooms[contract.id] = _Room(
-                left=max(0, ALERTS_PER_MINUTE - alone),
+                left=max(0, self._told_max() - alone),
                 many=not any(many for _, many in found),
                 renewed=clocks.Timestamp(oldest + _MINUTE),
             )

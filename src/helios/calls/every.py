@@ -1,0 +1,33 @@
+"""All parts of the client's methods, as one class to build on."""
+
+from helios.calls import (
+    audit,
+    configuration,
+    control,
+    healing,
+    letters,
+    mirror,
+    notices,
+    predictions,
+    sites,
+    stacks,
+    subscribers,
+    why,
+)
+
+
+class Calls(
+    sites.SiteCalls,
+    subscribers.SubscriberCalls,
+    letters.LetterCalls,
+    mirror.MirrorCalls,
+    notices.NoticeCalls,
+    control.ControlCalls,
+    stacks.StackCalls,
+    predictions.PredictionCalls,
+    healing.HealCalls,
+    why.WhyCalls,
+    audit.AuditCalls,
+    configuration.ConfigurationCalls,
+):
+    """What the client offers, but how it reaches a server."""

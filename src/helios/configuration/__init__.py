@@ -1,0 +1,1 @@
+"""Settings that change while Helios runs: what there is, who changed what, and what acts now."""
