@@ -34,6 +34,8 @@ _LABEL = b"helios-oidc-transaction\0"
 Problem: TypeAlias = Literal[
     "oidc_denied",
     "oidc_expired",
+    "oidc_failed",
+    "oidc_locked",
     "oidc_no_role",
     "oidc_off",
     "oidc_provider",
@@ -45,6 +47,8 @@ Problem: TypeAlias = Literal[
 
 - `oidc_denied`: the provider let them not in, or they turned back there;
 - `oidc_expired`: they took too long;
+- `oidc_failed`: this server could not do it now;
+- `oidc_locked`: they were locked out here;
 - `oidc_no_role`: they are known there, and none of their groups has a role here;
 - `oidc_off`: nobody signs in by OpenID here;
 - `oidc_provider`: the provider answered what it should not, or is set up differently;
@@ -131,7 +135,7 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
         name: what they are called by, which may change and may be another's tomorrow.
         display_name: for people.
         grants: what their groups may do here; never empty.
-        groups: those of their groups that have a role here.
+        groups: those of their groups that have a role here, for approvals that name them.
     """
 
     issuer: str
@@ -210,11 +214,16 @@ def metadata(config: Config, told: object) -> Metadata:
     methods = found.code_challenge_methods_supported
     if methods is not None and "S256" not in methods:
         raise _unfit(config, "it does not do PKCE with S256")
-    if config.issuer.startswith("https:"):
-        for url in (found.authorization_endpoint, found.end_session_endpoint):
-            if url is not None and not url.startswith("https://"):
-                raise _unfit(config, "it would send browsers to an address that is not https")
+    for url in (found.authorization_endpoint, found.end_session_endpoint):
+        if url is not None and not _fit_to_go_to(url, config.issuer):
+            raise _unfit(config, "it would send browsers to an address that is not https")
     return found
+
+
+def _fit_to_go_to(url: str, issuer: str) -> bool:
+    """Whether a browser may be sent there; by plain http only if the provider itself is."""
+    schemes = ("https://",) if issuer.startswith("https:") else ("https://", "http://")
+    return url.startswith(schemes) and url.isascii() and url.isprintable() and " " not in url
 
 
 def _unfit(config: Config, why: str) -> SignInError:
@@ -412,7 +421,8 @@ def person(config: Config, claims: Mapping[str, object], told: Sequence[str]) ->
             f"{name[:200]!r} is in no group that oidc_grants names ({len(told)} groups told)",
         )
     display = claims.get("name")
-    known = {each.group for each in config.grants}
+    # A group that happens to be called like a role would answer in that role.
+    known = {each.group for each in config.grants} - set(model.ROLES)
     return Person(
         issuer=config.issuer,
         subject=subject,

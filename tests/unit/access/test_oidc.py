@@ -484,6 +484,8 @@ def test_a_withdrawn_key_is_forgotten_within_the_hour() -> None:
         {"code_challenge_methods_supported": ["plain"]},
         {"authorization_endpoint": "http://login.example.com/auth"},
         {"authorization_endpoint": "javascript:alert(1)"},
+        {"authorization_endpoint": "https://login.example.com/\r\nSet-Cookie: a=b"},
+        {"end_session_endpoint": "http://login.example.com/logout"},
         {"jwks_uri": None},
     ],
     ids=repr,
@@ -534,6 +536,13 @@ def test_who_is_in_no_group_with_a_role_is_not_let_in(groups: Any) -> None:
     world = World()
     world.userinfo = {"sub": "u-1"}
     assert world.refused(claims=lambda claims: claims.update(groups=groups)) == "oidc_no_role"
+
+
+def test_a_group_that_is_called_like_a_role_does_not_answer_in_that_role() -> None:
+    world = World(grants=oidc_grants.parse("admin=viewer@acme, leads=approver@acme"))
+    found = world.signs_in(claims=lambda claims: claims.update(groups=["admin", "leads", "x"]))
+    assert [grant.role for grant in found.grants] == ["viewer", "approver"]
+    assert found.groups == ("leads",)
 
 
 def test_groups_are_found_within_another_claim() -> None:
