@@ -120,7 +120,11 @@ TABLE: Mapping[tuple[str, str], Rule] = {
     ),
     **_all(
         Rule(P.READ, "any"),
+        "GET /api/v1/verdicts",
+        "GET /api/v1/matching/rates",
+        "GET /api/v1/matching/matrix",
         "POST /graphql",
+        "GET /api/v1/live",
         "GET /api/v1/overview",
         "GET /api/v1/search/events",
         "GET /api/v1/facets",

@@ -14,7 +14,7 @@ from typing import Protocol, TypeAlias
 import structlog
 
 from helios.access import model
-from helios.api import access_rules, problems, web
+from helios.api import access_rules, problems, sockets, web
 from helios.kernel import acting, errors, limits, tenancy, tracing
 
 Target: TypeAlias = tuple[web.Handler, access_rules.Rule]
@@ -76,11 +76,14 @@ class Application:
         self._room = web.Room(limits.BODIES_BYTES_MAX)
         self._exact: dict[tuple[str, str], Target] = {}
         self._templates: dict[str, list[tuple[re.Pattern[str], str, Target]]] = {}
+        self._sockets: dict[str, tuple[web.SocketHandler, access_rules.Rule]] = {}
         if gate is not None:
             _check_rules(routes, rules)
         for route in routes:
             rule = rules.get((route.method, route.path), _UNRULED)
             target = (route.handler, rule)
+            if route.socket is not None:
+                self._sockets[route.path] = (route.socket, rule)
             if "{" in route.path:
                 entry = (_pattern(route), route.method, target)
                 self._templates.setdefault(_head(route.path), []).append(entry)
@@ -94,7 +97,7 @@ class Application:
 
     async def __call__(self, scope: web.Scope, receive: web.Receive, send: web.Send) -> None:
         if scope["type"] != "http":
-            await _refuse_protocol(scope, receive, send)
+            await self._speak(scope, receive, send)
             return
         request = web.Request(scope, receive, self._room)
         try:
@@ -119,6 +122,38 @@ class Application:
             response = await _answered(handler, request)
             if response is not None:
                 await self._send(response, request, send)
+
+    async def _speak(self, scope: web.Scope, receive: web.Receive, send: web.Send) -> None:
+        """Hold a web socket, opened as a request is made; at ASGI's lifespan nothing happens."""
+        if scope["type"] != "websocket":
+            await _live_on(receive, send)
+            return
+        scope["method"] = "GET"
+        request = web.Request(scope, receive, self._room)
+
+        async def admit() -> tenancy.Scope:
+            request.principal, allowed = await self._gate.admit(request, rule)
+            return allowed
+
+        socket = sockets.Socket(request, receive, send, closing=self._closing, admit=admit)
+        try:
+            handler, rule = self._socket_at(request.path)
+            _check_origin(request)
+            with tenancy.within(await admit()), acting.within(request.principal.actor):
+                await handler(socket)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+            failed = _failed(error, request)
+            if socket.accepted:
+                await socket.close(sockets.FAILED, "the server's log has the details")
+            else:
+                await sockets.refuse(scope, send, failed)
+
+    def _socket_at(self, path: str) -> tuple[web.SocketHandler, access_rules.Rule]:
+        found = self._sockets.get(path)
+        if found is None:
+            places = ", ".join(self._sockets) or "nowhere"
+            raise errors.NotFoundError(f"no web socket is opened at {path}, but at: {places}")
+        return found
 
     def _match(self, request: web.Request) -> Target:
         method, path = request.scope["method"], request.scope["path"]
@@ -186,11 +221,7 @@ async def _pump(stream: AsyncIterator[bytes], send: web.Send) -> None:
             await close()
 
 
-async def _refuse_protocol(scope: web.Scope, receive: web.Receive, send: web.Send) -> None:
-    """Nothing happens at ASGI's lifespan events, and web sockets are closed at once."""
-    if scope["type"] == "websocket":
-        await send({"type": "websocket.close", "code": 1003})
-        return
+async def _live_on(receive: web.Receive, send: web.Send) -> None:
     while True:
         kind = (await receive())["type"]
         await send({"type": f"{kind}.complete"})

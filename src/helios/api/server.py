@@ -14,8 +14,9 @@ from collections.abc import Iterator
 
 import uvicorn
 from uvicorn.protocols.http import httptools_impl
+from uvicorn.protocols.websockets import websockets_sansio_impl
 
-from helios.api import asgi
+from helios.api import asgi, sockets
 from helios.kernel import errors, limits
 
 BACKLOG = 2048
@@ -74,6 +75,7 @@ class Protocol(httptools_impl.HttpToolsProtocol):
     """
 
     _in_head = False
+    _upgraded = False
     _head_bytes = 0
     _timer: asyncio.TimerHandle | None = None
 
@@ -90,6 +92,8 @@ class Protocol(httptools_impl.HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if self._upgraded:
+            return  # To a web socket, which has bounds of its own.
         # Most requests come in one piece and need no timer.
         if self._in_head or self.cycle is None or self.cycle.response_complete:
             # Also what follows an answer and is no head: it keeps uvicorn's own timer from closing.
@@ -102,8 +106,14 @@ class Protocol(httptools_impl.HttpToolsProtocol):
                 self._in_head = False
                 self.send_400_response("The request's head is too large.")
 
+    def handle_websocket_upgrade(self) -> None:
+        self._upgraded = True
+        self._came()
+        super().handle_websocket_upgrade()
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope[sockets.ABORT] = self.transport.abort  # type: ignore[typeddict-unknown-key]
         self._in_head = True
         self._head_bytes = 0
 
@@ -136,6 +146,22 @@ class Protocol(httptools_impl.HttpToolsProtocol):
             self.transport.close()
 
 
+SOCKET_BYTES_MAX = 64 << 10
+"""One message over a web socket. Above: closed (1009); handlers close at less, with a reason."""
+
+PING_S = 20.0
+"""A silent web socket is asked this often whether it is still there, and closed when it does not
+answer for as long."""
+
+
+class SocketProtocol(websockets_sansio_impl.WebSocketsSansIOProtocol):
+    """uvicorn's protocol for web sockets, which a handler can cut."""
+
+    async def run_asgi(self) -> None:
+        self.scope[sockets.ABORT] = self.transport.abort  # type: ignore[typeddict-unknown-key]
+        await super().run_asgi()
+
+
 @functools.cache
 def connections_max() -> int:
     """Connections taken at once: as many as leave the log and the views their files."""
@@ -158,7 +184,11 @@ def make(application: asgi.Application, *, drain_s: float) -> Server:
     config = uvicorn.Config(
         application,
         http=Protocol,
-        ws="none",
+        ws=SocketProtocol,
+        ws_max_size=SOCKET_BYTES_MAX,
+        ws_ping_interval=PING_S,
+        ws_ping_timeout=PING_S,
+        ws_per_message_deflate=False,
         lifespan="off",
         proxy_headers=False,
         access_log=False,

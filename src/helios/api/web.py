@@ -19,6 +19,8 @@ Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Handler: TypeAlias = "Callable[[Request], Awaitable[Response]]"
+SocketHandler: TypeAlias = Callable[[Any], Awaitable[None]]
+"""Speaks over a `sockets.Socket`."""
 
 JSON = b"application/json"
 
@@ -268,6 +270,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         replies: by status; problems that any operation may answer are added by the description.
         parameters: query parameters and headers.
         catch_all: the last placeholder takes slashes too.
+        socket: what speaks where a web socket is opened at the path; it has no placeholders.
     """
 
     method: str
@@ -279,3 +282,4 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     body: Mapping[str, Any] = {}
     parameters: Sequence[Parameter] = ()
     catch_all: bool = False
+    socket: SocketHandler | None = None

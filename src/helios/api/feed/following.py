@@ -84,10 +84,12 @@ class Feed:
 
     async def follow(self, asked: Asked) -> AsyncGenerator[changes.Flush, None]:
         """Messages for ever; one without changes says that all is well."""
-        async with self.watcher.followed():
-            async with contextlib.aclosing(_Follower(self, asked).run()) as flushes:
-                async for flush in flushes:
-                    yield flush
+        async with (
+            self.watcher.followed(),
+            contextlib.aclosing(_Follower(self, asked).run()) as flushes,
+        ):
+            async for flush in flushes:
+                yield flush
 
 
 def asked(query: dict[str, str], after: envelope.Position | None) -> Asked:

@@ -19,6 +19,8 @@ from helios.api.routes import (
     graph,
     guards,
     ingest,
+    live,
+    matching,
     mirror,
     notices,
     overview,
@@ -43,6 +45,7 @@ def table(parts: services.Services) -> list[web.Route]:
     """Every route, in the order in which the description lists them."""
     live_feed = following.Feed(parts)
     routes = [
+        *matching.routes(parts),
         *overview.routes(parts),
         *search.routes(parts),
         *facets.routes(parts),
@@ -50,6 +53,7 @@ def table(parts: services.Services) -> list[web.Route]:
         *webhooks.routes(parts),
         *dead_letters.routes(parts),
         *events.routes(parts, live_feed),
+        *live.routes(parts, live_feed),
         *mirror.routes(parts),
         *verdicts.routes(parts),
         *graph.routes(parts),
