@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
+import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from helios.kernel import settings as config
 
 EXIT_NOT_FOUND = 1
 RATE_MAX = 1_000.0
+LOOPBACK = "127.0.0.0/8"
+"""What the server of the demo may call: the CMS, the shop and the site that the demo serves."""
 
 
 def _seconds(_context: click.Context, _option: click.Parameter, value: str | None) -> float | None:
@@ -54,6 +57,18 @@ def _seconds(_context: click.Context, _option: click.Parameter, value: str | Non
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Of all that varies.")
 @click.option(
+    "--stacks/--no-stacks",
+    default=True,
+    show_default=True,
+    help="Declared stacks too, and a CMS, a shop and sites that they are about.",
+)
+@click.option(
+    "--open/--no-open",
+    "opens",
+    default=None,
+    help="Open the page in a browser; without either, on a terminal with a display.",
+)
+@click.option(
     "--for",
     "lasting_s",
     metavar="DURATION",
@@ -71,6 +86,8 @@ def demo(
     rate: float,
     faults: float,
     seed: int,
+    stacks: bool,
+    opens: bool | None,
     lasting_s: float | None,
     data_dir: Path | None,
     port: int | None,
@@ -87,16 +104,23 @@ def demo(
       helios demo --rate 200 --faults 0.1
       helios demo --for 20s --data-dir helios-demo-data
     """  # noqa: D301 - click reads \b as the character
-    plan = drive.Plan(rate=rate, faults=faults, seed=seed, lasting_s=lasting_s)
+    plan = drive.Plan(rate=rate, faults=faults, seed=seed, lasting_s=lasting_s, stacks=stacks)
     # What is wrong with its keys is on the screen: alerts about them would be written across it.
     logs.configure("error", "auto")
     with _folder(data_dir) as folder:
         found = serve.resolve(None, {"data_dir": folder, "port": _port(port), "log_level": "error"})
         # Made-up orders belong in no database that is used for something else.
-        own = dataclasses.replace(found.settings, database_url=None)
+        own = dataclasses.replace(
+            found.settings,
+            database_url=None,
+            builds_root=(folder / run.FOLDER).resolve(),
+            outbound_allow=LOOPBACK,
+        )
         screen = console.Console(highlight=False)
         try:
-            board = _watched(own, plan, screen, kept=data_dir is not None)
+            board = _watched(
+                own, plan, screen, kept=data_dir is not None, opens=_opens(opens, screen)
+            )
         except errors.StorageError as error:
             click.echo(f"helios: {' '.join(str(error).splitlines())}", err=True)
             return serve.EXIT_NOT_STARTED
@@ -107,7 +131,12 @@ def demo(
 
 
 def _watched(
-    settings: config.Settings, plan: drive.Plan, screen: console.Console, *, kept: bool
+    settings: config.Settings,
+    plan: drive.Plan,
+    screen: console.Console,
+    *,
+    kept: bool,
+    opens: bool,
 ) -> boards.Board:
     """Run it on this terminal, or into this log."""
 
@@ -116,6 +145,8 @@ def _watched(
         click.echo(f"Helios serves at {url}; data in {settings.data_dir}, {where}.")
         if not screen.is_terminal:
             click.echo(f"Contract {shop.CONTRACT}, seed {plan.seed}. API: {url}/docs")
+        if opens and not webbrowser.open(run.page(url)):
+            click.echo(f"No browser could be opened: go to {run.page(url)}")
 
     with contextlib.ExitStack() as stack:
         shown: drive.Screen = screens.Lines(click.echo)
@@ -123,6 +154,16 @@ def _watched(
             shown = stack.enter_context(screens.Picture(screen, _command()))
         main = run.run(settings, plan, clock=clock.SystemClock(), screen=shown, started=started)
         return app.on_loop(main)
+
+
+def _opens(wanted: bool | None, screen: console.Console) -> bool:  # noqa: FBT001 - of the option
+    """Whether to open a browser: where nobody said, only for people who would see it."""
+    if wanted is not None:
+        return wanted
+    has_display = sys.platform in ("darwin", "win32") or any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
+    )
+    return screen.is_terminal and has_display
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from helios.demo import score as scores
+from helios.demo.world import ledger
 
 LATENCIES_KEPT = 400
 RATE_SPAN_S = 5.0
@@ -21,6 +22,22 @@ class Mismatch(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     status: str
     why: str
+
+
+class Tally(msgspec.Struct):
+    """Deliveries that cannot be taken, and what became of them.
+
+    Attributes:
+        refused: answered that nobody can be told from it.
+        kept: dead letters.
+        retried: mended and taken.
+        unexpected: what was taken though it must not be, or the other way round.
+    """
+
+    refused: int = 0
+    kept: int = 0
+    retried: int = 0
+    unexpected: int = 0
 
 
 class Board(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +60,8 @@ class Board(msgspec.Struct, frozen=True, kw_only=True):
         mismatches: the last keys that do not match, newest first.
         score: what was found.
         behind_s: how far sending lags behind what is due.
+        stacks: what was put in and found of the declared stacks; None: there are none (yet).
+        letters: what cannot be taken, and what became of it.
     """
 
     url: str
@@ -62,6 +81,8 @@ class Board(msgspec.Struct, frozen=True, kw_only=True):
     mismatches: Sequence[Mismatch]
     score: scores.Score
     behind_s: float = 0.0
+    stacks: ledger.Standing | None = None
+    letters: Tally = msgspec.field(default_factory=Tally)
 
 
 class Meter:

@@ -1,23 +1,26 @@
-"""Runs the shop against a server: tells the events over HTTP, reads the verdicts, compares.
+"""Runs the shop against a server: its clouds deliver, the verdicts are read and compared.
 
 All that is known about Helios in here comes from its API, as it would for any user. The load is
-sent in order of arrival by one sender, so a slow machine delays it and does not shuffle it.
+delivered in order of arrival, what falls due together at once, so a slow machine delays it and does
+not shuffle it. Beside the shop the world of the stacks is played, if it is wanted.
 """
 
 import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from importlib import resources
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import msgspec
 
 from helios import client as clients
 from helios.api.routes import verdicts as verdict_routes
 from helios.demo import board as boards
+from helios.demo import doors, envelopes, letters, shop
 from helios.demo import score as scores
-from helios.demo import shop
+from helios.demo.world import script as scripts
 from helios.kernel import clock as clocks
 from helios.kernel import errors
 
@@ -26,7 +29,6 @@ SEND_S = 0.05
 
 BATCH_EVENTS = 500
 CHECK_S = 1.0
-RETRY_S = 0.25
 MISMATCHES_SHOWN = 6
 SAMPLES_WAITING = 8
 """Orders whose verdict will be timed, at most."""
@@ -44,12 +46,18 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         faults: share of orders with a fault.
         seed: of everything that varies.
         lasting_s: how long orders come in; None: until told to close.
+        stacks: whether there are declared stacks too, and a world that they are about.
     """
 
     rate: float = 20.0
     faults: float = 0.05
     seed: int = 1
     lasting_s: float | None = None
+    stacks: bool = True
+
+
+World: TypeAlias = Callable[[], AbstractAsyncContextManager[scripts.Script]]
+"""Starts the world of the stacks, and ends it."""
 
 
 class Screen(Protocol):
@@ -76,15 +84,28 @@ class Driver:
         plan: what load to drive.
         clock: whose time passes.
         screen: who shows it.
+        senders: the clouds.
+        world: of the stacks; only started where the plan wants it.
 
     Attributes:
         score: what was found.
     """
 
     def __init__(
-        self, helios: clients.Client, plan: Plan, *, clock: clocks.Clock, screen: Screen
+        self,
+        helios: clients.Client,
+        plan: Plan,
+        *,
+        clock: clocks.Clock,
+        screen: Screen,
+        senders: doors.Senders,
+        world: World,
     ) -> None:
         self.score = scores.Score()
+        self._senders = senders
+        self._world = world
+        self._script: scripts.Script | None = None
+        self._letters = letters.Letters(senders, helios, clock=clock)
         self._helios = helios
         self._plan = plan
         self._clock = clock
@@ -102,6 +123,8 @@ class Driver:
     def close(self) -> None:
         """Take no more orders; those that are open are followed to their end."""
         self._closes_at = min(self._closes_at, self._clock.now())
+        if self._script is not None:
+            self._script.close()
 
     async def run(self) -> boards.Board:
         """Apply the contract, sell, and compare until every order is settled; the last board.
@@ -113,19 +136,41 @@ class Driver:
         head = (await self._helios.status()).head
         await self._refuse_foreign(head)
         await self._helios.declare(contract_text())
+        await self._helios.declare_sources(self._senders.declarations())
         self._open_shop(1001 if head == 0 else 10_000 * (head // 10_000 + 1) + 1)
         try:
             async with asyncio.TaskGroup() as group:
-                checking = group.create_task(self._every(CHECK_S, self._check))
-                showing = group.create_task(self._every(self._screen.every_s, self._show))
+                beside = [
+                    group.create_task(self._every(CHECK_S, self._check)),
+                    group.create_task(self._every(self._screen.every_s, self._show)),
+                ]
+                if self._plan.stacks:
+                    beside.append(group.create_task(self._play()))
+                    beside.append(group.create_task(self._disturb()))
                 await self._sell()
-                while self.score.open:
+                if self._script is not None:
+                    self._script.close()
+                while self.score.open or (self._script is not None and self._script.is_open):
                     await self._clock.sleep(SEND_S)
-                checking.cancel()
-                showing.cancel()
+                for task in beside:
+                    task.cancel()
         except BaseExceptionGroup as group_error:
             raise group_error.exceptions[0] from None
         return await self.look()
+
+    async def _play(self) -> None:
+        """Have the world of the stacks go on until this is cancelled."""
+        async with self._world() as script:
+            self._script = script
+            if self._clock.now() >= self._closes_at:
+                script.close()
+            await asyncio.get_running_loop().create_future()
+
+    async def _disturb(self) -> None:
+        """Send what cannot be taken, now and then, as long as the shop is open."""
+        while self._clock.now() < self._closes_at:
+            await self._letters.next()
+            await self._clock.sleep(letters.EVERY_S)
 
     async def _refuse_foreign(self, head: int) -> None:
         """A log is for ever: what the shop makes up must not get into one that others use."""
@@ -143,6 +188,7 @@ class Driver:
         """The board as it is now."""
         status = await self._helios.status()
         listed = await self._helios.verdicts(client_id=shop.CLIENT, limit=MISMATCHES_SHOWN)
+        self._recognised = await self._duplicates()
         now = self._clock.now()
         self._meter.count(self._clock.monotonic(), {"events": self._sent, **status.verdicts})
         return boards.Board(
@@ -163,7 +209,15 @@ class Driver:
             mismatches=[_mismatch(verdict) for verdict in listed.verdicts],
             score=self.score,
             behind_s=self._behind_s,
+            stacks=None if self._script is None else self._script.standing(),
+            letters=self._letters.tally,
         )
+
+    async def _duplicates(self) -> int:
+        """How many events of the clouds were told to be there already."""
+        found = await self._helios.sources(shop.CLIENT)
+        clouds = [each for each in found.sources if each.name in envelopes.CLOUDS]
+        return sum(each.status.results.get("duplicate", 0) for each in clouds)
 
     # -- selling
 
@@ -221,22 +275,13 @@ class Driver:
 
     async def _send(self, batch: Sequence[shop.Delivery]) -> None:
         began = self._clock.monotonic()
-        lines = b"\n".join(delivery.body for delivery in batch)
-        while True:
-            try:
-                receipt = await self._helios.append_lines(lines)
-                break
-            except errors.OverloadError:
-                await self._clock.sleep(RETRY_S)
-        if receipt.rejected:
-            raise AssertionError(f"the server refused an event: {receipt.rejected[0]}")
+        position = await self._senders.deliver(batch)
         self._sent += len(batch)
         self._again += sum(delivery.again for delivery in batch)
-        self._recognised += receipt.duplicates
         for delivery in batch:
             key = self._samples.pop(delivery.body, None)
             if key is not None:
-                self._sample_later(key, receipt.position, began)
+                self._sample_later(key, position, began)
 
     def _sample_later(self, key: str, position: int, began: float) -> None:
         """One at a time: measuring must not be the load."""

@@ -2,16 +2,37 @@
 
 import asyncio
 import contextlib
+import functools
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from helios import app, client
 from helios.demo import board as boards
-from helios.demo import drive
+from helios.demo import doors, drive
+from helios.demo.world import script as scripts
 from helios.kernel import clock as clocks
 from helios.kernel import errors
 from helios.kernel import settings as config
+
+FOLDER = "demo"
+"""Folder below that of the data, with the files of the stacks and the keys of senders."""
+
+
+def root(settings: config.Settings) -> Path:
+    """The folder with the files of the world, which sites are built below."""
+    return settings.builds_root or settings.data_dir / FOLDER
+
+
+def access(url: str) -> client.Client:
+    """The client that all of the demo speaks through: whatever proves who it is belongs here."""
+    return client.Client(url)
+
+
+def page(url: str) -> str:
+    """The address to open in a browser: of the page, with what lets its reader in."""
+    return url
 
 
 async def run(
@@ -50,9 +71,20 @@ async def run(
     if serving.done():
         raise _stopped(serving)
     try:
-        started(announced.result())
-        async with client.Client(announced.result()) as helios:
-            driver = drive.Driver(helios, plan, clock=clock, screen=screen)
+        url = announced.result()
+        started(url)
+        keys = root(settings) / "keys"
+        async with access(url) as helios, doors.Senders(url, keys, clock=clock) as senders:
+            driver = drive.Driver(
+                helios,
+                plan,
+                clock=clock,
+                screen=screen,
+                senders=senders,
+                world=functools.partial(
+                    scripts.played, root(settings), helios, clock=clock, seed=plan.seed
+                ),
+            )
             return await _driven(driver, serving)
     finally:
         if not serving.done():

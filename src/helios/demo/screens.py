@@ -7,6 +7,7 @@ from rich import console, live, table, text
 
 from helios.demo import board as boards
 from helios.demo import score as scores
+from helios.demo.world import ledger
 
 _STYLES = {"matched": "green", "mismatched": "red", "partial": "yellow"}
 _BAR_CHARS = 24
@@ -32,6 +33,7 @@ class Lines:
             f"{_clock(board.elapsed_s)} {board.phase}: {board.events:,} events "
             f"({board.rates.get('events', 0):.0f}/s); {counts}; "
             f"faults found {board.score.found} of {board.score.injected}; {_latency(board)}"
+            f"{_stacks_line(board)}"
         )
 
 
@@ -75,6 +77,7 @@ def picture(board: boards.Board, command: str) -> console.Group:
         blank,
         text.Text("Faults put in and found", style="bold"),
         _faults(board.score),
+        *_stacks(board),
         blank,
         *_where(board, command),
     )
@@ -92,27 +95,99 @@ def summary(board: boards.Board) -> console.Group:
         rows.add_row(fault, f"{count.total:,}", f"{count.right:,}", style=style)
     lines = [text.Text(line) for line in summary_lines(board)]
     lines[-1].stylize("bold green" if passed(board) else "bold red")
-    return console.Group(text.Text(""), rows, text.Text(""), *lines)
+    of_stacks: list[console.RenderableType] = []
+    if board.stacks is not None:
+        of_stacks = [_of_stacks(board.stacks), text.Text("")]
+    return console.Group(text.Text(""), rows, text.Text(""), *of_stacks, *lines)
 
 
 def summary_lines(board: boards.Board) -> list[str]:
     """How it ended, in words; the last line is the result."""
-    score = board.score
-    found = f"{score.found} of {score.injected} faults found"
+    score, stacks = board.score, board.stacks
+    injected, found_all = score.injected, score.found
+    if stacks is not None:
+        injected += stacks.total("put_in")
+        found_all += stacks.total("found")
+    found = f"{found_all} of {injected} faults found"
     load = f"{score.checked:,} orders, {board.events:,} events in {board.elapsed_s:.0f} s"
     doubled = f"{board.recognised} of {board.duplicates} duplicates recognised"
     alarms = f"{score.false_alarms} false alarms among {score.sound.total:,} sound orders"
     said = [f"{load}; {_latency(board)}", f"{doubled}; {alarms}"]
+    if stacks is not None:
+        said += _stacks_lines(board, stacks)
     if score.open:
         said.append(f"{len(score.open)} orders were still open and are left out")
-    said += [f"wrong: {line}" for line in score.wrong]
+    said += [f"wrong: {line}" for line in (*score.wrong, *(stacks.wrong if stacks else ()))]
     said.append(f"{found}, and nothing else" if passed(board) else f"FAILED: {found}")
     return said
 
 
 def passed(board: boards.Board) -> bool:
     """Every fault was found and nothing else, and no duplicate was taken twice."""
-    return board.score.is_perfect and board.recognised == board.duplicates
+    is_well = board.stacks is None or board.stacks.is_perfect
+    is_right = is_well and not board.letters.unexpected
+    return is_right and board.score.is_perfect and board.recognised == board.duplicates
+
+
+def _of_stacks(stacks: ledger.Standing) -> table.Table:
+    rows = table.Table(box=None, pad_edge=False, padding=(0, 2, 0, 2), header_style="bold")
+    rows.add_column("fault in a stack")
+    for name in ("put in", "found", "healed", "verified", "waiting"):
+        rows.add_column(name, justify="right")
+    for row in stacks.rows:
+        style = "" if row.found == row.put_in else "red"
+        counts = (row.put_in, row.found, row.healed, row.verified, row.waiting)
+        rows.add_row(row.kind, *(f"{count or ''}" for count in counts), style=style)
+    return rows
+
+
+def _stacks_lines(board: boards.Board, stacks: ledger.Standing) -> list[str]:
+    """What to say of the stacks at the end."""
+    healed, verified = stacks.total("healed"), stacks.total("verified")
+    told = f"{stacks.total('found')} of {stacks.total('put_in')} faults told"
+    said = [
+        f"{stacks.stacks} stacks: {told}, {stacks.alarms} false alarms, "
+        f"{stacks.noise} changes left out by rule",
+        f"{healed} healed, {verified} of them seen to have helped, "
+        f"{stacks.total('waiting')} waiting for approval",
+    ]
+    sent = board.letters
+    said.append(
+        f"{sent.refused} deliveries refused, {sent.kept} dead letters, {sent.retried} mended"
+    )
+    if stacks.open:
+        said.append(f"{stacks.open} faults of stacks were still open and are left out")
+    return said
+
+
+def _stacks_line(board: boards.Board) -> str:
+    found = board.stacks
+    if found is None:
+        return ""
+    return (
+        f"; stacks: {found.total('found')} of {found.total('put_in')} faults told, "
+        f"{found.total('verified')} healed, {found.total('waiting')} waiting"
+    )
+
+
+def _stacks(board: boards.Board) -> list[text.Text]:
+    found = board.stacks
+    if found is None:
+        return []
+    put_in, told = found.total("put_in"), found.total("found")
+    style = "red" if found.missed or found.alarms else "green"
+    said = text.Text.assemble(
+        (" stacks ", "default"),
+        (f"{told}/{put_in}", style),
+        " drifts told   ",
+        (f"{found.total('verified')}", "green"),
+        " healed   ",
+        (f"{found.total('waiting')}", "yellow"),
+        " waiting for approval   ",
+        (f"{board.letters.kept}", "bold"),
+        " dead letters",
+    )
+    return [said]
 
 
 def _title(board: boards.Board) -> table.Table:
