@@ -125,3 +125,9 @@ BUCKETS_MAX = 240
 VERDICTS_SCAN_MAX = 10_000
 """Verdicts that one answer looks at. Above: it ends there, with a cursor to go on, or says that it
 is not of all."""
+
+VERDICTS_COUNTED_MAX = 50_000
+"""Verdicts of one contract that are counted for rates over time. Above: the oldest are not."""
+
+TIMELINE_EVENTS_MAX = 200
+"""Events, and verdicts, of one key that its timeline shows. Above: the newest."""
