@@ -151,8 +151,11 @@ class Desk:
         grants: Sequence[model.Grant] | None = None,
         groups: Sequence[str] | None = None,
         disabled: bool | None = None,
+        expected: int | None = None,
     ) -> events.User:
         """Change a user; None leaves a thing as it is. To lock one out closes all sessions.
+
+        With `expected` only if that is the sequence of the last event about them.
 
         Raises:
             NotFoundError: there is none, or it is not for `by` to know.
@@ -163,6 +166,7 @@ class Desk:
         await self._administering(by)
         await self._follower.caught_up()
         known = self._managed(by, user_id)
+        self._require_sequence(known, expected)
         given = known.grants if grants is None else bounds.checked(grants)
         if given != known.grants:
             bounds.require_covers(by, given)
@@ -179,8 +183,10 @@ class Desk:
             await self._writer.changed(user, by.actor, "user_disabled" if user.disabled else None)
         return user
 
-    async def remove(self, by: model.Principal, user_id: str) -> events.User:
-        """Remove a user, all sessions and the password.
+    async def remove(
+        self, by: model.Principal, user_id: str, *, expected: int | None = None
+    ) -> events.User:
+        """Remove a user, all sessions and the password; `expected` as of `change`.
 
         Raises:
             NotFoundError: there is none, or it is not for `by` to know.
@@ -189,13 +195,14 @@ class Desk:
         await self._administering(by)
         await self._follower.caught_up()
         user = self._managed(by, user_id)
+        self._require_sequence(user, expected)
         await self._writer.removed(user, by.actor)
         await self._passwords.forget(user.id)
         return user
 
     async def set_password(
         self, by: model.Principal, user_id: str, new: str, *, old: str | None = None
-    ) -> None:
+    ) -> events.User:
         """Set the password of a local user; all other sessions of theirs are closed.
 
         Whoever changes his own has to know the old one, if there is one.
@@ -228,6 +235,11 @@ class Desk:
         await self._passwords.set(user.id, new)
         others = [each for each in self._directory.sessions_of(user.id) if each.id != by.session]
         await self._writer.closed(others, "password_changed", by.actor)
+        return user
+
+    async def has_password(self, user: events.User) -> bool:
+        """Whether a user has a password here."""
+        return user.origin == "local" and await self._passwords.has(user.id)
 
     # Tokens
 
@@ -348,6 +360,15 @@ class Desk:
         if user is None or not bounds.manages(by, user.grants):
             raise errors.NotFoundError(f"there is no user {user_id[:80]}")
         return user
+
+    def _require_sequence(self, user: events.User, expected: int | None) -> None:
+        sequence = self._directory.sequence(events.USER, user.id)
+        if expected is not None and expected != sequence:
+            raise errors.ConflictError(
+                f"user {user.name} was changed meanwhile: look again",
+                expected=expected,
+                actual=sequence,
+            )
 
     def _own(self, by: model.Principal) -> events.User | None:
         if by.kind != "user" or by.session is None:

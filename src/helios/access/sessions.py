@@ -174,6 +174,10 @@ class Desk:
             raise tokens.refused()
         return found
 
+    async def ends_at(self, text: str) -> clocks.Timestamp:
+        """When an access token ends. Raises UnauthenticatedError when it is none of ours."""
+        return (await self._signer.verify(text)).expires_at
+
     def is_current(self, principal: model.Principal) -> bool:
         """Whether who was let in would be let in now: for connections that stay open."""
         if principal.kind == "user" and principal.session is not None:
