@@ -7,7 +7,7 @@ What needs another socket, folder or database is not here: such a thing is set a
 from collections.abc import Mapping
 
 from helios.configuration import setting as settings
-from helios.kernel import errors
+from helios.kernel import errors, limits
 from helios.kernel import settings as static
 
 CONTRACT = "contract."
@@ -192,9 +192,9 @@ _ALL = (
             "How long events are gathered before they are sent to who follows the feed. Longer is "
             "calmer for a page and cheaper for the server."
         ),
-        acts_on="the next message of every open feed",
+        acts_on="the next message of every live feed of the page",
         kind="duration",
-        default="0s",
+        default="100ms",
         least="0s",
         most="10s",
     ),
@@ -215,7 +215,7 @@ _ALL = (
         acts_on="feeds that are opened from then on",
         kind="integer",
         unit="feeds",
-        default=200,
+        default=limits.STREAMS_MAX,
         least=1,
         most=10_000,
     ),

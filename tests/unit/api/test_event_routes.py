@@ -159,12 +159,10 @@ def test_a_filtered_stream_gives_only_what_was_asked(run: Any, order: Any, feed:
     run(scenario)
 
 
-def test_too_many_streams_are_refused(
-    run: Any, order: Any, feed: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("helios.kernel.limits.STREAMS_MAX", 1)
-
+def test_too_many_streams_are_refused(run: Any, order: Any, feed: Any) -> None:
     async def scenario(helios: Any) -> None:
+        path = "/api/v1/configuration/feed.connections_max"
+        assert (await helios.call("PUT", path, json={"value": 1})).status_code == 200
         ready = asyncio.Event()
         reading = asyncio.ensure_future(feed(helios, 1, ready=ready))
         await ready.wait()

@@ -16,10 +16,8 @@ from helios.api import services, wire
 from helios.api.feed import changes, topics, watching
 from helios.eventlog import cursor as cursors
 from helios.eventlog import envelope
-from helios.kernel import errors, limits, tenancy
+from helios.kernel import errors, tenancy
 
-PACE_S: Final = 0.1
-HEARTBEAT_S: Final = 15.0
 PAGES_MAX: Final = 5
 _PAGE: Final = 1_000
 _CAUGHT_UP_MAX: Final = 200
@@ -60,10 +58,9 @@ class Feed:
         Raises:
             OverloadError: there are as many as there may be.
         """
-        if self._open >= limits.STREAMS_MAX:
-            raise errors.OverloadError(
-                f"{limits.STREAMS_MAX} streams are open already", retry_after_s=5
-            )
+        most = self.parts.live.whole("feed.connections_max")()
+        if self._open >= most:
+            raise errors.OverloadError(f"{most} streams are open already", retry_after_s=5)
         self._open += 1
 
     def leave(self) -> None:
@@ -119,19 +116,20 @@ class _Follower:
         self._more = False
 
     async def run(self) -> AsyncGenerator[changes.Flush, None]:
-        clock = self._parts.clock
+        clock, live = self._parts.clock, self._parts.live
+        heartbeat_s, pace_s = live.seconds("feed.heartbeat"), live.seconds("feed.flush_interval")
         found = await self._begin()
         told = clock.monotonic()
         yield self._flush(await self._entries(found))
         while True:
-            head = await self._wait(HEARTBEAT_S - (clock.monotonic() - told))
+            head = await self._wait(heartbeat_s() - (clock.monotonic() - told))
             started = clock.monotonic()
             found = [*await self._from_log(head), *self._from_watcher()]
             entries = await self._entries(found)
-            if entries or clock.monotonic() - told >= HEARTBEAT_S:
+            if entries or clock.monotonic() - told >= heartbeat_s():
                 yield self._flush(entries)
                 told = clock.monotonic()
-            await clock.sleep(max(0.0, PACE_S - (clock.monotonic() - started)))
+            await clock.sleep(max(0.0, pace_s() - (clock.monotonic() - started)))
 
     async def _begin(self) -> list[changes.Change]:
         """What has changed since somebody was here, as far as it is no event."""

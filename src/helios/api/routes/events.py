@@ -11,9 +11,6 @@ from helios.eventlog import envelope
 from helios.kernel import errors, limits
 
 NDJSON = "application/x-ndjson"
-HEARTBEAT_S = 15.0
-"""A silent stream says so this often, so that proxies keep it and dead clients are noticed."""
-
 _STREAM_PAGE = 200
 _encode = msgspec.json.Encoder().encode
 
@@ -78,6 +75,7 @@ class _Reader:
     def __init__(self, parts: services.Services, feed: following.Feed) -> None:
         self._log = parts.log
         self._clock = parts.clock
+        self._heartbeat_s = parts.live.seconds("feed.heartbeat")
         self._live = feed
 
     async def page(self, request: web.Request) -> web.Response:
@@ -150,11 +148,11 @@ class _Reader:
                     yield b"".join(form.event(event) for event in page.events)
                     told = self._clock.monotonic()
                 silent_s = self._clock.monotonic() - told
-                if silent_s >= HEARTBEAT_S:
+                if silent_s >= self._heartbeat_s():
                     yield form.heartbeat(after)
                     told, silent_s = self._clock.monotonic(), 0.0
                 if after >= page.head:
-                    await self._log.wait(after, timeout_s=HEARTBEAT_S - silent_s)
+                    await self._log.wait(after, timeout_s=self._heartbeat_s() - silent_s)
         finally:
             self._live.leave()
 
