@@ -297,6 +297,7 @@ def application(parts: Parts, pulse: pulses.Pulse | None = None) -> asgi.Applica
         ids=parts.ids,
         metrics=parts.metrics,
         access=parts.access,
+        openid=app_access.openid(parts.settings, parts.access, ingestion, parts.clock),
         store=parts.store,
         views=parts.views,
         verdicts=verdict_view.Reader(parts.store, parts.verdicts),

@@ -4,18 +4,33 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Protocol
 
-from helios.access import parts, passwords, ports, view
+from helios.access import oidc, oidc_provider, oidc_sign_in, parts, passwords, ports, view
 from helios.drivers.vault import keep as folder_keep
 from helios.eventlog import envelope
 from helios.eventlog import ports as log_ports
 from helios.kernel import clock as clocks
-from helios.kernel import ids, offload
+from helios.kernel import ids, offload, outbound, secret
 from helios.kernel import settings as config
 from helios.projections import ports as view_ports
 
 VIEW = view.VIEW
 _STOP_S = 5.0
+
+
+class Calling(Protocol):
+    """What calls others in our name."""
+
+    @property
+    def outbound(self) -> outbound.Outbound:
+        """Makes the calls."""
+        ...
+
+    @property
+    def vault(self) -> secret.Vault:
+        """Knows our secrets there."""
+        ...
 
 
 @contextlib.asynccontextmanager
@@ -78,6 +93,30 @@ async def link(access: parts.Access) -> str | None:
     """
     await access.sessions.ready()
     return await access.sessions.issue_link() if access.sessions.needs_link() else None
+
+
+def openid(
+    settings: config.Settings,
+    access: parts.Access,
+    found: Calling,
+    clock: clocks.Clock,
+) -> oidc_sign_in.SignIn | None:
+    """How people sign in at an OpenID provider; None: they do not.
+
+    Raises:
+        InvalidInputError: a setting of it cannot be used; names it.
+    """
+    configured = oidc.configured(settings)
+    if configured is None or settings.auth == "off":
+        return None
+    provider = oidc_provider.Provider(
+        configured,
+        client=found.outbound,
+        vault=found.vault,
+        clock=clock,
+        draw=secrets.token_urlsafe,
+    )
+    return oidc_sign_in.SignIn(provider, keep=access.keep, clock=clock, draw=secrets.token_bytes)
 
 
 async def _keep(

@@ -79,6 +79,9 @@ TABLE: Mapping[tuple[str, str], Rule] = {
         "POST /api/v1/auth/link",
         "POST /api/v1/auth/refresh",
         "POST /api/v1/auth/logout",
+        "GET /api/v1/auth/oidc/start",
+        "GET /api/v1/auth/oidc/callback",
+        "GET /api/v1/auth/oidc/logout",
     ),
     **_all(
         _DOOR,

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from helios.access import oidc_sign_in
 from helios.access import parts as access_parts
 from helios.api import metrics as meters
 from helios.api import pulse as pulses
@@ -256,6 +257,8 @@ class Services(msgspec.Struct, kw_only=True):
     """Reads and changes settings; None: nothing here keeps them."""
     access: access_parts.Access | None = None
     """Users, tokens and sessions; None: access is switched off."""
+    openid: oidc_sign_in.SignIn | None = None
+    """Signing in at an OpenID provider; None: there is none."""
     notify: Notify | None = None
     """Sends test messages to the channels of a stack; None: nothing here tells people."""
     compositions: Compositions = Idle()

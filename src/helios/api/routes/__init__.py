@@ -3,6 +3,7 @@
 from helios.api import services, web
 from helios.api.feed import following
 from helios.api.routes import (
+    access_openid,
     access_people,
     access_sign_in,
     alerts,
@@ -77,6 +78,7 @@ def table(parts: services.Services) -> list[web.Route]:
         *audit.routes(parts),
         *configuration.routes(parts),
         *access_sign_in.routes(parts),
+        *access_openid.routes(parts),
         *access_people.routes(parts),
         *views.routes(parts),
         *system.routes(parts),

@@ -155,7 +155,7 @@ class SignIn(desks.Desk):
             auth="off" if self.parts.access is None else "on",
             password=self.parts.access is not None,
             link=link,
-            oidc=None,
+            oidc=None if self.parts.openid is None else self.parts.openid.name,
         )
         return web.answer(found, headers=[desks.NO_STORE])
 
