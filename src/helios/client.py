@@ -111,20 +111,11 @@ class Client(every.Calls):
     async def stream(self, **query: str | int | None) -> AsyncIterator[tuple[str, wire.EventView]]:
         """Events as they come, each with the id to resume after it."""
         place = ""
-        try:
-            async with self._http.stream(
-                "GET", "/api/v1/events/stream", params=base.given(query), timeout=None
-            ) as answer:
-                if answer.is_error:
-                    await answer.aread()
-                    _raise(answer)
-                async for line in answer.aiter_lines():
-                    if line.startswith("id: "):
-                        place = line[4:]
-                    elif line.startswith("data: "):
-                        yield place, msgspec.json.decode(line[6:], type=wire.EventView)
-        except httpx.HTTPError as error:
-            raise self._unreachable(error) from error
+        async for line in self._followed("/api/v1/events/stream", query):
+            if line.startswith("id: "):
+                place = line[4:]
+            elif line.startswith("data: "):
+                yield place, msgspec.json.decode(line[6:], type=wire.EventView)
 
     async def status(self) -> system.Status:
         """Numbers at a glance."""
@@ -403,11 +394,26 @@ class Client(every.Calls):
             _raise(answer)
         return _decode(answer, kind)
 
-    async def _fetch(self, path: str, query: base.Params | None = None) -> httpx.Response:
-        answer = await self._request("GET", path, params=base.given(query or {}))
+    async def _followed(self, path: str, query: base.Params) -> AsyncIterator[str]:
+        try:
+            async with self._http.stream(
+                "GET", path, params=base.given(query), timeout=None
+            ) as answer:
+                if answer.is_error:
+                    await answer.aread()
+                    _raise(answer)
+                async for line in answer.aiter_lines():
+                    yield line
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+
+    def _fetched(self, answer: httpx.Response) -> httpx.Response:
         if answer.is_error:
             _raise(answer)
         return answer
+
+    async def _fetch(self, path: str, query: base.Params | None = None) -> httpx.Response:
+        return self._fetched(await self._request("GET", path, params=base.given(query or {})))
 
     async def _request(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:

@@ -194,7 +194,7 @@ class Application:
     ) -> None:
         assert response.stream is not None
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        pump = asyncio.ensure_future(_pump(response.stream, send))
+        pump = asyncio.ensure_future(_pump(response.stream, send, request.scope))
         ends = [
             asyncio.ensure_future(request.gone()),
             asyncio.ensure_future(self._closing.wait()),
@@ -209,10 +209,19 @@ class Application:
             await send({"type": "http.response.body", "body": b""})
 
 
-async def _pump(stream: AsyncIterator[bytes], send: web.Send) -> None:
+STREAM_SEND_S_MAX = 30.0
+"""How long a piece of a stream may take to be taken. Above: the connection is cut; who reads that
+slowly would never catch up, and comes again from where he was."""
+
+
+async def _pump(stream: AsyncIterator[bytes], send: web.Send, scope: web.Scope) -> None:
     try:
         async for chunk in stream:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            async with asyncio.timeout(STREAM_SEND_S_MAX):
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    except TimeoutError:
+        _log.warning("stream_cut", path=scope["path"], reason="the client does not read")
+        sockets.cut(scope)
     except errors.HeliosError as error:
         _log.warning("stream_ended", error=str(error))
     finally:

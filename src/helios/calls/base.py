@@ -1,7 +1,7 @@
 """What every part of the client builds on."""
 
 import abc
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, TypeVar
 
 import httpx
@@ -19,6 +19,18 @@ class Calls(abc.ABC):
 
     @abc.abstractmethod
     async def _send(self, kind: type[T], method: str, path: str, **request: Any) -> T: ...
+
+    @abc.abstractmethod
+    async def _request(self, method: str, path: str, **request: Any) -> httpx.Response:
+        """The answer as it came, a problem too."""
+
+    @abc.abstractmethod
+    def _fetched(self, answer: httpx.Response) -> httpx.Response:
+        """An answer, unless it is a problem, which is raised."""
+
+    @abc.abstractmethod
+    def _followed(self, path: str, query: Params) -> AsyncIterator[str]:
+        """Lines of a stream, as they come; a problem is raised."""
 
     @abc.abstractmethod
     async def _fetch(self, path: str, query: Params | None = None) -> httpx.Response:

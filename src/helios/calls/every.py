@@ -6,6 +6,7 @@ from helios.calls import (
     control,
     healing,
     letters,
+    live,
     mirror,
     notices,
     predictions,
@@ -29,5 +30,6 @@ class Calls(
     why.WhyCalls,
     audit.AuditCalls,
     configuration.ConfigurationCalls,
+    live.LiveCalls,
 ):
     """What the client offers, but how it reaches a server."""

@@ -37,6 +37,7 @@ COMMANDS = {
     "drift": "helios.cli.drift:drift",
     "env": "helios.cli.versions:env",
     "events": "helios.cli.events:events",
+    "graphql": "helios.cli.graphql:graphql",
     "guards": "helios.cli.guards:guards",
     "heal": "helios.cli.healing:heal",
     "health": "helios.cli.health:health",

@@ -65,21 +65,31 @@ def list_(where: session.Where, output: outputs.Format, **query: Any) -> None:
 @_filters
 @click.option("--from-beginning", is_flag=True, help="Everything first, then what comes.")
 @click.option("--cursor", help="Resume after this place.")
+@click.option("--topics", help="Instead what has changed, in short: verdicts,drifts,stacks …")
 @session.options
-def tail(where: session.Where, *, from_beginning: bool, **query: Any) -> None:
+def tail(where: session.Where, *, from_beginning: bool, topics: str | None, **query: Any) -> None:
     """Print events as they come, one JSON object a line, until interrupted.
 
-    Where no server runs nothing can come: what is there is printed, and that is all.
-    """
+    With --topics short messages instead, each with a cursor to go on from. Where no server runs
+    nothing can come: what is there is printed, and that is all.
+
+    \b
+    Examples:
+      helios events tail --type OrderPlaced
+      helios events tail --topics verdicts,drifts,approvals
+    """  # noqa: D301 - click reads \b as the character
 
     async def run() -> None:
         async with session.opened(where) as helios:
-            if helios.parts is None:
+            if topics is not None and helios.parts is None:
+                async for flush in helios.client.live(topics.split(","), **query):
+                    click.echo(msgspec.json.encode(flush))
+            elif helios.parts is None:
                 start = "beginning" if from_beginning else None
                 async for _, event in helios.client.stream(**{"from": start}, **query):
                     click.echo(msgspec.json.encode(event))
-                return
-            await _print_all(helios, query)
+            else:
+                await _print_all(helios, query)
 
     asyncio.run(run())
 

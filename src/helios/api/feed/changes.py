@@ -75,6 +75,29 @@ class Flush(msgspec.Struct, frozen=True, kw_only=True):
     changes: Sequence[Entry]
 
 
+class _Read(msgspec.Struct, frozen=True, kw_only=True):
+    cursor: str
+    changes: list[dict[str, Any]]
+
+
+def read(text: bytes | str) -> Flush:
+    """A message as it was sent; what a later server has more is left out.
+
+    Raises:
+        DecodeError: it is none.
+    """
+    found = msgspec.json.decode(text, type=_Read)
+    return Flush(cursor=found.cursor, changes=[_entry(each) for each in found.changes])
+
+
+def _entry(given: Mapping[str, Any]) -> Entry:
+    if "skipped" in given:
+        return msgspec.convert(given, Skipped)
+    if "more" in given:
+        return msgspec.convert(given, More)
+    return msgspec.convert(given, Change)
+
+
 def of_event(event: envelope.Event, topic: topics.Topic) -> Change:
     """What an event changes."""
     return Change(

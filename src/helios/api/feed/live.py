@@ -15,7 +15,7 @@ import msgspec
 
 from helios.api import problems, sockets, wire
 from helios.api.feed import changes, following
-from helios.kernel import errors, jsonio
+from helios.kernel import errors, jsonio, tenancy
 
 PROTOCOL: Final = "helios.v1"
 MESSAGE_BYTES_MAX: Final = 16 << 10
@@ -270,4 +270,5 @@ class Session:
                 raise _ClosedError(sockets.TIMEOUT, "nothing was subscribed to")
             if now - asked >= ADMIT_S:
                 asked = now
-                await self._socket.admit()
+                if await self._socket.admit() != tenancy.current():
+                    raise _ClosedError(sockets.UNAUTHENTICATED, "what you may see has changed")

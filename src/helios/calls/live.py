@@ -1,0 +1,70 @@
+"""Questions in GraphQL, and following what changes."""
+
+from collections.abc import AsyncIterator, Collection, Mapping
+from typing import Any
+
+import msgspec
+
+from helios.api.feed import changes
+from helios.api.routes import graph as graph_routes
+from helios.calls import base
+from helios.kernel import errors
+
+_DEADLINE = 504
+_decode = msgspec.json.Decoder(graph_routes.Answered).decode
+
+
+class LiveCalls(base.Calls):
+    """The client's methods for GraphQL and for the live feed."""
+
+    async def graphql(
+        self,
+        query: str,
+        variables: Mapping[str, Any] | None = None,
+        *,
+        operation_name: str | None = None,
+    ) -> graph_routes.Answered:
+        """Ask a question.
+
+        Args:
+            query: a document; see `GET /graphql/schema`.
+            variables: by name.
+            operation_name: which operation of the document, where there are several.
+
+        Returns:
+            The data, and errors of fields that could not be answered.
+
+        Raises:
+            InvalidInputError: it was not asked: malformed, or above a limit.
+            DeadlineError: it took too long.
+        """
+        body = {"query": query, "variables": variables, "operationName": operation_name}
+        answer = await self._request("POST", graph_routes.PATH, json=body)
+        if answer.headers.get("content-type", "").partition(";")[0] != "application/json":
+            answer = self._fetched(answer)
+        found = _decode(answer.content)
+        if not answer.is_error:
+            return found
+        text = "; ".join(str(msgspec.json.decode(each["message"])) for each in found.errors)
+        if answer.status_code == _DEADLINE:
+            raise errors.DeadlineError(text)
+        raise errors.InvalidInputError(text)
+
+    async def live(
+        self,
+        topics: Collection[str] = ("events",),
+        *,
+        cursor: str | None = None,
+        **filters: str | None,
+    ) -> AsyncIterator[changes.Flush]:
+        """What changes, as it does; one message in 100 ms at most.
+
+        Args:
+            topics: of what, such as `verdicts` and `drifts`; see `helios.api.feed.topics`.
+            cursor: of the last message seen, to go on after it; None: from now on.
+            filters: as of `GET /api/v1/events`; all but `client_id` hold for `events` alone.
+        """
+        query = {"topics": ",".join(topics), "cursor": cursor, **filters}
+        async for line in self._followed("/api/v1/events/stream", query):
+            if line.startswith("data: "):
+                yield changes.read(line[6:])
