@@ -22,7 +22,11 @@ READY_S = 10.0
 VISIBLE_S = 5.0
 """How long a change waits to be seen here. At the end: `StorageError` (503)."""
 
-_RETRY_S = 0.5
+_RETRY_S = 0.05
+_AWAY_S = 0.5
+_BUILD_S = 5.0
+"""How long the view may take to be built at the start before that is worth a word."""
+
 _log = structlog.get_logger("helios.access")
 
 
@@ -68,6 +72,7 @@ class Follower:
         Raises:
             StorageFailedError: a flush failed; the process must stop.
         """
+        begun = self._clock.monotonic()
         while True:
             try:
                 await self._follow()
@@ -75,8 +80,9 @@ class Follower:
                 raise
             except errors.HeliosError as error:
                 # A view that is being built, a database that is away: what is known goes on.
-                _log.warning("access_not_followed", error=str(error))
-                await self._clock.sleep(_RETRY_S)
+                if self._loaded or self._clock.monotonic() - begun > _BUILD_S:
+                    _log.warning("access_not_followed", error=str(error))
+                await self._clock.sleep(_RETRY_S if not self._loaded else _AWAY_S)
 
     async def ready(self) -> None:
         """Return when the directory can be asked.
