@@ -163,6 +163,7 @@ TABLE: Mapping[tuple[str, str], Rule] = {
     ),
     **_all(
         Rule(P.READ, "one"),
+        "GET /api/v1/timeline/{contract}/{key}",
         "GET /api/v1/dead-letters/{id}",
         "GET /api/v1/reconciliation/{orderId}",
         "GET /api/v1/contracts/{name}/verdicts/{key}",

@@ -76,6 +76,10 @@ class VerdictReader(Protocol):
         """How many current verdicts there are of each status; of all tenants if None."""
         ...
 
+    def watermark(self, tenant: str, contract: str) -> clocks.Timestamp | None:
+        """The event time that a contract has come to; None: this process does not fold it."""
+        ...
+
 
 class Rejudge(Protocol):
     """Judges keys again from the log; idempotent."""

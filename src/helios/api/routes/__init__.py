@@ -35,6 +35,7 @@ from helios.api.routes import (
     stacks,
     subscribers,
     system,
+    timeline,
     verdicts,
     views,
     webhooks,
@@ -46,6 +47,7 @@ def table(parts: services.Services) -> list[web.Route]:
     """Every route, in the order in which the description lists them."""
     live_feed = following.Feed(parts)
     routes = [
+        *timeline.routes(parts),
         *matching.routes(parts),
         *overview.routes(parts),
         *search.routes(parts),

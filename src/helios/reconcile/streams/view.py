@@ -92,6 +92,13 @@ class VerdictView:
                 ]
         return found
 
+    def watermark(self, tenant: str, contract: str) -> clocks.Timestamp | None:
+        """The event time that a contract has come to; None: this process does not fold it."""
+        running = self.live.contracts.get((tenant, contract)) if self.live is not None else None
+        if running is None or running.current.engine.qwm < 0:
+            return None
+        return clocks.Timestamp(running.current.engine.qwm * clocks.SECOND_US)
+
 
 class Reader:
     """Reads verdicts.
@@ -253,6 +260,10 @@ class Reader:
             params,
         )
         return {judge.NAMES[status]: int(count) for status, count in found}
+
+    def watermark(self, tenant: str, contract: str) -> clocks.Timestamp | None:
+        """The event time that a contract has come to; None: this process does not fold it."""
+        return self._view.watermark(tenant, contract)
 
     async def dead_letters(self) -> int:
         """How many events a leg wanted and could not use."""
