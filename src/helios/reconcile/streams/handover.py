@@ -3,7 +3,16 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from helios.reconcile.streams import codegen, engine, judge, layout, live, program, times
+from helios.reconcile.streams import (
+    codegen,
+    engine,
+    judge,
+    layout,
+    live,
+    program,
+    telling,
+    times,
+)
 from helios.reconcile.streams import contract as contracts
 
 _MOVED = -(1 << 61)
@@ -63,26 +72,37 @@ def _groups(of: engine.Engine, key: str, us: int) -> Sequence[Any]:
 
 
 def carry(versions: Sequence[engine.Engine], current: engine.Engine) -> None:
-    """Have the newest version take over the open windows of those before it.
+    """Have the newest version take over the windows that wait in those before it.
 
     For a version that differs in times alone, where a window stays the same window: see
-    `contract.carries`. Nothing is decided here: what the new times have passed already is looked at
-    with the next second, by the next event or tick.
+    `contract.carries`. What a verdict was told of stays with the version that told it, as late
+    events find it there. Nothing is decided here: what the new times have passed already is looked
+    at with the next second, by the next event or tick.
     """
     for old in versions:
         if old is current or not contracts.carries(old.contract, current.contract):
             continue
-        for state in sorted(old.open.values(), key=engine.group_order):
-            old.settle(state)
+        waiting = [state for state in old.open.values() if not telling.is_told(state)]
+        _unschedule(old, {id(state) for state in waiting})
+        for state in sorted(waiting, key=engine.group_order):
             group = state[layout.GROUP]
+            del old.open[group]
             if current.contract.window.type == "session":
                 old.sessions.remove(group)
                 current.sessions.add(group)
             current.open[group] = state
             state[layout.NEXT] = _MOVED
             current.reschedule(state)
-        old.open.clear()
-        old.buckets.clear()
+
+
+def _unschedule(old: engine.Engine, moved: set[int]) -> None:
+    """Forget when states are due that another version has from now on."""
+    for second, bucket in list(old.buckets.items()):
+        left = [state for state in bucket if id(state) not in moved]
+        if left:
+            old.buckets[second] = left
+        else:
+            del old.buckets[second]
 
 
 def pass_by(current: engine.Engine, event: live.Seen) -> None:
