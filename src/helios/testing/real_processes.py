@@ -86,8 +86,10 @@ class Helios:
         assert process.stdout is not None
         line = process.stdout.readline()
         if "http://" not in line:
+            self._process = None
             process.kill()
             process.wait(STOP_S)
+            process.stdout.close()
             raise ServeError(f"helios serve: {line} {self.log.read_text()[-2_000:]}")
 
     def stop(self) -> None:
