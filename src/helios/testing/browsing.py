@@ -134,6 +134,10 @@ class Watch:
             each for each in self._seen if not any(found.search(each) for found in self._allowed)
         ]
 
+    def tell(self, trouble: str) -> None:
+        """Add a complaint of one's own."""
+        self._seen.append(trouble)
+
     def follow(self, page: sync_api.Page) -> None:
         """Listen to a page from now on."""
         page.on("console", self._console)
@@ -198,12 +202,13 @@ def context(
 def settled(page: sync_api.Page, timeout_s: float = 10.0) -> None:
     """Return when a page shows what it has to show: nothing on it is busy any more.
 
-    The main landmark is there, and neither it nor anything in it says `aria-busy`.
+    The main landmark is there, and in it neither `aria-busy` nor bars in the place of what is
+    still coming (`.skeleton`).
     """
     page.wait_for_function(
         "() => { const main = document.querySelector('main');"
         " return main && main.getAttribute('aria-busy') !== 'true'"
-        " && !main.querySelector('[aria-busy=\"true\"]'); }",
+        " && !main.querySelector('[aria-busy=\"true\"], .skeleton'); }",
         timeout=timeout_s * 1_000,
     )
 
