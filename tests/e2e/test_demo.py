@@ -4,6 +4,8 @@ import re
 import signal
 import subprocess
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,86 @@ def test_a_short_demo_finds_every_fault_and_ends_by_itself(serving: Any, tmp_pat
     assert found is not None, result.stdout
     assert found[1] == found[2] != "0"
     assert list(tmp_path.iterdir()) == [], "what it made was to be gone at the end"
+
+
+def test_a_demo_of_a_minute_tells_what_goes_wrong_in_stacks_and_heals_it(
+    serving: Any, tmp_path: Path
+) -> None:
+    result = serving.command(
+        *("demo", "--for", "40s", "--rate", "5", "--faults", "0.1", "--port", "0"),
+        cwd=tmp_path,
+        timeout_s=110,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stderr == ""
+    said = result.stdout
+    told = re.search(r"4 stacks: (\d+) of (\d+) faults told, 0 false alarms", said)
+    assert told is not None, said
+    assert told[1] == told[2]
+    assert int(told[1]) >= 10
+    healed = re.search(r"(\d+) healed, (\d+) of them seen to have helped; 1 waiting", said)
+    assert healed is not None, said
+    assert healed[1] == healed[2]
+    assert int(healed[1]) >= 7
+    for kind in ("webhook deleted", "build broken", "edit untold", "setting changed", "site down"):
+        assert re.search(rf"^ +{kind} +[1-9]|^{kind} +[1-9]", said, re.MULTILINE), kind
+    letters = re.search(r"(\d+) deliveries refused, (\d+) dead letters, (\d+) mended", said)
+    assert letters is not None, said
+    assert all(int(count) for count in letters.groups())
+
+
+def test_every_part_of_a_demo_has_something_to_show_within_seconds(
+    serving: Any, tmp_path: Path
+) -> None:
+    with _demo(serving, tmp_path / "kept") as process:
+        url = _url(process)
+        with httpx.Client(base_url=url, timeout=30) as helios:
+            for path, query, name in _SHOWN:
+                _until(lambda: helios.get(path, params=query).json()[name], path)  # noqa: B023
+            sources = helios.get("/api/v1/sources", params={"client_id": "acme-corp"}).json()
+            providers = {each["provider"] for each in sources["sources"]}
+            assert providers >= {"aws-eventbridge", "gcp-pubsub", "azure-eventgrid", "strapi"}
+            (waits,) = helios.get(
+                "/api/v1/approvals", params={"client_id": "acme-corp", "status": "pending"}
+            ).json()["approvals"][:1]
+            assert waits["shown"]["actions"], "there is a plan to read before agreeing to it"
+        process.send_signal(signal.SIGINT)
+        while "closing" not in process.stdout.readline():
+            pass
+        os.kill(process.pid, signal.SIGINT)
+        process.communicate(timeout=30)
+
+
+_STACK = "/api/v1/clients/acme-corp/stacks/storefront"
+_CLIENT = {"client_id": "acme-corp"}
+_SHOWN: tuple[tuple[str, dict[str, str], str], ...] = (
+    ("/api/v1/events", {}, "events"),
+    ("/api/v1/reconciliation/mismatches", _CLIENT, "verdicts"),
+    ("/api/v1/stacks", _CLIENT, "stacks"),
+    (f"{_STACK}/drifts", {}, "drifts"),
+    ("/api/v1/approvals", {**_CLIENT, "status": "pending"}, "approvals"),
+    (f"{_STACK}/history", {}, "heals"),
+    ("/api/v1/dead-letters/groups", _CLIENT, "groups"),
+    ("/api/v1/content", _CLIENT, "items"),
+    ("/api/v1/sites", _CLIENT, "sites"),
+    ("/api/v1/builds", _CLIENT, "builds"),
+    ("/api/v1/audit", _CLIENT, "entries"),
+)
+"""What the screens show, and the member that must not be empty."""
+
+DEADLINE_S = 15.0
+
+
+def _until(look: Callable[[], object], what: str) -> None:
+    end = time.monotonic() + DEADLINE_S
+    while not look():
+        assert time.monotonic() < end, f"nothing at {what} within {DEADLINE_S:g} s"
+        time.sleep(0.05)
+
+
+def _url(process: Any) -> str:
+    words = process.stdout.readline().split()
+    return next(word.rstrip(";") for word in words if word.startswith("http://"))
 
 
 @contextlib.contextmanager
@@ -47,8 +129,7 @@ def _demo(serving: Any, folder: Path) -> Any:
 def test_a_demo_can_be_looked_at_and_left(serving: Any, tmp_path: Path) -> None:
     folder = tmp_path / "kept"
     with _demo(serving, folder) as process:
-        first = process.stdout.readline()
-        url = next(word.rstrip(";") for word in first.split() if word.startswith("http://"))
+        url = _url(process)
         assert "Helios" in httpx.get(url, timeout=30).text
         assert "selling" in process.stdout.read(1) + process.stdout.readline() + (
             process.stdout.readline()

@@ -145,12 +145,10 @@ def _stacks_lines(board: boards.Board, stacks: ledger.Standing) -> list[str]:
     """What to say of the stacks at the end."""
     healed, verified = stacks.total("healed"), stacks.total("verified")
     told = f"{stacks.total('found')} of {stacks.total('put_in')} faults told"
-    said = [
-        f"{stacks.stacks} stacks: {told}, {stacks.alarms} false alarms, "
-        f"{stacks.noise} changes left out by rule",
-        f"{healed} healed, {verified} of them seen to have helped, "
-        f"{stacks.total('waiting')} waiting for approval",
-    ]
+    quiet = f"{stacks.alarms} false alarms, {stacks.noise} changes left out by rule"
+    mended = f"{healed} healed, {verified} of them seen to have helped"
+    asked = f"{stacks.total('waiting')} waiting for approval"
+    said = [f"{stacks.stacks} stacks: {told}, {quiet}", f"{mended}; {asked}"]
     sent = board.letters
     said.append(
         f"{sent.refused} deliveries refused, {sent.kept} dead letters, {sent.retried} mended"

@@ -37,10 +37,17 @@ class Script:
         helios: the server.
         clock: whose time passes.
         seed: of what is drawn.
+        began: since when there is something to be told; before, the data may be of another demo.
     """
 
     def __init__(
-        self, world: running.Running, helios: clients.Client, *, clock: clocks.Clock, seed: int
+        self,
+        world: running.Running,
+        helios: clients.Client,
+        *,
+        clock: clocks.Clock,
+        seed: int,
+        began: clocks.Timestamp,
     ) -> None:
         self.ledger = ledger.Ledger()
         self._world = world
@@ -49,10 +56,11 @@ class Script:
         self._rng = random.Random(seed)  # noqa: S311 - a play, no secret
         self._schedule = faults.Schedule(self._rng)
         self._start = clock.now()
+        self._began_s = (began - self._start) / clocks.SECOND_US
         self._edit_s, self._sell_s, self._flip_s = EDIT_S, SELL_S, 2.0
         self._edited_s = 0.0
         self._held: list[faults.Fault] = []
-        self._is_closing = False
+        self._is_closing = self._is_opened = False
 
     @property
     def now_s(self) -> float:
@@ -83,8 +91,10 @@ class Script:
     async def _step(self) -> None:
         now_s = self.now_s
         self._mend(now_s)
-        if self._is_closing:
+        if self._is_closing and self._is_opened:
             return
+        # Something was wrong before it could be told to close.
+        self._is_opened = True
         self._live(now_s)
         due = self._schedule.due(now_s, open_stacks=self.ledger.open_stacks())
         asked = self._schedule.asked(now_s, waiting=self.ledger.waiting())
@@ -94,7 +104,8 @@ class Script:
         broken = [each for each in wanted if each not in self._held]
         for fault in broken:
             self._world.break_(fault)
-            self.ledger.put_in(fault, now_s)
+            was_so = fault is faults.CONTENT_STALE
+            self.ledger.put_in(fault, self._began_s if was_so else now_s)
         if now_s < NUDGED_S:
             for stack_id in {fault.stack for fault in broken}:
                 with contextlib.suppress(errors.HeliosError):
@@ -155,7 +166,7 @@ class Script:
                 is_confirmed=each.confirmed_at is not None,
             )
             for each in found.drifts
-            if self._since(each.detected_at) > -ledger.SLACK_S
+            if self._since(each.detected_at) >= self._began_s
         ]
 
     async def _heals(self, stack_id: str) -> list[ledger.Heal]:
@@ -203,8 +214,9 @@ async def played(
     root: Path, helios: clients.Client, *, clock: clocks.Clock, seed: int
 ) -> AsyncIterator[Script]:
     """A world that is served, declared and played while the block runs."""
+    began = clock.now()
     async with running.served(root, helios, clock=clock) as world:
-        script = Script(world, helios, clock=clock, seed=seed)
+        script = Script(world, helios, clock=clock, seed=seed, began=began)
         playing = asyncio.ensure_future(script.run())
         try:
             yield script
