@@ -296,11 +296,10 @@ def test_what_was_made_without_policies_has_them_once_it_is_taken_over(owner_url
 )
 def test_the_connections_of_a_scope_cannot_write(owner_url: str, tampered: str) -> None:
     async def test() -> None:
-        async with filled(owner_url) as (store, _):
-            async with store._net.acquire() as connection:
-                await connection.execute("SET default_transaction_read_only = off")
-                with pytest.raises(asyncpg.InsufficientPrivilegeError):
-                    await connection.execute(tampered)
+        async with filled(owner_url) as (store, _), store._net.acquire() as connection:
+            await connection.execute("SET default_transaction_read_only = off")
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(tampered)
 
     asyncio.run(test())
 
