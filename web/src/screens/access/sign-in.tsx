@@ -8,9 +8,24 @@ import { Button } from "@/ui/button";
 import { AccessFrame } from "./frame";
 
 interface Methods {
-  local?: boolean;
-  oidc?: { name: string } | { name: string }[] | null;
+  password: boolean;
+  /** What the provider of identities is called. */
+  oidc: string | null;
 }
+
+/** Why a sign-in at the provider ended here; the server's log says more. */
+const PROBLEMS: Readonly<Record<string, string>> = {
+  oidc_denied: "You turned back at the provider, or it did not let you in.",
+  oidc_expired: "The sign-in took too long. Begin again.",
+  oidc_failed: "The server could not finish the sign-in. Try again in a moment.",
+  oidc_locked: "Your account is locked here. An administrator can unlock it.",
+  oidc_no_role: "You are signed in at the provider, but none of your groups has a role here.",
+  oidc_off: "Nobody signs in at a provider here.",
+  oidc_provider: "The provider answered in a way that was not expected. Tell an administrator.",
+  oidc_state: "This sign-in was not begun in this browser, or is over. Begin again.",
+  oidc_token: "What the provider said of you could not be verified. Tell an administrator.",
+  oidc_unreachable: "The provider cannot be reached. Try again in a moment.",
+};
 
 const route = getRouteApi("/sign-in");
 
@@ -20,31 +35,36 @@ export function safeBack(back: string | undefined): string {
 }
 
 export function SignIn() {
-  const back = safeBack(route.useSearch().back);
+  const search = route.useSearch();
+  const back = safeBack(search.back);
   const router = useRouter();
   const queries = useQueryClient();
   const { data: methods } = useQuery({
     queryKey: ["auth-methods"],
     queryFn: () => call<Methods>("GET", "/api/v1/auth/methods"),
   });
-  const providers = methods?.oidc ? [methods.oidc].flat() : [];
-  const hasLocal = methods?.local !== false;
+  const provider = methods?.oidc;
+  const hasLocal = methods?.password !== false;
   const onDone = async () => {
     queries.removeQueries({ queryKey: meQuery.queryKey });
     await router.navigate({ href: back, replace: true });
   };
   return (
     <AccessFrame title="Sign in to Helios">
-      {providers.map((provider) => (
+      {search.problem && (
+        <p role="alert" className="mb-4 rounded-md bg-bad-wash px-3 py-2 text-sm text-bad">
+          {PROBLEMS[search.problem] ?? "You could not be signed in."}
+        </p>
+      )}
+      {provider && (
         <a
-          key={provider.name}
-          href={`/api/v1/auth/oidc/start?back=${encodeURIComponent(back)}`}
+          href={`/api/v1/auth/oidc/start?to=${encodeURIComponent(back)}`}
           className="flex h-9 items-center justify-center rounded-md bg-primary font-medium text-on-primary hover:opacity-88"
         >
-          Sign in with {provider.name}
+          Sign in with {provider}
         </a>
-      ))}
-      {providers.length > 0 && hasLocal && (
+      )}
+      {provider && hasLocal && (
         <p className="my-4 flex items-center gap-3 text-sm text-faint before:h-px before:flex-1 before:bg-line after:h-px after:flex-1 after:bg-line">
           or
         </p>
