@@ -10,7 +10,7 @@ import msgspec
 
 from helios.access import directory, events
 from helios.eventlog import envelope
-from helios.projections import folding, ports
+from helios.projections import folding, ports, scoping
 
 NAME = "access"
 
@@ -35,6 +35,8 @@ class AccessView:
     version = 1
     where = events.STATE_CHANGES
     tables: Sequence[str] = ("access",)
+    # Who may sign in is a matter of the installation, whoever's data they may then read.
+    tenancy: Mapping[str, scoping.Tenancy] = {"access": scoping.HIDDEN}
     keys: Mapping[str, Sequence[str]] = {"access": ("tenant", "kind", "id")}
     schema: Sequence[str] = (
         (
