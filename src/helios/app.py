@@ -9,7 +9,6 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
-from typing import Any
 
 import msgspec
 import structlog
@@ -22,12 +21,12 @@ from helios import (
     app_compositions,
     app_configuration,
     app_fanout,
+    app_gate,
     app_ingest,
     app_loop,
     app_notices,
     app_storage,
 )
-from helios.access import local as access_local
 from helios.access import parts as access_parts
 from helios.api import asgi, routes, server, services
 from helios.api import metrics as meters
@@ -88,6 +87,18 @@ class Parts(msgspec.Struct, kw_only=True):
     stacks: app_compositions.Stacks
     where: app_address.Where
     failure: "asyncio.Future[errors.StorageFailedError]"
+
+
+class Served(msgspec.Struct, frozen=True):
+    """A server that answers.
+
+    Attributes:
+        url: its address.
+        link: signs the person at this machine in, once; None: there are users already.
+    """
+
+    url: str
+    link: str | None = None
 
 
 @contextlib.asynccontextmanager
@@ -245,33 +256,17 @@ async def kept(parts: Parts) -> AsyncIterator[None]:
         head = await parts.log.head()
         for name in parts.views.names:
             await parts.views.wait_for(name, head)
-        async with _following(parts) as following, app_access.followed(parts.access):
+        async with (
+            app_ingest.following(
+                parts.ingestion, parts.log, parts.store, parts.views, parts.clock
+            ) as following,
+            app_access.followed(parts.access),
+        ):
             await app_ingest.settled(following, parts.ingestion)
             yield
     finally:
         keeping.cancel()
         await asyncio.wait([keeping], timeout=_VIEWS_STOP_S)
-
-
-@contextlib.asynccontextmanager
-async def _following(parts: Parts) -> "AsyncIterator[asyncio.Future[None]]":
-    """Keep sources as they are declared for as long as the block runs."""
-    following: asyncio.Future[None] = asyncio.ensure_future(
-        app_ingest.follow(parts.ingestion, parts.log, parts.store, parts.views, parts.clock)
-    )
-    try:
-        yield following
-    finally:
-        following.cancel()
-        await asyncio.wait([following], timeout=_VIEWS_STOP_S)
-        await parts.ingestion.runners.close()
-
-
-async def _known(parts: Parts, following: "asyncio.Future[None]") -> None:
-    """Return when the declared sources are known, or that takes long: then webhooks get 503."""
-    reading = asyncio.ensure_future(app_ingest.settled(following, parts.ingestion))
-    await asyncio.wait([reading], timeout=_VIEWS_START_S)
-    reading.cancel()
 
 
 async def _begun(parts: Parts, keeping: "asyncio.Future[None]") -> None:
@@ -284,8 +279,16 @@ async def _begun(parts: Parts, keeping: "asyncio.Future[None]") -> None:
             await parts.clock.sleep(0.005)
 
 
-def application(parts: Parts, pulse: pulses.Pulse | None = None) -> asgi.Application:
-    """The API over the parts; `pulse` samples what flows, if it is run."""
+def application(
+    parts: Parts, pulse: pulses.Pulse | None = None, gate: asgi.Gate | None = None
+) -> asgi.Application:
+    """The API over the parts.
+
+    Args:
+        parts: they run.
+        pulse: samples what flows, if it is run.
+        gate: who may pass; without it everybody may do everything.
+    """
     ingestion = parts.ingestion
     found = services.Services(
         log=parts.log,
@@ -319,13 +322,13 @@ def application(parts: Parts, pulse: pulses.Pulse | None = None) -> asgi.Applica
         notify=_notices(parts).trial,
         pulse=pulse,
     )
-    return asgi.Application(routes.table(found))
+    return asgi.Application(routes.table(found), gate=gate)
 
 
 async def serve(
     settings: config.Settings,
     *,
-    announce: Callable[[str], None] = lambda _: None,
+    announce: Callable[[Served], None] = lambda _: None,
     stopping: "asyncio.Future[None] | None" = None,
     origins: Mapping[str, str] | None = None,
 ) -> int:
@@ -333,7 +336,7 @@ async def serve(
 
     Args:
         settings: what to serve, and where.
-        announce: called with the URL once requests are answered.
+        announce: called once requests are answered.
         stopping: when it is done the server drains; signals are then left to the caller.
         origins: where each of the settings came from; None: nobody knows.
 
@@ -342,7 +345,9 @@ async def serve(
 
     Raises:
         StorageError, CursorError, CorruptionError: it could not be started; says why.
+        InvalidInputError: it would be open to everybody.
     """
+    app_gate.check(settings)
     listener = server.bind(settings.host, settings.port)
     with contextlib.closing(listener):
         async with opened(settings, origins=origins) as parts:
@@ -355,12 +360,12 @@ async def serve(
 async def _run(
     parts: Parts,
     listener: socket.socket,
-    announce: Callable[[str], None],
+    announce: Callable[[Served], None],
     stopping: "asyncio.Future[None]",
 ) -> BaseException | None:
     """Run until told to stop, or until something fails; returns what failed."""
     pulse = pulses.Pulse(parts.log, parts.views, parts.ingestion.runners, parts.clock)
-    app = application(parts, pulse)
+    app = application(parts, pulse, _gate(parts))
     http = server.make(app, drain_s=parts.settings.drain_s)
     keeping: asyncio.Future[None] = asyncio.ensure_future(parts.views.run())
     clocked = ticker.Ticker(parts.log, parts.verdicts, clock=parts.clock, id_source=parts.ids)
@@ -385,15 +390,19 @@ async def _run(
     beside.append(asyncio.ensure_future(_notices(parts).worker.run()))
     parts.ingestion.runners.open()
     url = app_address.url(listener)
-    async with _following(parts) as following:
-        await _known(parts, following)
+    async with app_ingest.following(
+        parts.ingestion, parts.log, parts.store, parts.views, parts.clock
+    ) as following:
+        await app_ingest.declared(following, parts.ingestion)
         with (
             app_address.told(parts.settings, url),
-            access_local.told(parts.access.sessions, parts.settings.data_dir),
+            app_gate.told(parts.settings, parts.access),
         ):
-            announce(url)
+            announce(Served(url=url, link=await _link(parts, url)))
             _log.info("started", url=url, log_id=parts.log.log_id)
-            failed = await _ended(stopping, parts.failure, keeping, following, serving, *beside)
+            failed = await app_loop.ended(
+                stopping, parts.failure, keeping, following, serving, *beside
+            )
             _log.info("draining", seconds_max=parts.settings.drain_s)
             await server.stop(http, app)
             await asyncio.wait([serving], timeout=parts.settings.drain_s + _DRAIN_SLACK_S)
@@ -403,6 +412,17 @@ async def _run(
             task.cancel()
         await asyncio.wait(tasks, timeout=_VIEWS_STOP_S)
     return failed
+
+
+def _gate(parts: Parts) -> asgi.Gate:
+    return app_gate.made(parts.settings, parts.store, parts.ingestion, parts.access)
+
+
+async def _link(parts: Parts, url: str) -> str | None:
+    if parts.settings.auth == "off":
+        return None
+    token = await app_access.link(parts.access)
+    return None if token is None else f"{url}/link#token={token}"
 
 
 def _builder(parts: Parts, listener: socket.socket) -> builder.Builder:
@@ -459,26 +479,6 @@ def _repairer(parts: Parts) -> repairer.Repairer:
     )
 
 
-async def _ended(*parts: "asyncio.Future[Any]") -> BaseException | None:
-    """Wait until a part ends; returns why, or None when it was asked to."""
-    done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-    failed = next((found for part in done if (found := _fault(part)) is not None), None)
-    if failed is not None:
-        _log.error("part_failed", error=failed)
-    return failed
-
-
-def _fault(task: "asyncio.Future[Any]") -> BaseException | None:
-    """Why a part ended that should not have; None when it was asked to."""
-    if task.cancelled():
-        return None
-    error = task.exception()
-    if error is not None:
-        return error
-    result = task.result()
-    return result if isinstance(result, BaseException) else None
-
-
 def _once(
     future: "asyncio.Future[errors.StorageFailedError]",
 ) -> Callable[[errors.StorageFailedError], None]:
@@ -492,7 +492,7 @@ def _once(
 def run(
     settings: config.Settings,
     *,
-    announce: Callable[[str], None],
+    announce: Callable[[Served], None],
     origins: Mapping[str, str] | None = None,
 ) -> int:
     """`serve` on a loop of its own."""

@@ -73,6 +73,8 @@ Pub/Sub and Event Grid also deliver by webhook: those are adapters, under the na
 """
 
 _RETRY_S = 1.0
+_START_S = 10.0
+_STOP_S = 5.0
 _log = structlog.get_logger("helios.app")
 
 
@@ -248,3 +250,30 @@ async def settled(task: "asyncio.Future[None]", ingestion: Ingestion) -> None:
     reading = asyncio.ensure_future(ingestion.table.wait_for(0))
     await asyncio.wait([task, reading], return_when=asyncio.FIRST_COMPLETED)
     reading.cancel()
+
+
+async def declared(following: "asyncio.Future[None]", ingestion: Ingestion) -> None:
+    """Return when the declared sources are known, or that takes long: then webhooks get 503."""
+    reading = asyncio.ensure_future(settled(following, ingestion))
+    await asyncio.wait([reading], timeout=_START_S)
+    reading.cancel()
+
+
+@contextlib.asynccontextmanager
+async def following(
+    ingestion: Ingestion,
+    log: log_ports.EventLog,
+    store: view_ports.ViewStore,
+    catalogued: catalog.Catalog,
+    clock: clocks.Clock,
+) -> "AsyncIterator[asyncio.Future[None]]":
+    """Keep sources as they are declared for as long as the block runs."""
+    task: asyncio.Future[None] = asyncio.ensure_future(
+        follow(ingestion, log, store, catalogued, clock)
+    )
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait([task], timeout=_STOP_S)
+        await ingestion.runners.close()

@@ -7,7 +7,11 @@ import sys
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+import structlog
+
 T = TypeVar("T")
+
+_log = structlog.get_logger("helios.app")
 
 
 def stop_signals() -> "asyncio.Future[None]":
@@ -37,3 +41,23 @@ def on_loop(main: Coroutine[Any, Any, T]) -> T:
     import uvloop  # noqa: PLC0415 - there is none on Windows
 
     return uvloop.run(main)
+
+
+async def ended(*parts: "asyncio.Future[Any]") -> BaseException | None:
+    """Wait until a part ends; returns why, or None when it was asked to."""
+    done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+    failed = next((found for part in done if (found := _fault(part)) is not None), None)
+    if failed is not None:
+        _log.error("part_failed", error=failed)
+    return failed
+
+
+def _fault(task: "asyncio.Future[Any]") -> BaseException | None:
+    """Why a part ended that should not have; None when it was asked to."""
+    if task.cancelled():
+        return None
+    error = task.exception()
+    if error is not None:
+        return error
+    result = task.result()
+    return result if isinstance(result, BaseException) else None

@@ -7,6 +7,7 @@
 Problems come back as the errors of `helios.kernel.errors` that the server raised.
 """
 
+import http.cookiejar
 import types
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Self, TypeVar
@@ -22,7 +23,7 @@ from helios.api.routes import source_actions, system
 from helios.api.routes import sources as source_routes
 from helios.api.routes import verdicts as verdict_routes
 from helios.api.routes import views as view_routes
-from helios.calls import base, every
+from helios.calls import base, credentials, every
 from helios.ingest import gateway
 from helios.kernel import errors
 from helios.projections.views import content_read
@@ -52,6 +53,9 @@ class Client(every.Calls):
 
     Args:
         url: where it is, such as `http://127.0.0.1:8420`.
+        token: shows who asks: of a service, or of a session; None where nobody has to.
+        token: shows who the client is: a service token, or of a session.
+        session: shows it by a session that is kept going; instead of a token.
         transport: another way to it than the network: for tests, and for reading a data folder.
         timeout_s: longest wait for an answer.
     """
@@ -60,12 +64,17 @@ class Client(every.Calls):
         self,
         url: str,
         *,
+        token: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         self.url = url.rstrip("/")
         self._http = httpx.AsyncClient(
-            base_url=self.url, transport=transport, timeout=timeout_s, trust_env=False
+            base_url=self.url,
+            transport=transport,
+            timeout=timeout_s,
+            trust_env=False,
+            headers={} if token is None else {"authorization": f"Bearer {token}"},
         )
 
     async def __aenter__(self) -> Self:
@@ -444,6 +453,7 @@ _KINDS: tuple[type[errors.HeliosError], ...] = (
     errors.GoneError,
     errors.LimitedError,
     errors.UnauthenticatedError,
+    errors.ForbiddenError,
     services.NotRunningError,
     *refusals.REFUSED,
 )

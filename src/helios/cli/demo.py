@@ -140,13 +140,16 @@ def _watched(
 ) -> boards.Board:
     """Run it on this terminal, or into this log."""
 
-    def started(url: str) -> None:
+    def started(served: app.Served) -> None:
+        url, page = served.url, run.page(served)
         where = "kept" if kept else "dropped at the end"
         click.echo(f"Helios serves at {url}; data in {settings.data_dir}, {where}.")
         if not screen.is_terminal:
             click.echo(f"Contract {shop.CONTRACT}, seed {plan.seed}. API: {url}/docs")
-        if opens and not webbrowser.open(run.page(url)):
-            click.echo(f"No browser could be opened: go to {run.page(url)}")
+        if served.link is not None:
+            click.echo(f"Sign in (this link works once): {page}")
+        if opens and not webbrowser.open(page):
+            click.echo(f"No browser could be opened: go to {page}")
 
     with contextlib.ExitStack() as stack:
         shown: drive.Screen = screens.Lines(click.echo)

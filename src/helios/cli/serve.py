@@ -53,5 +53,7 @@ def resolve(file: Path | None, flags: Mapping[str, Any]) -> settings.Resolved:
     return settings.resolve(file=file, environment=dict(os.environ), flags=flags)
 
 
-def _announce(url: str) -> None:
-    click.echo(f"Helios serves at {url} (docs at {url}/docs). Ctrl-C stops it.")
+def _announce(served: app.Served) -> None:
+    click.echo(f"Helios serves at {served.url} (docs at {served.url}/docs). Ctrl-C stops it.")
+    if served.link is not None:
+        click.echo(f"Sign in as administrator (this link works once): {served.link}")

@@ -7,6 +7,7 @@ one way to ask, whoever answers.
 
 import contextlib
 import functools
+import hashlib
 import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -17,7 +18,13 @@ import httpx
 import msgspec
 
 from helios import app, client
+from helios.access import local
+from helios.calls import credentials
+from helios.access import local
 from helios.kernel import errors, settings
+
+TOKEN = "HELIOS_TOKEN"  # noqa: S105 - the name of the variable
+"""Environment variable with a token, of a service or of a session."""
 
 LOCAL_URL = "http://helios.local"
 """Stands for this process in messages."""
@@ -36,6 +43,7 @@ class Where(msgspec.Struct, frozen=True, kw_only=True):
     url: str | None
     data_dir: Path | None
     config: Path | None
+    token_file: Path | None = None
 
     def resolve(self, **flags: Any) -> settings.Resolved:
         """The settings, with what was said here as flags."""
@@ -53,7 +61,10 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def wrapped(*args: Any, **given: Any) -> Any:
         where = Where(
-            url=given.pop("url"), data_dir=given.pop("data_dir"), config=given.pop("config")
+            url=given.pop("url"),
+            data_dir=given.pop("data_dir"),
+            config=given.pop("config"),
+            token_file=given.pop("token_file"),
         )
         return command(*args, where=where, **given)
 
@@ -68,9 +79,51 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.Path(path_type=Path),
             help="Settings file; helios.toml in this folder without it.",
         ),
+        click.option(
+            "--token-file",
+            envvar="HELIOS_TOKEN_FILE",
+            type=click.Path(path_type=Path),
+            help="File with the service token to show; HELIOS_TOKEN holds one itself.",
+        ),
     ):
         wrapped = option(wrapped)
     return wrapped
+
+
+def kept(url: str) -> credentials.File:
+    """Where the session of `helios login` at a server is kept, for this user alone."""
+    name = hashlib.sha256(url.rstrip("/").encode()).hexdigest()[:16]
+    return credentials.File(Path(click.get_app_dir("helios")) / "sessions" / f"{name}.json")
+
+
+def remote(
+    where: Where, url: str, *, data_dir: Path | None = None, timeout_s: float = client.TIMEOUT_S
+) -> client.Client:
+    """A client of a server that shows who the person is, as far as that is known.
+
+    A token that was given comes first, then the session of `helios login`, then the token that
+    a server leaves in its data folder for whoever may read that.
+
+    Args:
+        where: what the person said.
+        url: of the server.
+        data_dir: of the server, if it is on this machine.
+        timeout_s: longest wait for an answer.
+
+    Raises:
+        InvalidInputError: the file with the token cannot be read.
+    """
+    token = os.environ.get("HELIOS_TOKEN") or None
+    if where.token_file is not None:
+        token = whole_text(str(where.token_file)).strip()
+    session = None
+    if token is None:
+        file = kept(url)
+        if file.load() is not None:
+            session = credentials.Kept(file.load, file.save)
+        elif data_dir is not None:
+            token = local.read(data_dir)
+    return client.Client(url, token=token, session=session, timeout_s=timeout_s)
 
 
 @contextlib.asynccontextmanager
@@ -85,7 +138,7 @@ async def opened(where: Where) -> AsyncIterator[Session]:
     found = resolved.settings
     url = where.url or await _served_at(found)
     if url is not None:
-        async with client.Client(url) as remote:
+        async with client.Client(url, token=_token(found, url)) as remote:
             yield Session(client=remote, parts=None)
         return
     if found.database_url is None and not (found.data_dir / app.LOG_FILE).exists():
@@ -100,7 +153,15 @@ async def opened(where: Where) -> AsyncIterator[Session]:
             yield Session(client=local, parts=parts)
 
 
-async def _served_at(found: settings.Settings) -> str | None:
+def _token(found: settings.Settings, url: str) -> str | None:
+    """What shows who asks: the token that was given, or that of the server of this data folder."""
+    given = os.environ.get(TOKEN)
+    if given:
+        return given
+    return local.read(found.data_dir) if url == app.served_at(found.data_dir) else None
+
+
+async def served_at(found: settings.Settings) -> str | None:
     """The address of the server of these settings, if one answers."""
     if found.database_url is None:
         url = app.served_at(found.data_dir)

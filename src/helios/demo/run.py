@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from helios import app, client
+from helios.access import local
 from helios.demo import board as boards
 from helios.demo import doors, drive
 from helios.demo.world import script as scripts
@@ -25,14 +26,14 @@ def root(settings: config.Settings) -> Path:
     return settings.builds_root or settings.data_dir / FOLDER
 
 
-def access(url: str) -> client.Client:
-    """The client that all of the demo speaks through: whatever proves who it is belongs here."""
-    return client.Client(url)
+def access(url: str, data_dir: Path) -> client.Client:
+    """The client that all of the demo speaks through."""
+    return client.Client(url, token=local.read(data_dir))
 
 
-def page(url: str) -> str:
+def page(served: app.Served) -> str:
     """The address to open in a browser: of the page, with what lets its reader in."""
-    return url
+    return served.link or served.url
 
 
 async def run(
@@ -41,7 +42,7 @@ async def run(
     *,
     clock: clocks.Clock,
     screen: drive.Screen,
-    started: Callable[[str], None],
+    started: Callable[[app.Served], None],
 ) -> boards.Board:
     """Serve, sell until the plan's end or the first signal, follow the open orders to their end.
 
@@ -52,7 +53,7 @@ async def run(
         plan: the load.
         clock: whose time passes.
         screen: who shows it.
-        started: called with the URL once the server answers.
+        started: called once the server answers.
 
     Returns:
         The last board; orders that are still `open` in its score were left alone.
@@ -62,7 +63,7 @@ async def run(
     """
     loop = asyncio.get_running_loop()
     stopping: asyncio.Future[None] = loop.create_future()
-    announced: asyncio.Future[str] = loop.create_future()
+    announced: asyncio.Future[app.Served] = loop.create_future()
     serving = asyncio.ensure_future(
         app.serve(settings, announce=announced.set_result, stopping=stopping)
     )
@@ -71,10 +72,13 @@ async def run(
     if serving.done():
         raise _stopped(serving)
     try:
-        url = announced.result()
-        started(url)
+        url = announced.result().url
+        started(announced.result())
         keys = root(settings) / "keys"
-        async with access(url) as helios, doors.Senders(url, keys, clock=clock) as senders:
+        async with (
+            access(url, settings.data_dir) as helios,
+            doors.Senders(url, keys, clock=clock) as senders,
+        ):
             driver = drive.Driver(
                 helios,
                 plan,
