@@ -123,6 +123,8 @@ TABLE: Mapping[tuple[str, str], Rule] = {
     ),
     **_all(
         Rule(P.READ, "any"),
+        "GET /api/v1/thread",
+        "GET /api/v1/causation/{event_id}",
         "GET /api/v1/verdicts",
         "GET /api/v1/matching/rates",
         "GET /api/v1/matching/matrix",

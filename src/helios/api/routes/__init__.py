@@ -35,6 +35,7 @@ from helios.api.routes import (
     stacks,
     subscribers,
     system,
+    thread,
     timeline,
     verdicts,
     views,
@@ -47,6 +48,7 @@ def table(parts: services.Services) -> list[web.Route]:
     """Every route, in the order in which the description lists them."""
     live_feed = following.Feed(parts)
     routes = [
+        *thread.routes(parts),
         *timeline.routes(parts),
         *matching.routes(parts),
         *overview.routes(parts),
