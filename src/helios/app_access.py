@@ -92,7 +92,7 @@ async def link(access: parts.Access) -> str | None:
         StorageError: it cannot be told who there is.
     """
     await access.sessions.ready()
-    return await access.sessions.issue_link() if access.sessions.needs_link() else None
+    return (await access.sessions.issue_link())[0] if access.sessions.needs_link() else None
 
 
 def openid(

@@ -54,7 +54,6 @@ class Client(every.Calls):
     Args:
         url: where it is, such as `http://127.0.0.1:8420`.
         token: shows who asks: of a service, or of a session; None where nobody has to.
-        token: shows who the client is: a service token, or of a session.
         session: shows it by a session that is kept going; instead of a token.
         transport: another way to it than the network: for tests, and for reading a data folder.
         timeout_s: longest wait for an answer.
@@ -65,17 +64,20 @@ class Client(every.Calls):
         url: str,
         *,
         token: str | None = None,
+        session: credentials.Kept | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         self.url = url.rstrip("/")
         self._http = httpx.AsyncClient(
             base_url=self.url,
+            auth=session if token is None else credentials.Bearer(token),
             transport=transport,
             timeout=timeout_s,
             trust_env=False,
-            headers={} if token is None else {"authorization": f"Bearer {token}"},
         )
+        # Who asks shows in each request by itself; cookies would be a second opinion.
+        self._http.cookies.jar.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=()))
 
     async def __aenter__(self) -> Self:
         return self

@@ -280,8 +280,8 @@ class Desk:
             raise errors.UnauthenticatedError("this user may not sign in here")
         return await self._open(user, where)
 
-    async def issue_link(self) -> str:
-        """A secret that signs in as administrator of the installation, once, within a day.
+    async def issue_link(self, *, actor: str = writing.SYSTEM) -> tuple[str, clocks.Timestamp]:
+        """A secret that signs in as administrator of the installation, once, and when it ends.
 
         For the person at the machine: it is printed there, and sent nowhere. One that was issued
         before counts no more.
@@ -293,8 +293,8 @@ class Desk:
         ends = clocks.Timestamp(self._clock.now() + LINK_S * clocks.SECOND_US)
         kept = _KeptLink(tokens.digest(secret), ends)
         await self._keep.put(LINK, events.ADMINISTRATOR, msgspec.json.encode(kept))
-        await self._writer.link_issued(ends)
-        return secret
+        await self._writer.link_issued(ends, actor)
+        return secret, ends
 
     async def use_link(self, token: str, where: Where) -> Signed:
         """Open a session by the one-time link; makes the user `admin` unless there is one.
@@ -309,7 +309,7 @@ class Desk:
             if not await self._takes_link(token):
                 await self._failed(LINK, None, where, "link")
                 raise errors.UnauthenticatedError(
-                    "the link was used or has ended; `helios login --link` at the machine of the "
+                    "the link was used or has ended; `helios users link` at the machine of the "
                     "server makes a new one"
                 )
         known = self.directory.user_named(events.ADMINISTRATOR)

@@ -244,11 +244,11 @@ class Writer:
         change = Change(events.SIGN_IN_FAILED, events.SIGN_IN, "failed", payload)
         await self.append(f"user:{payload.name or 'unknown'}", [change])
 
-    async def link_issued(self, expires_at: clocks.Timestamp) -> None:
+    async def link_issued(self, expires_at: clocks.Timestamp, actor: str) -> None:
         """A one-time link was issued."""
         payload = events.Link(expires_at=expires_at)
         change = Change(events.LINK_ISSUED, events.SIGN_IN, "link", payload)
-        await self.append(SYSTEM, [change])
+        await self.append(actor, [change])
 
     def _closings(self, user_id: str, reason: events.Closing | None) -> list[Change]:
         if reason is None:

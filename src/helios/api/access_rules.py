@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from helios.access import model
+from helios.api import console
 
 P = model.Permission
 
@@ -66,12 +67,10 @@ TABLE: Mapping[tuple[str, str], Rule] = {
         _PUBLIC,
         "GET /health",
         "GET /ready",
-        "GET /",
         "GET /docs",
         "GET /openapi.json",
         "GET /favicon.svg",
         "GET /pages/style.css",
-        "GET /pages/start.js",
         "GET /pages/docs.js",
         "GET /api/v1/auth/methods",
         # Who signs in or out shows what it takes; the handlers look at it.
@@ -83,6 +82,8 @@ TABLE: Mapping[tuple[str, str], Rule] = {
         "GET /api/v1/auth/oidc/callback",
         "GET /api/v1/auth/oidc/logout",
     ),
+    # The console itself holds no data; what it shows comes from the operations below.
+    **_all(_PUBLIC, f"GET {console.ASSET}", *(f"GET {path}" for path in console.PATHS)),
     **_all(
         _DOOR,
         "POST /webhook/{provider}",
@@ -304,6 +305,7 @@ TABLE: Mapping[tuple[str, str], Rule] = {
     ),
     **_all(
         Rule(P.ADMINISTER, "installation"),
+        "POST /api/v1/auth/links",
         "POST /api/v1/views/{name}/rebuild",
         "POST /api/v1/views/{name}/verify",
     ),

@@ -1,6 +1,7 @@
 """All parts of the client's methods, as one class to build on."""
 
 from helios.calls import (
+    access,
     audit,
     configuration,
     control,
@@ -31,5 +32,6 @@ class Calls(
     audit.AuditCalls,
     configuration.ConfigurationCalls,
     live.LiveCalls,
+    access.AccessCalls,
 ):
     """What the client offers, but how it reaches a server."""

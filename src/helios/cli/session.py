@@ -20,7 +20,6 @@ import msgspec
 from helios import app, client
 from helios.access import local
 from helios.calls import credentials
-from helios.access import local
 from helios.kernel import errors, settings
 
 TOKEN = "HELIOS_TOKEN"  # noqa: S105 - the name of the variable
@@ -96,9 +95,7 @@ def kept(url: str) -> credentials.File:
     return credentials.File(Path(click.get_app_dir("helios")) / "sessions" / f"{name}.json")
 
 
-def remote(
-    where: Where, url: str, *, data_dir: Path | None = None, timeout_s: float = client.TIMEOUT_S
-) -> client.Client:
+def remote(where: Where, url: str, *, timeout_s: float = client.TIMEOUT_S) -> client.Client:
     """A client of a server that shows who the person is, as far as that is known.
 
     A token that was given comes first, then the session of `helios login`, then the token that
@@ -107,21 +104,20 @@ def remote(
     Args:
         where: what the person said.
         url: of the server.
-        data_dir: of the server, if it is on this machine.
         timeout_s: longest wait for an answer.
 
     Raises:
         InvalidInputError: the file with the token cannot be read.
     """
-    token = os.environ.get("HELIOS_TOKEN") or None
+    token = os.environ.get(TOKEN) or None
     if where.token_file is not None:
         token = whole_text(str(where.token_file)).strip()
     session = None
     if token is None:
-        file = kept(url)
+        file, data_dir = kept(url), where.resolve().settings.data_dir
         if file.load() is not None:
             session = credentials.Kept(file.load, file.save)
-        elif data_dir is not None:
+        elif url == app.served_at(data_dir):
             token = local.read(data_dir)
     return client.Client(url, token=token, session=session, timeout_s=timeout_s)
 
@@ -136,10 +132,10 @@ async def opened(where: Where) -> AsyncIterator[Session]:
     """
     resolved = where.resolve()
     found = resolved.settings
-    url = where.url or await _served_at(found)
+    url = where.url or await served_at(found)
     if url is not None:
-        async with client.Client(url, token=_token(found, url)) as remote:
-            yield Session(client=remote, parts=None)
+        async with remote(where, url) as made:
+            yield Session(client=made, parts=None)
         return
     if found.database_url is None and not (found.data_dir / app.LOG_FILE).exists():
         raise client.UnreachableError(
@@ -149,16 +145,8 @@ async def opened(where: Where) -> AsyncIterator[Session]:
     origins = resolved.origins
     async with app.opened(found, briefly=True, origins=origins) as parts, app.kept(parts):
         transport = httpx.ASGITransport(app.application(parts))
-        async with client.Client(LOCAL_URL, transport=transport) as local:
-            yield Session(client=local, parts=parts)
-
-
-def _token(found: settings.Settings, url: str) -> str | None:
-    """What shows who asks: the token that was given, or that of the server of this data folder."""
-    given = os.environ.get(TOKEN)
-    if given:
-        return given
-    return local.read(found.data_dir) if url == app.served_at(found.data_dir) else None
+        async with client.Client(LOCAL_URL, transport=transport) as made:
+            yield Session(client=made, parts=parts)
 
 
 async def served_at(found: settings.Settings) -> str | None:

@@ -24,7 +24,15 @@ ENVIRONMENT_PREFIX = "HELIOS_"
 FILE = "helios.toml"
 
 _OWN_ENVIRONMENT = frozenset(
-    ("HELIOS_ACTOR", "HELIOS_CONFIG", "HELIOS_DEBUG", "HELIOS_SHARED", "HELIOS_TOKEN", "HELIOS_URL")
+    (
+        "HELIOS_ACTOR",
+        "HELIOS_CONFIG",
+        "HELIOS_DEBUG",
+        "HELIOS_SHARED",
+        "HELIOS_TOKEN",
+        "HELIOS_TOKEN_FILE",
+        "HELIOS_URL",
+    )
 )
 """Environment variables with our prefix that are no settings."""
 _RESERVED_PREFIXES = ("HELIOS_TEST_", "HELIOS_BENCH_")

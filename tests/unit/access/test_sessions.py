@@ -278,8 +278,8 @@ def test_the_fifty_first_session_closes_the_oldest(tmp_path: Path) -> None:
 def test_the_link_signs_in_once_within_a_day(tmp_path: Path) -> None:
     async def scenario(bench: access_bench.Bench, access: parts.Access) -> None:
         assert access.sessions.needs_link()
-        old = await access.sessions.issue_link()
-        link = await access.sessions.issue_link()
+        old, _ = await access.sessions.issue_link()
+        link, _ = await access.sessions.issue_link()
         async with refused():
             await access.sessions.use_link(old, HERE)
         async with bench.process() as other:
@@ -291,7 +291,7 @@ def test_the_link_signs_in_once_within_a_day(tmp_path: Path) -> None:
         assert len(signed) == 1
         assert signed[0].principal.grants == (access_bench.ADMIN,)
         assert not access.sessions.needs_link()
-        late = await access.sessions.issue_link()
+        late, _ = await access.sessions.issue_link()
         bench.clock.turn(sessions.LINK_S)
         async with refused():
             await access.sessions.use_link(late, HERE)
@@ -304,7 +304,7 @@ def test_the_link_takes_over_an_admin_of_less_without_his_password(tmp_path: Pat
         grant = model.Grant(role="admin", tenant="acme")
         await access.people.invite(model.LOCAL, name="admin", grants=[grant], password=PASSWORD)
         before = await access.sessions.sign_in("admin", PASSWORD, HERE)
-        await access.sessions.use_link(await access.sessions.issue_link(), HERE)
+        await access.sessions.use_link((await access.sessions.issue_link())[0], HERE)
         async with refused():
             await access.sessions.principal_of(before.access_token)
         async with refused():

@@ -86,6 +86,22 @@ class Methods(msgspec.Struct, frozen=True, kw_only=True):
     oidc: str | None
 
 
+class IssuedLink(msgspec.Struct, frozen=True, kw_only=True):
+    """A link that signs in as administrator of the installation, once.
+
+    Attributes:
+        url: to be opened in a browser. Its secret stands behind the `#`, so no server logs it.
+        token: the secret by itself.
+    """
+
+    url: str
+    token: str
+    expires_at: str
+
+    def __repr__(self) -> str:
+        return "IssuedLink(***)"
+
+
 class SignedOut(msgspec.Struct, frozen=True, kw_only=True):
     """The session has ended."""
 
@@ -102,6 +118,14 @@ def routes(parts: services.Services) -> list[web.Route]:
             "POST", f"{PATH}/link", desk.link, "Sign in by the one-time link", me, asked=UseLink
         ),
         desks.route("POST", f"{PATH}/refresh", desk.refresh, "Get the next tokens", me),
+        desks.route(
+            "POST",
+            f"{PATH}/links",
+            desk.issue_link,
+            "Make a one-time link for an administrator",
+            ("Whatever was made before counts no more.", IssuedLink),
+            status=201,
+        ),
         desks.route("POST", f"{PATH}/logout", desk.logout, "Sign out", ("Done.", SignedOut)),
         desks.route("GET", f"{PATH}/me", desk.me, "Who one is", ("Who one is.", Me)),
         desks.route(
@@ -141,6 +165,12 @@ class SignIn(desks.Desk):
                 await self.access.sessions.sign_out_by(token)
         headers = [*cookies.signed_out(secure=self.is_secure(request)), desks.NO_STORE]
         return web.answer(SignedOut(), headers=headers)
+
+    async def issue_link(self, request: web.Request) -> web.Response:
+        token, ends = await self.access.sessions.issue_link(actor=request.principal.actor)
+        url = link_url(self.parts.address(request.header(b"host")), token)
+        made = IssuedLink(url=url, token=token, expires_at=clocks.to_rfc3339(ends))
+        return web.answer(made, status=201, headers=[desks.NO_STORE])
 
     async def me(self, request: web.Request) -> web.Response:
         found = await self._me(request.principal, await self._ends_at(request))
@@ -202,6 +232,11 @@ class SignIn(desks.Desk):
         else:
             token = cookies.read(request, cookies.ACCESS)
         return None if token is None else await self.access.sessions.ends_at(token)
+
+
+def link_url(address: str, token: str) -> str:
+    """The address to open in a browser."""
+    return f"{address}/link#token={token}"
 
 
 def _tenants(principal: model.Principal, permission: model.Permission) -> list[str]:
