@@ -9,7 +9,7 @@ import msgspec
 from helios.api import services
 from helios.api.graph import loading
 from helios.eventlog import envelope
-from helios.kernel import tenancy
+from helios.kernel import rfc3339, tenancy
 from helios.projections.views import contracts, event_mirror
 from helios.reconcile.compositions import events as stack_events
 from helios.reconcile.compositions import reading, reading_many
@@ -102,8 +102,19 @@ class Context:
         return found
 
     async def _stacks(self, names: Sequence[Named]) -> Mapping[Named, reading.Known]:
-        found = await reading_many.known(self.parts.store, names)
-        return {name: known for name, known in found.items() if known.state.is_declared}
+        """Declared stacks; each was last looked at when it is told, or when something was done."""
+        store = self.parts.store
+        found = await reading_many.known(store, names)
+        runs = await reading_many.entries(store, "runs", names, before=None, limit=1)
+        made = {}
+        for name, known in found.items():
+            times = [rfc3339.parse(each.record.completed_at) for each in runs[name]]
+            if known.last_verified is not None:
+                times.append(known.last_verified)
+            if known.state.is_declared:
+                last = max(times, default=None)
+                made[name] = msgspec.structs.replace(known, last_verified=last)
+        return made
 
     async def _plans(self, names: Sequence[Named]) -> Mapping[Named, Any]:
         return await reading_many.plans(self.parts.store, names)

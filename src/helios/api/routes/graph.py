@@ -1,11 +1,15 @@
 """GraphQL over HTTP: one question for what would be many requests."""
 
+from typing import TypeVar
+
 import msgspec
 
 from helios.api import problems, services, web
 from helios.api.graph import bounds
 from helios.ingest import incoming
-from helios.kernel import cloudevents_wire, jsonio
+from helios.kernel import cloudevents_wire, errors, jsonio
+
+T = TypeVar("T")
 
 PATH = "/graphql"
 _JSON = "application/json"
@@ -60,19 +64,17 @@ class _Desk:
 
     async def ask(self, request: web.Request) -> web.Response:
         # Here, so that who never asks does not load a language that he never speaks.
-        from helios.api.graph import engine  # noqa: PLC0415
+        from helios.api.graph import engine, refusing  # noqa: PLC0415
 
         request.query()
         kind = cloudevents_wire.media_type(request.header(b"content-type"))
         if kind != _JSON:
             raise problems.MediaTypeError(f"content type {kind or 'nothing'}; send {_JSON}")
         body = await request.body(bounds.BODY_BYTES_MAX)
-        jsonio.parse_object(body)
         try:
-            asked = msgspec.json.decode(body, type=engine.Asked)
-        except msgspec.ValidationError as error:
-            incoming.refuse_shape(error)
-        status, found = await engine.run(self._parts, asked)
+            status, found = await engine.run(self._parts, _asked(body, engine.Asked))
+        except errors.InvalidInputError as error:
+            status, found = 400, {"errors": [refusing.told(error)]}
         return web.answer(found, status=status, headers=[(b"cache-control", b"no-store")])
 
     async def schema(self, request: web.Request) -> web.Response:
@@ -80,3 +82,11 @@ class _Desk:
 
         request.query()
         return web.Response(body=engine.text().encode(), content_type=b"text/plain; charset=utf-8")
+
+
+def _asked(body: bytes, kind: type[T]) -> T:
+    jsonio.parse_object(body)
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        incoming.refuse_shape(error)
