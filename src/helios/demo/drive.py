@@ -16,6 +16,7 @@ from typing import Protocol, TypeAlias
 import msgspec
 
 from helios import client as clients
+from helios.access import events as access_events
 from helios.api.routes import verdicts as verdict_routes
 from helios.demo import board as boards
 from helios.demo import doors, envelopes, letters, shop
@@ -34,6 +35,8 @@ SAMPLES_WAITING = 8
 """Orders whose verdict will be timed, at most."""
 
 _PAGE_MAX = 1000
+_OWN = (access_events.TENANT,)
+"""Clients whose events are Helios' own: who may do what."""
 _DECIDED_BEFORE_US = 10 * clocks.SECOND_US
 _FOREVER = clocks.Timestamp(1 << 62)
 
@@ -134,10 +137,10 @@ class Driver:
             HeliosError: the server cannot be reached, or refuses.
         """
         head = (await self._helios.status()).head
-        await self._refuse_foreign(head)
+        is_another = await self._is_of_a_demo(head)
         await self._helios.declare(contract_text())
         await self._helios.declare_sources(self._senders.declarations())
-        self._open_shop(1001 if head == 0 else 10_000 * (head // 10_000 + 1) + 1)
+        self._open_shop(10_000 * (head // 10_000 + 1) + 1 if is_another else 1001)
         try:
             async with asyncio.TaskGroup() as group:
                 beside = [
@@ -172,17 +175,28 @@ class Driver:
             await self._letters.next()
             await self._clock.sleep(letters.EVERY_S)
 
-    async def _refuse_foreign(self, head: int) -> None:
-        """A log is for ever: what the shop makes up must not get into one that others use."""
-        if head == 0:
-            return
+    async def _is_of_a_demo(self, head: int) -> bool:
+        """Whether the log holds an earlier demo; what only Helios says of itself is nobody's.
+
+        Raises:
+            InvalidInputError: it holds anything else. A log is for ever: what the shop makes up
+                must not get into one that others use.
+        """
         declared = await self._helios.contracts(shop.CLIENT)
-        if not any(found.name == shop.CONTRACT for found in declared.contracts):
-            raise errors.InvalidInputError(
-                f"holds {head:,} events that are not the demo's, and the demo would add to them: "
-                "name an empty or new folder, or none",
-                field="--data-dir",
-            )
+        if any(found.name == shop.CONTRACT for found in declared.contracts):
+            return True
+        cursor: str | None = None
+        while True:
+            page = await self._helios.events(limit=_PAGE_MAX, cursor=cursor)
+            if any(event.client_id not in _OWN for event in page.events):
+                raise errors.InvalidInputError(
+                    f"holds {head:,} events that are not the demo's, and the demo would add to "
+                    "them: name an empty or new folder, or none",
+                    field="--data-dir",
+                )
+            if page.caught_up:
+                return False
+            cursor = page.next_cursor
 
     async def look(self) -> boards.Board:
         """The board as it is now."""
