@@ -23,7 +23,16 @@ export default defineConfig({
   worker: { format: "es" },
   server: {
     proxy: Object.fromEntries(
-      ["/api", "/graphql", "/openapi.json", "/docs", "/pages", "/health", "/ready"].map((path) => [
+      [
+        "/api",
+        "/graphql",
+        "/openapi.json",
+        "/docs",
+        "/pages",
+        "/health",
+        "/ready",
+        "/favicon.svg",
+      ].map((path) => [
         path,
         // The server takes a write only from its own origin, by its own name.
         { target: server, changeOrigin: true, headers: { origin: server } },

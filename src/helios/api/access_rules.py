@@ -166,6 +166,7 @@ TABLE: Mapping[tuple[str, str], Rule] = {
     ),
     **_all(
         Rule(P.READ, "one"),
+        "GET /api/v1/stacks/graph",
         "GET /api/v1/timeline/{contract}/{key}",
         "GET /api/v1/dead-letters/{id}",
         "GET /api/v1/reconciliation/{orderId}",

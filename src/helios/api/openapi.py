@@ -16,9 +16,10 @@ def describe(routes: Sequence[web.Route], *, version: str) -> dict[str, Any]:
     """The OpenAPI document of these routes.
 
     Args:
-        routes: all of them; each becomes one operation.
+        routes: all of them; each becomes one operation, unless it is only a page.
         version: of Helios.
     """
+    routes = [route for route in routes if route.is_described]
     kinds = _schemas(routes)
     described, components = msgspec.json.schema_components(kinds, ref_template=_REF)
     schemas = dict(zip((_key(kind) for kind in kinds), described, strict=True))

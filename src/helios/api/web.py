@@ -271,6 +271,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         parameters: query parameters and headers.
         catch_all: the last placeholder takes slashes too.
         socket: what speaks where a web socket is opened at the path; it has no placeholders.
+        is_described: whether it is part of the API's description; the pages for people are not.
     """
 
     method: str
@@ -283,3 +284,4 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     parameters: Sequence[Parameter] = ()
     catch_all: bool = False
     socket: SocketHandler | None = None
+    is_described: bool = True

@@ -56,6 +56,8 @@ class Helios:
         if route is None:
             assert answer.headers["content-type"] == "application/problem+json"
             return
+        if not route.is_described:
+            return
         operation = described["paths"][route.path][route.method.lower()]
         reply = operation["responses"].get(str(answer.status_code))
         if reply is None:

@@ -10,6 +10,7 @@ from helios.api.routes import (
     approvals,
     audit,
     configuration,
+    console,
     content,
     contracts,
     control,
@@ -31,6 +32,7 @@ from helios.api.routes import (
     sites,
     source_actions,
     sources,
+    stack_graph,
     stack_versions,
     stacks,
     subscribers,
@@ -48,6 +50,7 @@ def table(parts: services.Services) -> list[web.Route]:
     """Every route, in the order in which the description lists them."""
     live_feed = following.Feed(parts)
     routes = [
+        *stack_graph.routes(parts),
         *thread.routes(parts),
         *timeline.routes(parts),
         *matching.routes(parts),
@@ -86,5 +89,6 @@ def table(parts: services.Services) -> list[web.Route]:
         *access_people.routes(parts),
         *views.routes(parts),
         *system.routes(parts),
+        *console.routes(),
     ]
     return [*routes, system.describing(routes)]

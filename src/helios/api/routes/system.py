@@ -91,10 +91,8 @@ def routes(parts: services.Services) -> list[web.Route]:
 
 
 _PAGES = {
-    "/": "start.html",
     "/docs": "docs.html",
     "/pages/style.css": "style.css",
-    "/pages/start.js": "start.js",
     "/pages/docs.js": "docs.js",
     "/favicon.svg": "favicon.svg",
 }
