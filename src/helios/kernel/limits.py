@@ -131,3 +131,9 @@ VERDICTS_COUNTED_MAX = 50_000
 
 TIMELINE_EVENTS_MAX = 200
 """Events, and verdicts, of one key that its timeline shows. Above: the newest."""
+
+GRAPH_NODES_MAX = 150
+"""Nodes of a graph of a stack. Above: what is well is folded into groups."""
+
+GRAPH_EDGES_MAX = 600
+"""Edges of it. Above: the rest is left out."""
