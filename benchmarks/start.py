@@ -1,10 +1,12 @@
 """How long a start takes, what an idle server weighs, and how soon one is back after a kill.
 
     python benchmarks/start.py             serve on an empty folder, five times; then with 300,000
-                                           events and a contract, killed and started again
+                                           events and a contract, killed and started again;
+                                           the demo, until its page has something to show
     python benchmarks/start.py --clone     also clone, set up and start the demo as a newcomer does
 
-The demo counts as started when verdicts have been given, by its own metrics.
+The demo counts as started when verdicts have been given, by its own metrics; so are told when the
+first drift was confirmed and the first approval asked for.
 """
 
 import argparse
@@ -37,7 +39,10 @@ ORDERS, ORDERS_QUICK = 100_000, 5_000
 BATCH = 1_000
 DEADLINE_S = 300
 IDLE_S = 3.0
+TOKEN = Path("access/local.token")
 VERDICTS = re.compile(r"^helios_events_reconciled_total\{.*\} ([0-9.e+]+)$", re.MULTILINE)
+DRIFTS = re.compile(r"^drift_detected_total\{.*\} ([0-9.e+]+)$", re.MULTILINE)
+APPROVALS = re.compile(r"^helios_approvals_pending ([0-9.e+]+)$", re.MULTILINE)
 
 
 def free_port() -> int:
@@ -46,10 +51,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def answer(url: str) -> str | None:
-    """The body of a 2xx answer, None for any other and while nothing listens."""
+def answer(url: str, data_dir: Path | None = None) -> str | None:
+    """The body of a 2xx answer, None for any other and while nothing listens.
+
+    Asks with the token that the server of a data folder leaves there, where a folder is named.
+    """
+    request = urllib.request.Request(url)
     try:
-        with urllib.request.urlopen(url, timeout=1) as reply:
+        if data_dir is not None and (data_dir / TOKEN).exists():
+            token = (data_dir / TOKEN).read_text().strip()
+            request.add_header("Authorization", f"Bearer {token}")
+        with urllib.request.urlopen(request, timeout=1) as reply:
             return str(reply.read().decode())
     except (urllib.error.URLError, OSError):
         return None
@@ -79,11 +91,16 @@ def running(command: list[str | Path], cwd: Path) -> Iterator[subprocess.Popen[b
         process.wait(timeout=60)
 
 
-def wait(process: subprocess.Popen[bytes], url: str, pattern: re.Pattern[str] | None) -> None:
+def wait(
+    process: subprocess.Popen[bytes],
+    url: str,
+    pattern: re.Pattern[str] | None,
+    data_dir: Path | None = None,
+) -> None:
     """Return when `url` answers, with a number above zero where a pattern asks for one."""
     end = time.perf_counter() + DEADLINE_S
     while time.perf_counter() < end:
-        body = answer(url)
+        body = answer(url, data_dir)
         if body is not None and (pattern is None or any(map(float, pattern.findall(body)))):
             return
         if process.poll() is not None:
@@ -171,6 +188,29 @@ def recover(orders: int, rounds: int) -> tuple[int, list[tuple[float, float, flo
     return len(lines), found
 
 
+def demo_once() -> tuple[float, float, float, float]:
+    """Seconds from the start of the demo to its answer, first verdict, drift and approval."""
+    helios = Path(sys.executable).with_name("helios")
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "data"
+        command: list[str | Path] = [helios, "demo", "--port", str(port), "--data-dir", data]
+        begin = time.perf_counter()
+        with running(command, Path(folder)) as process:
+            wait(process, f"{url}/ready", None)
+            found = [time.perf_counter() - begin]
+            for pattern in (VERDICTS, DRIFTS, APPROVALS):
+                wait(process, f"{url}/metrics", pattern, data)
+                found.append(time.perf_counter() - begin)
+            with contextlib.suppress(ProcessLookupError):
+                # The first signal closes the shop and follows its orders; the second leaves.
+                os.killpg(process.pid, signal.SIGTERM)
+                time.sleep(0.3)
+        ready, verdict, drift, approval = found
+        return ready, verdict, drift, approval
+
+
 def clone_once() -> float:
     """Seconds from `git clone` to the demo's first verdict, in an environment made anew."""
     port = free_port()
@@ -178,8 +218,10 @@ def clone_once() -> float:
         folder = Path(scratch) / "helios"
         begin = time.perf_counter()
         subprocess.run(["git", "clone", "--quiet", measure.ROOT, folder], check=True)
-        with running(["make", "demo", f"ARGS=--port {port}"], folder) as process:
-            wait(process, f"http://127.0.0.1:{port}/metrics", VERDICTS)
+        data = Path(scratch) / "data"
+        arguments = f"ARGS=--port {port} --data-dir {data}"
+        with running(["make", "demo", arguments], folder) as process:
+            wait(process, f"http://127.0.0.1:{port}/metrics", VERDICTS, data)
             return time.perf_counter() - begin
 
 
@@ -197,6 +239,17 @@ def main() -> None:
         measure.verdict("helios serve: seconds to ready", ready, START_S_MAX, at_most=True),
         measure.verdict("helios serve: idle, MB", idle, IDLE_MB_MAX, at_most=True),
     ]
+    demos = [demo_once() for _ in range(1 if options.quick else options.rounds)]
+    answers, verdict, drift, approval = (
+        statistics.median(column) for column in zip(*demos, strict=True)
+    )
+    print(
+        f"demo: answers after {answers:.1f} s, first drift after {drift:.1f} s, "
+        f"first approval after {approval:.1f} s"
+    )
+    rows.append(
+        measure.verdict("demo: seconds to the first verdict", verdict, START_S_MAX, at_most=True)
+    )
     orders = ORDERS_QUICK if options.quick else ORDERS
     events, kills = recover(orders, 1 if options.quick else 3)
     first, caught_up, weight = (statistics.median(column) for column in zip(*kills, strict=True))
