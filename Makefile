@@ -9,12 +9,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fix docs docs-serve bench bench-quick bench-env reference setup lock clean
+.PHONY: help demo test lint fix ui ui-check docs docs-serve bench bench-quick bench-env reference setup lock clean
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
-demo: $(VENV)/.base ## serve a live load with faults and watch contracts being judged
+demo: $(VENV)/.base ui ## serve a live load with faults and watch contracts being judged
 	$(BIN)/helios demo $(ARGS)
 
 test: $(VENV)/.dev ## run the tests; those that need a missing service say so and are skipped
@@ -29,6 +29,14 @@ lint: $(VENV)/.dev ## check style, types and the import rule
 fix: $(VENV)/.dev ## mend what ruff can mend by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+ui: $(VENV)/.base ## build the console, when its sources have changed
+	@$(BIN)/python scripts/ui.py node
+	@$(BIN)/python scripts/ui.py build --if-old
+
+ui-check: $(VENV)/.base ## check the console: types, style, tests, weight
+	@$(BIN)/python scripts/ui.py node
+	$(BIN)/python scripts/ui.py check
 
 docs: $(VENV)/.docs reference ## build the documentation into site/
 	$(BIN)/mkdocs build --strict
@@ -47,13 +55,13 @@ bench-quick: $(VENV)/.dev bench-env ## the same on small inputs: do the scripts 
 
 bench-env: $(BENCH_VENV)/.peers ## install the peers into an environment of their own
 
-setup: $(VENV)/.dev ## prepare the environment for work on the code
+setup: $(VENV)/.dev ui ## prepare the environment for work on the code
 
 lock: $(VENV)/.dev ## pin the dependencies again, with hashes for every platform
 	$(BIN)/python scripts/lock.py $(ARGS)
 
 clean: ## remove what the verbs made
-	rm -rf $(VENV) $(BENCH_VENV) site .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(BENCH_VENV) web/node_modules src/helios/api/web_dist site .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 $(VENV)/bin/python:
 	@scripts/make-venv "$(PYTHON)" $(VENV)

@@ -284,10 +284,13 @@ def description() -> bytes:
 
 
 class Nothing:
-    """Stands for the running parts: describing the routes reads none of them."""
+    """Stands for the running parts and all of theirs: describing the routes reads none of them."""
 
-    def __getattr__(self, name: str) -> None:
-        return None
+    def __getattr__(self, name: str) -> "Nothing":
+        return self
+
+    def __call__(self, *_: object, **__: object) -> "Nothing":
+        return self
 
 
 def types(*, check_only: bool = False) -> None:

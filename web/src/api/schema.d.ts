@@ -4,6 +4,193 @@
  */
 
 export interface paths {
+    "/api/v1/stacks/graph": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A stack as nodes and edges, what is not well first */
+        get: operations["get_stacks_graph"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/thread": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** From an event over drift, plan and approval to what was done and its proof */
+        get: operations["get_thread"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/causation/{event_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What an event goes back to and what came of it */
+        get: operations["get_causation_event_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/timeline/{contract}/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One key's legs on a time axis: windows, what is missing, what was tried */
+        get: operations["get_timeline_contract_key"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/verdicts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Current verdicts of all contracts by a filter, newest first */
+        get: operations["get_verdicts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/matching/rates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How many keys matched in each window of the last time */
+        get: operations["get_matching_rates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/matching/matrix": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is wrong with a contract's keys, leg by leg */
+        get: operations["get_matching_matrix"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What flows, what needs attention, what was mended lately */
+        get: operations["get_overview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/search/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Events of a filter expression, newest first unless asked otherwise */
+        get: operations["get_search_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/facets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Values to filter by, with how often each is in a recent sample */
+        get: operations["get_facets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/histogram": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How many events or verdicts there are over time (the last hour without from) */
+        get: operations["get_histogram"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events/ingest": {
         parameters: {
             query?: never;
@@ -297,6 +484,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What changes, over a web socket (subprotocol helios.v1) */
+        get: operations["get_live"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/mirror": {
         parameters: {
             query?: never;
@@ -391,6 +595,40 @@ export interface paths {
         };
         /** How one key of a contract stands */
         get: operations["get_contracts_name_verdicts_key"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/graphql": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask a question in GraphQL; only queries */
+        post: operations["post_graphql"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/graphql/schema": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What can be asked, in GraphQL's schema language */
+        get: operations["get_graphql_schema"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1951,6 +2189,369 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/configuration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All settings, with what is in force and where it comes from */
+        get: operations["get_configuration"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/configuration/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One setting */
+        get: operations["get_configuration_name"];
+        /** Change a setting; every process acts on it within two seconds */
+        put: operations["put_configuration_name"];
+        post?: never;
+        /** Put a setting back to its default */
+        delete: operations["delete_configuration_name"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/configuration/{name}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Changes of a setting */
+        get: operations["get_configuration_name_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/configuration/{name}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take a change of a setting back */
+        post: operations["post_configuration_name_undo"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sign in by password */
+        post: operations["post_auth_login"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sign in by the one-time link */
+        post: operations["post_auth_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Get the next tokens */
+        post: operations["post_auth_refresh"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/links": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a one-time link for an administrator */
+        post: operations["post_auth_links"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sign out */
+        post: operations["post_auth_logout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who one is */
+        get: operations["get_auth_me"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/methods": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How one can sign in */
+        get: operations["get_auth_methods"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/oidc/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Go to the OpenID provider to sign in */
+        get: operations["get_auth_oidc_start"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/oidc/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Come back from the OpenID provider */
+        get: operations["get_auth_oidc_callback"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/oidc/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Go to the OpenID provider to sign out there too */
+        get: operations["get_auth_oidc_logout"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The users */
+        get: operations["get_users"];
+        put?: never;
+        /** Add a local user */
+        post: operations["post_users"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One user */
+        get: operations["get_users_id"];
+        put?: never;
+        post?: never;
+        /** Remove a user */
+        delete: operations["delete_users_id"];
+        options?: never;
+        head?: never;
+        /** Change a user */
+        patch: operations["patch_users_id"];
+        trace?: never;
+    };
+    "/api/v1/users/{id}/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Set a password */
+        post: operations["post_users_id_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The service tokens */
+        get: operations["get_tokens"];
+        put?: never;
+        /** Issue a service token */
+        post: operations["post_tokens"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revoke a service token */
+        delete: operations["delete_tokens_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where people are signed in */
+        get: operations["get_sessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Close a session */
+        delete: operations["delete_sessions_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/views": {
         parameters: {
             query?: never;
@@ -2070,23 +2671,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Page: start.html */
-        get: operations["get_start"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/docs": {
         parameters: {
             query?: never;
@@ -2113,23 +2697,6 @@ export interface paths {
         };
         /** Page: style.css */
         get: operations["get_pages_style_css"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/pages/start.js": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Page: start.js */
-        get: operations["get_pages_start_js"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2229,6 +2796,753 @@ export interface components {
             expected: number | null;
             /** @default null */
             actual: number | null;
+        };
+        /**
+         * Graph
+         * @description A stack as a graph.
+         *
+         *         Attributes:
+         *             total: components that are declared; folded: how many of them are in groups.
+         *             groups: which components each group stands for, the first hundred.
+         */
+        Graph: {
+            client_id: string;
+            stack_id: string;
+            environment: string;
+            /** @enum {unknown} */
+            status: "drift_detected" | "error" | "healthy" | "reconciling";
+            total: number;
+            folded: number;
+            nodes: components["schemas"]["helios.api.stack_graph.Node"][];
+            edges: components["schemas"]["helios.api.stack_graph.Edge"][];
+            groups: {
+                [key: string]: string[];
+            };
+        };
+        /**
+         * Node
+         * @description A component, or a group of some that are well.
+         *
+         *         Attributes:
+         *             id: its address, such as `integration/cms-webhook`; of a group `group/<kind>`.
+         *             title: its name; detail: adapter, kind or address of it.
+         *             agreement, health: the two axes of how it stands.
+         *             presence: whether it was seen; null: it was not looked at, or it is a group.
+         *             drifts: open drifts of it, without those only suspected, ignored or acknowledged.
+         *             severity: of the worst of them; null: there is none.
+         *             reason: why it is as it is, for people; may be empty.
+         *             count: how many components it stands for.
+         *             link: path of its page.
+         */
+        "helios.api.stack_graph.Node": {
+            id: string;
+            /** @enum {unknown} */
+            kind: "content" | "group" | "integration" | "provider" | "resource";
+            title: string;
+            detail: string;
+            /** @enum {unknown} */
+            agreement: "drifted" | "in_sync" | "unknown";
+            /** @enum {unknown} */
+            health: "degraded" | "healing" | "healthy" | "missing" | "unknown";
+            presence: ("absent" | "present" | "unknown") | null;
+            drifts: number;
+            severity: ("critical" | "high" | "low" | "medium") | null;
+            reason: string;
+            count: number;
+            link: string;
+        };
+        /**
+         * Edge
+         * @description From what comes first to what relies on it; ids of nodes.
+         */
+        "helios.api.stack_graph.Edge": {
+            source: string;
+            target: string;
+            /** @enum {unknown} */
+            kind: "builds" | "feeds" | "needs" | "sends";
+        };
+        /**
+         * Thread
+         * @description The whole line, in order.
+         *
+         *         Attributes:
+         *             of, id: what was asked for.
+         *             title: what it is about.
+         *             stack_id: null: it is about a key of a contract, or an event alone.
+         *             is_closed: nothing more will come of it.
+         */
+        Thread: {
+            /** @enum {unknown} */
+            of: "approval" | "drift" | "event" | "heal" | "plan" | "verdict";
+            id: string;
+            client_id: string;
+            stack_id: string | null;
+            title: string;
+            is_closed: boolean;
+            links: components["schemas"]["Link"][];
+        };
+        /**
+         * Link
+         * @description One link of the thread.
+         *
+         *         Attributes:
+         *             stage: what it is; there may be several of `event` and `effect`.
+         *             state: how it stands.
+         *             id: of what it shows; empty: there is nothing yet.
+         *             title: one line; detail: what more is known.
+         *             time: RFC 3339; null: it has not happened.
+         *             actor: who did it; empty: nobody yet.
+         *             position: place in the log, or where the view stands; null: none.
+         *             delta_ms: from the link before that has a time; null: there is none.
+         *             link: path of its page; empty: there is none.
+         *             is_asked: it is what was asked for.
+         */
+        Link: {
+            /** @enum {unknown} */
+            stage: "approval" | "drift" | "effect" | "event" | "plan" | "verdict" | "verification" | "view";
+            /** @enum {unknown} */
+            state: "done" | "failed" | "missing" | "pending" | "skipped";
+            /** @default  */
+            id: string;
+            title: string;
+            /** @default  */
+            detail: string;
+            /** @default null */
+            time: string | null;
+            /** @default  */
+            actor: string;
+            /** @default null */
+            position: number | null;
+            /** @default null */
+            delta_ms: number | null;
+            /** @default  */
+            link: string;
+            /** @default false */
+            is_asked: boolean;
+        };
+        /**
+         * Tree
+         * @description Causes and effects of an event.
+         *
+         *         Attributes:
+         *             position: of what was asked for.
+         *             nodes: by position: causes, the event, effects.
+         *             scanned: positions behind it that were looked at for effects.
+         *             is_whole: false: there may be more effects behind those, or more causes before.
+         */
+        Tree: {
+            position: number;
+            nodes: components["schemas"]["helios.api.causation.Node"][];
+            scanned: number;
+            is_whole: boolean;
+        };
+        /**
+         * Node
+         * @description An event of the tree.
+         *
+         *         Attributes:
+         *             kind: `cause` of what was asked for, `self`, or `effect` of it.
+         *             parent: position of what caused it; null: nothing that is known.
+         *             depth: 0 is what was asked for; causes are below 0.
+         *             handler: who made it of its cause.
+         *             delta_ms: from its cause, by when both were recorded; null: it has none.
+         *             crosses: it comes from another source than its cause: a boundary between systems.
+         *             title: what it says.
+         *             link: path of its page.
+         */
+        "helios.api.causation.Node": {
+            /** @enum {unknown} */
+            kind: "cause" | "effect" | "self";
+            position: number;
+            parent: number | null;
+            depth: number;
+            event_id: string;
+            type: string;
+            source: string;
+            client_id: string;
+            time: string;
+            handler: string;
+            delta_ms: number | null;
+            crosses: boolean;
+            title: string;
+            correlation_id: string | null;
+            link: string;
+        };
+        /**
+         * Timeline
+         * @description One key of a contract.
+         *
+         *         Attributes:
+         *             status, sentence: of the newest window.
+         *             grace_s: seconds that the watermark stays behind the newest event.
+         *             watermark: event time that the contract has come to; null: not known in this process.
+         *             lanes: in the order of the contract.
+         *             windows: newest first.
+         *             rules: expressions by name.
+         *             repairs, alerts: oldest first.
+         *             history: every verdict there was, oldest first.
+         */
+        Timeline: {
+            contract: string;
+            contract_version: number;
+            client_id: string;
+            key: string;
+            description: string;
+            /** @enum {unknown} */
+            status: "matched" | "mismatched" | "partial" | "pending";
+            sentence: string;
+            grace_s: number;
+            watermark: string | null;
+            lanes: components["schemas"]["Lane"][];
+            windows: components["schemas"]["helios.api.timeline.Window"][];
+            rules: {
+                [key: string]: string;
+            };
+            repairs: components["schemas"]["helios.api.timeline.Tried"][];
+            alerts: components["schemas"]["Told"][];
+            history: components["schemas"]["VerdictView"][];
+        };
+        /**
+         * Lane
+         * @description One leg.
+         *
+         *         Attributes:
+         *             cardinality: `one`, `many` or `optional`.
+         *             within_s: seconds after the anchor within which it has to come; null: the whole window.
+         *             state: of the newest window.
+         *             deadline: until when it is expected, or was; null: nothing is.
+         *             events: by event time.
+         */
+        Lane: {
+            leg: string;
+            source: string | null;
+            type: string;
+            cardinality: string;
+            is_required: boolean;
+            is_anchor: boolean;
+            within_s: number | null;
+            /** @enum {unknown} */
+            state: "absent" | "arrived" | "expected" | "late" | "missing";
+            deadline: string | null;
+            events: components["schemas"]["LaneEvent"][];
+        };
+        /**
+         * LaneEvent
+         * @description An event of a lane.
+         *
+         *         Attributes:
+         *             occurred_at: event time; recorded_at: when it was appended.
+         *             is_late: it came after its window had closed.
+         *             is_duplicate: one more than belongs there.
+         *             amounts: values of the payload that rules read, by path.
+         *             link: page of the event.
+         */
+        LaneEvent: {
+            position: number;
+            event_id: string;
+            source: string;
+            type: string;
+            occurred_at: string;
+            recorded_at: string;
+            is_late: boolean;
+            is_duplicate: boolean;
+            amounts: Record<string, never>;
+            link: string;
+        };
+        /**
+         * Window
+         * @description One window of the key, with what holds of it now.
+         *
+         *         Attributes:
+         *             verdict_id: null: nothing was decided yet.
+         *             start, end: of event time.
+         *             closes_at: event time that the contract has to reach for the window to close.
+         *             is_open: the contract has not reached that.
+         *             sentence: the verdict in plain English.
+         *             link: page of what it goes back to.
+         */
+        "helios.api.timeline.Window": {
+            verdict_id: string | null;
+            window_id: number;
+            start: string;
+            end: string;
+            closes_at: string;
+            is_open: boolean;
+            /** @enum {unknown} */
+            status: "matched" | "mismatched" | "partial" | "pending";
+            is_late: boolean;
+            sentence: string;
+            missing: components["schemas"]["Missing"][];
+            conflicts: components["schemas"]["Conflict"][];
+        };
+        /**
+         * Missing
+         * @description A required leg of which nothing has come in a window.
+         *
+         *         Attributes:
+         *             deadline: until when it is expected; overdue: that is over.
+         */
+        Missing: {
+            leg: string;
+            deadline: string;
+            overdue: boolean;
+        };
+        /**
+         * Conflict
+         * @description A rule that does not hold: what was expected, and what is there; `reason`: it cannot be told.
+         *
+         *         Attributes:
+         *             check: its expression; empty: it is that a leg has several events.
+         */
+        Conflict: {
+            rule: string;
+            check: string;
+            expected: unknown;
+            actual: unknown;
+            reason: string;
+        };
+        /**
+         * Tried
+         * @description A source was asked for what is missing.
+         *
+         *         Attributes:
+         *             outcome: `found`, `known`, `nothing`, `failed` or `no_source`.
+         */
+        "helios.api.timeline.Tried": {
+            verdict_id: string;
+            leg: string;
+            number: number;
+            outcome: string;
+            detail: string;
+            at: string;
+            link: string;
+        };
+        /**
+         * Told
+         * @description Somebody was told of a verdict.
+         */
+        Told: {
+            verdict_id: string;
+            reason: string;
+            at: string;
+            link: string;
+        };
+        /**
+         * VerdictView
+         * @description A verdict, as `reconciliation_results` has it; times as RFC 3339.
+         */
+        VerdictView: {
+            id: string;
+            contract: string;
+            contract_version: number;
+            client_id: string;
+            key: string;
+            window_start: string;
+            window_end: string;
+            /** @enum {unknown} */
+            status: "matched" | "mismatched" | "partial" | "pending";
+            events: {
+                [key: string]: string[];
+            };
+            missing_events: string[];
+            validation_errors: {
+                [key: string]: Record<string, never>;
+            };
+            events_count: number;
+            late: boolean;
+            superseded_by: string | null;
+            position: number;
+            created_at: string;
+            reconciled_at: string | null;
+        };
+        /**
+         * FoundVerdicts
+         * @description One page of verdicts, newest first.
+         *
+         *         Attributes:
+         *             next_cursor: to go on; null at the end. A page may be short, or empty, and have one.
+         *             scanned: verdicts that were looked at for it.
+         *             filter: the expression as it was understood.
+         */
+        FoundVerdicts: {
+            verdicts: components["schemas"]["VerdictView"][];
+            next_cursor: string | null;
+            scanned: number;
+            filter: string;
+        };
+        /**
+         * Rates
+         * @description How much matched over time, by the time of events.
+         *
+         *         Attributes:
+         *             window_s: seconds of each window.
+         *             is_whole: false: a contract has more verdicts in the range than are counted; the oldest
+         *                 windows then lack some.
+         *             windows: oldest first.
+         */
+        Rates: {
+            contracts: string[];
+            window_s: number;
+            is_whole: boolean;
+            windows: components["schemas"]["Rate"][];
+        };
+        /**
+         * Rate
+         * @description How many current verdicts were decided in the window from `start` (RFC 3339), by status.
+         *
+         *         Attributes:
+         *             match_rate: share of them that match; null: there are none.
+         */
+        Rate: {
+            start: string;
+            matched: number;
+            mismatched: number;
+            partial: number;
+            match_rate: number | null;
+        };
+        /**
+         * Matrix
+         * @description What is wrong with a contract's keys, leg by leg.
+         *
+         *         Attributes:
+         *             totals: current verdicts by status, of all keys.
+         *             scanned: verdicts that were looked at.
+         *             is_whole: false: only the newest of those that do not match were.
+         */
+        Matrix: {
+            contract: string;
+            client_id: string;
+            legs: components["schemas"]["LegRow"][];
+            totals: {
+                [key: string]: number;
+            };
+            scanned: number;
+            is_whole: boolean;
+        };
+        /**
+         * LegRow
+         * @description One leg of a contract.
+         *
+         *         Attributes:
+         *             missing: nothing of it came; late: it came after the window had closed; conflicting: a rule
+         *                 that reads it does not hold; duplicate: several came where one belongs.
+         */
+        LegRow: {
+            leg: string;
+            source: string | null;
+            type: string;
+            required: boolean;
+            missing: components["schemas"]["Cell"];
+            late: components["schemas"]["Cell"];
+            conflicting: components["schemas"]["Cell"];
+            duplicate: components["schemas"]["Cell"];
+        };
+        /**
+         * Cell
+         * @description How many current verdicts have a leg that is so.
+         *
+         *         Attributes:
+         *             by_status: the same by status.
+         *             filter: expression over verdicts that lists them; of `late` those of any leg.
+         *             link: page that shows them.
+         */
+        Cell: {
+            count: number;
+            by_status: {
+                [key: string]: number;
+            };
+            filter: string;
+            link: string;
+        };
+        /**
+         * Overview
+         * @description The first screen in one answer.
+         *
+         *         Attributes:
+         *             at: RFC 3339, when it was made; it is kept for a second.
+         *             position: last position of the log.
+         *             client_id: whose it is; null: of all that the reader may see.
+         *             flow: the stations in order.
+         *             attention: what needs somebody, most urgent first.
+         *             healed: what was mended lately, newest first, at most 20.
+         */
+        Overview: {
+            at: string;
+            position: number;
+            client_id: string | null;
+            flow: components["schemas"]["Station"][];
+            figures: components["schemas"]["Figures"];
+            attention: components["schemas"]["helios.api.attention.Item"][];
+            healed: components["schemas"]["Healed"][];
+            empty: components["schemas"]["Empty"];
+        };
+        /**
+         * Station
+         * @description One station of the flow strip.
+         *
+         *         Attributes:
+         *             name: `sources`, `log`, `views`, `streams`, `stacks`, `healing`, in the order of the flow.
+         *             title: what people call it.
+         *             state: how it is doing.
+         *             detail: one line: what it holds, or what is wrong.
+         *             rate: of `unit` in a second, over the last 10 seconds; null: not measured yet.
+         *             unit: what is counted, such as `events`.
+         *             total: how many things there are of it: sources, events, views, keys, stacks, heals of
+         *                 the last 24 hours.
+         *             lag_events: how much it is behind; null: it has no lag.
+         *             lag_s: the same in seconds.
+         *             errors: how many of its things are in trouble.
+         *             spark: rates of the last 60 samples of 2 s, oldest first; fewer after a start.
+         *             link: path of its page.
+         */
+        Station: {
+            /** @enum {unknown} */
+            name: "healing" | "log" | "sources" | "stacks" | "streams" | "views";
+            title: string;
+            /** @enum {unknown} */
+            state: "busy" | "failing" | "idle" | "ok";
+            detail: string;
+            rate: number | null;
+            unit: string;
+            total: number;
+            lag_events: number | null;
+            lag_s: number | null;
+            errors: number;
+            spark: number[];
+            link: string;
+        };
+        /**
+         * Figures
+         * @description Headline figures; null: there is nothing to measure yet.
+         *
+         *         Attributes:
+         *             match_rate: share of keys that match, 0 to 1.
+         *             keys: how many keys were judged.
+         *             not_matched: how many of them do not match.
+         *             state_consistency: share of stacks that are as declared, 0 to 1.
+         *             stacks: how many stacks are declared.
+         *             drifts: open drifts, without those only suspected or ignored.
+         *             ingest_rate: events a second from others, over the last 10 seconds.
+         *             p50_s, p99_s: seconds from append until the verdicts are told up to an event, of events
+         *                 tried over the last minutes.
+         */
+        Figures: {
+            match_rate: number | null;
+            keys: number;
+            not_matched: number;
+            state_consistency: number | null;
+            stacks: number;
+            drifts: number;
+            ingest_rate: number | null;
+            p50_s: number | null;
+            p99_s: number | null;
+        };
+        /**
+         * Item
+         * @description One thing that needs attention.
+         *
+         *         Attributes:
+         *             kind: a word for programs.
+         *             severity: `critical` first.
+         *             title: one line for people.
+         *             detail: which ones, and what is known of why.
+         *             count: how many there are of it.
+         *             since: RFC 3339, when the oldest of them began; null: not known.
+         *             client_id: whose it is; null: of several, or of the installation.
+         *             link: path of the page that shows it.
+         */
+        "helios.api.attention.Item": {
+            /** @enum {unknown} */
+            kind: "approval_pending" | "breaker_open" | "builds_failing" | "dead_letters" | "drifted" | "fuse_blown" | "kill_switch" | "log_failing" | "mismatch_rate" | "source_failing" | "view_failing" | "view_lagging";
+            /** @enum {unknown} */
+            severity: "critical" | "high" | "low" | "medium";
+            title: string;
+            detail: string;
+            count: number;
+            since: string | null;
+            client_id: string | null;
+            link: string;
+        };
+        /**
+         * Healed
+         * @description Something that was mended lately.
+         *
+         *         Attributes:
+         *             kind: `stack` (a heal of a stack) or `stream` (an event that was missing was fetched).
+         *             title: what was done, one line.
+         *             what: address of the component, or the key.
+         *             client_id: whose.
+         *             at: RFC 3339, when it was seen to have helped.
+         *             took_s: seconds from its begin; null: not known.
+         *             by: `itself`, or who agreed to it.
+         *             link: path of the page that shows it.
+         */
+        Healed: {
+            /** @enum {unknown} */
+            kind: "stack" | "stream";
+            title: string;
+            what: string;
+            client_id: string;
+            at: string;
+            took_s: number | null;
+            by: string;
+            link: string;
+        };
+        /**
+         * Empty
+         * @description What there is none of yet; tells the page which quick start to show.
+         *
+         *         Attributes:
+         *             sources, events, contracts, stacks, sites: there is none.
+         *             start: the step that comes next: `send_event`, `declare_contract`, `declare_stack`; null:
+         *                 all are done.
+         */
+        Empty: {
+            sources: boolean;
+            events: boolean;
+            contracts: boolean;
+            stacks: boolean;
+            sites: boolean;
+            start: ("declare_contract" | "declare_stack" | "send_event") | null;
+        };
+        /**
+         * SearchPage
+         * @description One page of a search.
+         *
+         *         Attributes:
+         *             events: in the direction that was asked for.
+         *             next_cursor: to go on; null: all was looked at.
+         *             scanned: positions of the log that this page passed.
+         *             matched: how many of their events were found.
+         *             reached: RFC 3339, when that was recorded at which it stands; null: nothing was seen.
+         *             stopped: why it ended: `limit`: enough was found; `time`: two seconds were over, there may
+         *                 be more; `end`: there is nothing more.
+         *             filter: the expression as it was understood.
+         *             head: last position of the log.
+         */
+        SearchPage: {
+            events: components["schemas"]["FoundEvent"][];
+            next_cursor: string | null;
+            scanned: number;
+            matched: number;
+            reached: string | null;
+            stopped: string;
+            filter: string;
+            head: number;
+        };
+        /**
+         * FoundEvent
+         * @description An event that was found.
+         *
+         *         Attributes:
+         *             payload: null when it has more than 64 KiB.
+         *             size: bytes of the payload.
+         *             cut: whether it was left out; all of it is at `GET /api/v1/events/{position}`.
+         *             preview: its first characters then, else empty.
+         */
+        FoundEvent: {
+            position: number;
+            event_id: string;
+            source: string;
+            eventType: string;
+            version: number;
+            client_id: string;
+            aggregate: components["schemas"]["AggregateView"];
+            sequence: number;
+            occurred_at: string;
+            recorded_at: string;
+            actor: string;
+            correlation_id: string | null;
+            causation_id: string | null;
+            payload: unknown;
+            metadata: unknown;
+            size: number;
+            /** @default false */
+            cut: boolean;
+            /** @default  */
+            preview: string;
+        };
+        /**
+         * AggregateView
+         * @description What an event is about.
+         */
+        AggregateView: {
+            type: string;
+            id: string;
+        };
+        /**
+         * Facets
+         * @description What a filter bar may suggest.
+         *
+         *         Attributes:
+         *             kind: of what.
+         *             sampled: how many things were looked at, the newest.
+         *             facets: by field.
+         *             fields: every field that may be asked for, with what it is.
+         */
+        Facets: {
+            /** @enum {unknown} */
+            kind: "audit" | "dead-letters" | "drifts" | "events" | "stacks" | "verdicts";
+            sampled: number;
+            facets: components["schemas"]["Facet"][];
+            fields: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * Facet
+         * @description A field that may be filtered by.
+         *
+         *         Attributes:
+         *             field: its name in an expression.
+         *             title: what it is.
+         *             distinct: how many different values the sample has.
+         *             values: the most frequent, at most 20; empty where every one differs.
+         */
+        Facet: {
+            field: string;
+            title: string;
+            distinct: number;
+            values: components["schemas"]["helios.api.facets.Count"][];
+        };
+        /**
+         * Count
+         * @description A value, how often it is in the sample, and the term that asks for it.
+         */
+        "helios.api.facets.Count": {
+            value: string;
+            count: number;
+            term: string;
+        };
+        /**
+         * Histogram
+         * @description How many events or verdicts there are over time.
+         *
+         *         Attributes:
+         *             kind: `events` or `verdicts`.
+         *             start, end: RFC 3339; `end` is exclusive.
+         *             width_s: seconds of each bucket.
+         *             total: of all buckets.
+         *             is_exact: false: reckoned from some of them, spread evenly.
+         *             scanned: how many were looked at.
+         */
+        Histogram: {
+            kind: string;
+            start: string;
+            end: string;
+            width_s: number;
+            total: number;
+            is_exact: boolean;
+            scanned: number;
+            buckets: components["schemas"]["Bucket"][];
+        };
+        /**
+         * Bucket
+         * @description How many there are from `start` (RFC 3339) for the width of a bucket.
+         */
+        Bucket: {
+            start: string;
+            count: number;
         };
         /**
          * IncomingEvent
@@ -2479,7 +3793,7 @@ export interface components {
          *             dry_run: say how many there are and of which groups, and do nothing.
          *             note: why; kept with a discard.
          */
-        Wanted: {
+        "helios.api.dead_letters.Wanted": {
             /** @default null */
             client_id: string | null;
             /** @default null */
@@ -2563,14 +3877,6 @@ export interface components {
             metadata: unknown;
         };
         /**
-         * AggregateView
-         * @description What an event is about.
-         */
-        AggregateView: {
-            type: string;
-            id: string;
-        };
-        /**
          * MirrorPage
          * @description One page, newest event time first; `next_cursor` is null at the end.
          */
@@ -2609,34 +3915,6 @@ export interface components {
         VerdictList: {
             verdicts: components["schemas"]["VerdictView"][];
             next_cursor: string | null;
-        };
-        /**
-         * VerdictView
-         * @description A verdict, as `reconciliation_results` has it; times as RFC 3339.
-         */
-        VerdictView: {
-            id: string;
-            contract: string;
-            contract_version: number;
-            client_id: string;
-            key: string;
-            window_start: string;
-            window_end: string;
-            /** @enum {unknown} */
-            status: "matched" | "mismatched" | "partial" | "pending";
-            events: {
-                [key: string]: string[];
-            };
-            missing_events: string[];
-            validation_errors: {
-                [key: string]: Record<string, never>;
-            };
-            events_count: number;
-            late: boolean;
-            superseded_by: string | null;
-            position: number;
-            created_at: string;
-            reconciled_at: string | null;
         };
         /**
          * ReplayRequest
@@ -2680,6 +3958,33 @@ export interface components {
         KeyVerdicts: {
             key: string;
             verdicts: components["schemas"]["VerdictView"][];
+        };
+        /**
+         * Question
+         * @description A question in GraphQL; `operationName` says which operation of the query to run.
+         */
+        Question: {
+            query: string;
+            /** @default null */
+            variables: {
+                [key: string]: unknown;
+            } | null;
+            /** @default null */
+            operationName: string | null;
+        };
+        /**
+         * Answered
+         * @description What was found, and what went wrong: `extensions.code` of an error is a code of problems.
+         */
+        Answered: {
+            /** @default null */
+            data: {
+                [key: string]: unknown;
+            } | null;
+            /** @default [] */
+            errors: {
+                [key: string]: unknown;
+            }[];
         };
         /**
          * AlertList
@@ -2771,7 +4076,7 @@ export interface components {
          * @description Content of one page; read on with `cursor=next_cursor`, None at the end.
          */
         Page: {
-            items: components["schemas"]["Item"][];
+            items: components["schemas"]["helios.projections.views.content_read.Item"][];
             next_cursor: string | null;
         };
         /**
@@ -2784,7 +4089,7 @@ export interface components {
          *             changed_position: of the event that last changed it.
          *             raw: the provider's own object.
          */
-        Item: {
+        "helios.projections.views.content_read.Item": {
             client_id: string;
             source: string;
             type: string;
@@ -3546,7 +4851,7 @@ export interface components {
          * Because
          * @description Why something is done.
          */
-        Because: {
+        "helios.api.stack_asks.Because": {
             /** @default  */
             reason: string;
         };
@@ -4112,14 +5417,14 @@ export interface components {
             quorum: number;
             roles: string[];
             not_requester: boolean;
-            grants: components["schemas"]["GrantView"][];
+            grants: components["schemas"]["helios.api.plans.GrantView"][];
             shown: components["schemas"]["PlanView"];
         };
         /**
          * GrantView
          * @description One person's yes or no.
          */
-        GrantView: {
+        "helios.api.plans.GrantView": {
             actor: string;
             roles: string[];
             digest: string;
@@ -4306,7 +5611,7 @@ export interface components {
          *             duration: how long it stays open, such as `2h`.
          *             timezone: IANA name.
          */
-        Window: {
+        "helios.api.stack_asks.Window": {
             id: string;
             /** @enum {unknown} */
             kind: "allow" | "deny";
@@ -4339,7 +5644,7 @@ export interface components {
          * Tried
          * @description What became of a test message, channel by channel.
          */
-        Tried: {
+        "helios.api.routes.notices.Tried": {
             client_id: string;
             stack_id: string;
             channels: components["schemas"]["Outcome"][];
@@ -4372,9 +5677,10 @@ export interface components {
          *             expires_in_s: seconds, 300 without it.
          *             expects: types of the events that it should bring about, `none` for none; without it those
          *                 of its type.
-         *             consistency_window: seconds in which they are waited for, 5 without it.
+         *             consistency_window: seconds in which they are waited for; without it as the installation has
+         *                 it, 5 unless somebody changed that.
          */
-        Issue: {
+        "helios.reconcile.bus.commands.Issue": {
             /** @enum {unknown} */
             command_type: "alert_triggered_reconciliation" | "heal_drift" | "immediate_reconciliation" | "reconcile_client" | "rollback_state" | "scheduled_reconciliation";
             /** @default default */
@@ -4400,8 +5706,8 @@ export interface components {
             retry_policy: components["schemas"]["RetryPolicy"];
             /** @default null */
             expects: string | string[] | null;
-            /** @default 5 */
-            consistency_window: number;
+            /** @default null */
+            consistency_window: number | null;
         };
         /**
          * Details
@@ -4499,7 +5805,7 @@ export interface components {
          * @description Commands that are issued together and complete or fail as one.
          */
         Together: {
-            commands: components["schemas"]["Issue"][];
+            commands: components["schemas"]["helios.reconcile.bus.commands.Issue"][];
             /** @default null */
             correlation_id: string | null;
         };
@@ -4632,8 +5938,8 @@ export interface components {
         Story: {
             key: string;
             kind: string;
-            nodes: components["schemas"]["Node"][];
-            edges: components["schemas"]["Edge"][];
+            nodes: components["schemas"]["helios.reconcile.compositions.story.Node"][];
+            edges: components["schemas"]["helios.reconcile.compositions.story.Edge"][];
             first: number[];
             last: number[];
             path: number[];
@@ -4650,7 +5956,7 @@ export interface components {
          *             summary: what it says.
          *             trace_id: of the W3C trace that it is part of.
          */
-        Node: {
+        "helios.reconcile.compositions.story.Node": {
             position: number;
             event_id: string;
             type: string;
@@ -4667,7 +5973,7 @@ export interface components {
          * Edge
          * @description That one event goes back to another; see `Ref`.
          */
-        Edge: {
+        "helios.reconcile.compositions.story.Edge": {
             cause: number;
             effect: number;
             /** @enum {unknown} */
@@ -4770,12 +6076,12 @@ export interface components {
          */
         Client: {
             client_id: string;
-            actions: components["schemas"]["Count"][];
+            actions: components["schemas"]["helios.reconcile.compositions.audit_report.Count"][];
             approvals: components["schemas"]["Agreement"][];
             unapproved: string[];
             overrides: components["schemas"]["Entry"][];
             suspensions: components["schemas"]["Entry"][];
-            commands: components["schemas"]["Count"][];
+            commands: components["schemas"]["helios.reconcile.compositions.audit_report.Count"][];
             time_to_detect: components["schemas"]["Times"];
             time_to_heal: components["schemas"]["Times"];
             open_drifts: components["schemas"]["OpenDrift"][];
@@ -4786,7 +6092,7 @@ export interface components {
          * Count
          * @description How many actions of a kind ended how.
          */
-        Count: {
+        "helios.reconcile.compositions.audit_report.Count": {
             action: string;
             outcome: string;
             count: number;
@@ -4869,6 +6175,395 @@ export interface components {
             plan: components["schemas"]["PlanView"] | null;
         };
         /**
+         * SettingList
+         * @description All settings; those that need a restart come last, with `hot` false.
+         */
+        SettingList: {
+            settings: components["schemas"]["SettingView"][];
+        };
+        /**
+         * SettingView
+         * @description A setting and what is in force.
+         *
+         *         Attributes:
+         *             scope: `installation`, `client` (what a client has of its own) or `contract`.
+         *             scopes: where it may be set.
+         *             client_id: whose; null: the installation's.
+         *             bounds: what a value may be, in words; `least`, `most` and `choices` say it for programs.
+         *             default: what is in force where nobody sets it; of a contract what it says now.
+         *             own: what was set in this scope; null: nothing was.
+         *             origin: where the value comes from: `default`, a file, a variable, a flag, `changed at run
+         *                 time`, a contract's version, a kill switch.
+         *             hot: acts without a restart.
+         *             etag: names this state, for If-Match.
+         */
+        SettingView: {
+            name: string;
+            title: string;
+            description: string;
+            acts_on: string;
+            /** @enum {unknown} */
+            kind: "choice" | "duration" | "integer" | "number" | "ratio" | "switch" | "text";
+            unit: string;
+            bounds: string;
+            least: unknown;
+            most: unknown;
+            choices: string[];
+            default: unknown;
+            value: unknown;
+            own: unknown;
+            origin: string;
+            /** @enum {unknown} */
+            scope: "client" | "contract" | "installation";
+            scopes: ("client" | "contract" | "installation")[];
+            client_id: string | null;
+            hot: boolean;
+            changed_at: string | null;
+            changed_by: string | null;
+            reason: string | null;
+            etag: string;
+        };
+        /**
+         * Wanted
+         * @description A value to set: `45s`, `1%`, `true`, a number or a word, as the setting's kind has it.
+         *
+         *         Attributes:
+         *             reason: why; kept with it. Healing cannot be switched without one.
+         */
+        "helios.api.routes.configuration.Wanted": {
+            value: boolean | number | string;
+            /** @default  */
+            reason: string;
+        };
+        /**
+         * ChangeView
+         * @description What became of a change.
+         *
+         *         Attributes:
+         *             setting: as it is now; with `dry_run` as it still is.
+         *             before, after: what was and is in force; with `dry_run` what would be.
+         *             effect: what it does, in words.
+         *             position: of the change in the log; 0: nothing was appended.
+         *             unchanged: it was so already.
+         */
+        ChangeView: {
+            setting: components["schemas"]["SettingView"];
+            before: unknown;
+            after: unknown;
+            effect: string;
+            position: number;
+            unchanged: boolean;
+            dry_run: boolean;
+        };
+        /**
+         * Because
+         * @description Why a setting is put back; kept with it.
+         */
+        "helios.api.routes.configuration.Because": {
+            /** @default  */
+            reason: string;
+        };
+        /**
+         * PastList
+         * @description Changes of a setting, newest first; read on with `cursor=next_cursor`.
+         */
+        PastList: {
+            name: string;
+            client_id: string | null;
+            changes: components["schemas"]["PastView"][];
+            next_cursor: string | null;
+        };
+        /**
+         * PastView
+         * @description One change of a setting.
+         *
+         *         Attributes:
+         *             action: `set`; `reset`: put back to its default; `undo`: a change was taken back;
+         *                 `declared`: somebody declared the contract with this value.
+         *             previous: null: there was nothing before.
+         *             undoes: position of the change that was taken back.
+         *             undoable: whether it can be taken back here.
+         */
+        PastView: {
+            position: number;
+            /** @enum {unknown} */
+            action: "declared" | "reset" | "set" | "undo";
+            value: unknown;
+            previous: unknown;
+            reason: string;
+            actor: string | null;
+            at: string;
+            origin: string;
+            undoes: number | null;
+            undoable: boolean;
+        };
+        /**
+         * Undo
+         * @description Which change is taken back.
+         *
+         *         Attributes:
+         *             position: of the change; null: the last one.
+         *             force: also where somebody has changed it since.
+         */
+        Undo: {
+            /** @default null */
+            position: number | null;
+            /** @default false */
+            force: boolean;
+            /** @default  */
+            reason: string;
+        };
+        /**
+         * Login
+         * @description Name and password of a local user.
+         */
+        Login: {
+            name: string;
+            password: string;
+        };
+        /**
+         * Me
+         * @description Who makes the request.
+         *
+         *         Attributes:
+         *             kind: `user`; `service`: by a service token; `local`: access is switched off.
+         *             name: as events show it behind the kind.
+         *             tenants: clients whose data one may read; `*`: all.
+         *             groups: names of further roles in which one may answer approvals.
+         *             session: id of the session; null: by a service token, or access is switched off.
+         *             csrf: to be sent as header X-Helios-CSRF by pages; null without a session.
+         *             expires_at: when the token ends that the request came with; null: it does not.
+         *             has_password: whether there is one to change here; null without a session.
+         */
+        Me: {
+            kind: string;
+            name: string;
+            display_name: string;
+            grants: components["schemas"]["helios.api.routes.access_desk.GrantView"][];
+            tenants: string[];
+            groups: string[];
+            session: string | null;
+            csrf: string | null;
+            expires_at: string | null;
+            has_password: boolean | null;
+            may: components["schemas"]["May"];
+        };
+        /**
+         * GrantView
+         * @description A role for a client and an environment; `*`: all of them.
+         */
+        "helios.api.routes.access_desk.GrantView": {
+            /** @enum {unknown} */
+            role: "admin" | "approver" | "operator" | "viewer";
+            tenant: string;
+            environment: string;
+        };
+        /**
+         * May
+         * @description For which clients one may do what, wherever there; `*`: for all.
+         */
+        May: {
+            read: string[];
+            ingest: string[];
+            operate: string[];
+            approve: string[];
+            administer: string[];
+        };
+        /**
+         * UseLink
+         * @description The secret of the one-time link that the server printed.
+         */
+        UseLink: {
+            token: string;
+        };
+        /**
+         * IssuedLink
+         * @description A link that signs in as administrator of the installation, once.
+         *
+         *         Attributes:
+         *             url: to be opened in a browser. Its secret stands behind the `#`, so no server logs it.
+         *             token: the secret by itself.
+         */
+        IssuedLink: {
+            url: string;
+            token: string;
+            expires_at: string;
+        };
+        /**
+         * SignedOut
+         * @description The session has ended.
+         */
+        SignedOut: {
+            /** @default true */
+            signed_out: boolean;
+        };
+        /**
+         * Methods
+         * @description How one can sign in here.
+         *
+         *         Attributes:
+         *             auth: whether one has to.
+         *             password: by name and password.
+         *             link: whether nobody administers this installation yet: the server printed a link.
+         *             oidc: what people call the provider of identities; null: there is none.
+         */
+        Methods: {
+            auth: string;
+            password: boolean;
+            link: boolean;
+            oidc: string | null;
+        };
+        /**
+         * UserList
+         * @description The users whom one manages, by name.
+         */
+        UserList: {
+            users: components["schemas"]["UserView"][];
+        };
+        /**
+         * UserView
+         * @description A user.
+         *
+         *         Attributes:
+         *             name: to sign in with, and as events show it.
+         *             groups: names of further roles in which they may answer approvals.
+         *             origin: `local`: signs in by a password here; `oidc`: at a provider of identities.
+         *             issuer: which one; null: local.
+         *             disabled: may not sign in.
+         *             has_password: whether one was set; null in listings.
+         *             sessions: how many are open.
+         */
+        UserView: {
+            id: string;
+            name: string;
+            display_name: string;
+            grants: components["schemas"]["helios.api.routes.access_desk.GrantView"][];
+            groups: string[];
+            /** @enum {unknown} */
+            origin: "local" | "oidc";
+            issuer: string | null;
+            disabled: boolean;
+            created_at: string;
+            /** @default null */
+            has_password: boolean | null;
+            sessions: number;
+        };
+        /**
+         * Invite
+         * @description A local user to add. Without a password they cannot sign in until one is set.
+         */
+        Invite: {
+            name: string;
+            /** @default  */
+            display_name: string;
+            grants: components["schemas"]["GrantGiven"][];
+            /** @default [] */
+            groups: string[];
+            /** @default null */
+            password: string | null;
+        };
+        /**
+         * GrantGiven
+         * @description A role to give. Without a tenant or environment it is for all of them.
+         */
+        GrantGiven: {
+            /** @enum {unknown} */
+            role: "admin" | "approver" | "operator" | "viewer";
+            /** @default * */
+            tenant: string;
+            /** @default * */
+            environment: string;
+        };
+        /**
+         * ChangeUser
+         * @description What to change of a user; null: leave it. Whoever is disabled is signed out at once.
+         */
+        ChangeUser: {
+            /** @default null */
+            display_name: string | null;
+            /** @default null */
+            grants: components["schemas"]["GrantGiven"][] | null;
+            /** @default null */
+            groups: string[] | null;
+            /** @default null */
+            disabled: boolean | null;
+        };
+        /**
+         * Ended
+         * @description It is over with this user, token or session, or their password was set.
+         */
+        Ended: {
+            id: string;
+        };
+        /**
+         * SetPassword
+         * @description A new password, and the old one for who changes his own. Other sessions are closed.
+         */
+        SetPassword: {
+            new: string;
+            /** @default null */
+            old: string | null;
+        };
+        /**
+         * TokenList
+         * @description The service tokens that one manages, by name.
+         */
+        TokenList: {
+            tokens: components["schemas"]["TokenView"][];
+        };
+        /**
+         * TokenView
+         * @description A service token; its secret was shown once and is kept nowhere.
+         */
+        TokenView: {
+            id: string;
+            name: string;
+            grants: components["schemas"]["helios.api.routes.access_desk.GrantView"][];
+            issued_at: string;
+            issued_by: string;
+            expires_at: string | null;
+        };
+        /**
+         * Issue
+         * @description A service token to issue. Without a time it lasts until it is revoked.
+         */
+        "helios.api.routes.access_people.Issue": {
+            name: string;
+            grants: components["schemas"]["GrantGiven"][];
+            /** @default null */
+            expires_in_s: number | null;
+        };
+        /**
+         * IssuedToken
+         * @description A service token that was issued. `secret` is what to send as bearer; it is shown only now.
+         */
+        IssuedToken: {
+            token: components["schemas"]["TokenView"];
+            secret: string;
+        };
+        /**
+         * SessionList
+         * @description One's own sessions and those of whom one manages, the last used first.
+         */
+        SessionList: {
+            sessions: components["schemas"]["SessionView"][];
+        };
+        /**
+         * SessionView
+         * @description Where somebody is signed in. `current`: the one that the request came with.
+         */
+        SessionView: {
+            id: string;
+            user_id: string;
+            user: string;
+            opened_at: string;
+            refreshed_at: string;
+            expires_at: string;
+            agent: string;
+            address: string;
+            current: boolean;
+        };
+        /**
          * ViewList
          * @description All views, by name.
          */
@@ -4941,6 +6636,434 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    get_stacks_graph: {
+        parameters: {
+            query?: {
+                /** @description Whose stack; `default` without it. */
+                client_id?: string;
+                /** @description Which stack. */
+                stack_id?: string;
+            };
+            header?: {
+                /** @description Answer once this position is visible, at most 30 s later. */
+                "Helios-After"?: number;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The graph. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Graph"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_thread: {
+        parameters: {
+            query?: {
+                /** @description One of event, drift, plan, approval, heal, verdict. */
+                of?: string;
+                /** @description Its id; of an event also its position, of a verdict also CONTRACT/KEY. */
+                id?: string;
+                /** @description Whose it is. */
+                client_id?: string;
+            };
+            header?: {
+                /** @description Answer once this position is visible, at most 30 s later. */
+                "Helios-After"?: number;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The links in order. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Thread"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_causation_event_id: {
+        parameters: {
+            query?: {
+                /** @description Whose it is. */
+                client_id?: string;
+            };
+            header?: never;
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The tree, by position. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tree"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_timeline_contract_key: {
+        parameters: {
+            query?: {
+                /** @description Whose contract; `default` without it. */
+                client_id?: string;
+            };
+            header?: {
+                /** @description Answer once this position is visible, at most 30 s later. */
+                "Helios-After"?: number;
+            };
+            path: {
+                contract: string;
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The timeline. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Timeline"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_verdicts: {
+        parameters: {
+            query?: {
+                /** @description Name of the contract. */
+                contract?: string;
+                /** @description matched, mismatched, partial, separated by commas. */
+                status?: string;
+                /** @description Such as `status:partial,mismatched missing:payment`, over the fields status, contract, client, key, missing, rule, late, events, age; a text is looked for in key, missing legs and rules. */
+                filter?: string;
+                /** @description Decided not before this time (RFC 3339). */
+                start_time?: string;
+                /** @description Decided before this time (RFC 3339). */
+                end_time?: string;
+                /** @description Of this client only. */
+                client_id?: string;
+                /** @description Read on after this place: next_cursor of the page before. */
+                cursor?: string;
+                /** @description Most items of a page, 1 to 1000. */
+                limit?: number;
+            };
+            header?: {
+                /** @description Answer once this position is visible, at most 30 s later. */
+                "Helios-After"?: number;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FoundVerdicts"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_matching_rates: {
+        parameters: {
+            query?: {
+                /** @description Name of the contract. */
+                contract?: string;
+                /** @description 30s, 1m, 5m; 1m without it. */
+                window?: string;
+                /** @description 1 to 240; 60 without it. */
+                buckets?: number;
+                /** @description End of the last window (RFC 3339); now without it. */
+                to?: string;
+                /** @description Of this client only. */
+                client_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Windows, oldest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rates"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_matching_matrix: {
+        parameters: {
+            query?: {
+                /** @description Name of the contract. */
+                contract?: string;
+                /** @description Whose contract it is. */
+                client_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The matrix. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Matrix"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_overview: {
+        parameters: {
+            query?: {
+                /** @description Of this client only. */
+                client_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The overview, at most a second old. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_search_events: {
+        parameters: {
+            query?: {
+                /** @description Terms that must all hold, such as `type:order.* -status:failed client:acme age<1h payload.total>100 "free text"`. Fields: type: event type; source: who emitted it; client: whose it is; key: what it is about: its aggregate id, or an id that its payload names; about: kind of what it is about; id: event id; actor: who caused it; correlation: operation that it belongs to; causation: command or event that caused it; position: place in the log; sequence: place within what it is about; version: version of its schema; size: bytes of payload and metadata; age: time since it was recorded, such as 5m; occurred: event time (RFC 3339, or a day); recorded: when it was appended; status: payload.status; payload.…: a field of the payload, such as payload.total or payload.items.0.sku; metadata.…: a field of the metadata. */
+                filter?: string;
+                /** @description Events of this client only. */
+                client_id?: string;
+                /** @description Recorded not before this time (RFC 3339). */
+                from?: string;
+                /** @description Recorded before this time (RFC 3339). */
+                to?: string;
+                /** @description Read on after this place: next_cursor of the page before. */
+                cursor?: string;
+                /** @description `newest` (default) or `oldest` first. */
+                direction?: string;
+                /** @description Most items of a page, 1 to 1000. */
+                limit?: number;
+            };
+            header?: {
+                /** @description `text/event-stream`: tell while it goes on. */
+                Accept?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page; with `Accept: text/event-stream` a stream of `found` (a list of events), `progress` and at its end `done`. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchPage"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_facets: {
+        parameters: {
+            query?: {
+                /** @description One of events, verdicts, stacks, drifts, dead-letters, audit. */
+                for?: string;
+                /** @description Terms that must all hold, such as `type:order.* -status:failed client:acme age<1h payload.total>100 "free text"`. Fields: type: event type; source: who emitted it; client: whose it is; key: what it is about: its aggregate id, or an id that its payload names; about: kind of what it is about; id: event id; actor: who caused it; correlation: operation that it belongs to; causation: command or event that caused it; position: place in the log; sequence: place within what it is about; version: version of its schema; size: bytes of payload and metadata; age: time since it was recorded, such as 5m; occurred: event time (RFC 3339, or a day); recorded: when it was appended; status: payload.status; payload.…: a field of the payload, such as payload.total or payload.items.0.sku; metadata.…: a field of the metadata. */
+                filter?: string;
+                /** @description Of this client only. */
+                client_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Fields with their values. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Facets"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_histogram: {
+        parameters: {
+            query?: {
+                /** @description `events` (by when they were recorded) or `verdicts`. */
+                for?: string;
+                /** @description Terms that must all hold, such as `type:order.* -status:failed client:acme age<1h payload.total>100 "free text"`. Fields: type: event type; source: who emitted it; client: whose it is; key: what it is about: its aggregate id, or an id that its payload names; about: kind of what it is about; id: event id; actor: who caused it; correlation: operation that it belongs to; causation: command or event that caused it; position: place in the log; sequence: place within what it is about; version: version of its schema; size: bytes of payload and metadata; age: time since it was recorded, such as 5m; occurred: event time (RFC 3339, or a day); recorded: when it was appended; status: payload.status; payload.…: a field of the payload, such as payload.total or payload.items.0.sku; metadata.…: a field of the metadata. */
+                filter?: string;
+                /** @description RFC 3339; an hour before `to` without it. */
+                from?: string;
+                /** @description RFC 3339, exclusive; now without it. */
+                to?: string;
+                /** @description 1 to 240; 60 without it. */
+                buckets?: number;
+                /** @description Of this client only. */
+                client_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Buckets in order. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Histogram"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     post_events_ingest: {
         parameters: {
             query?: never;
@@ -5669,7 +7792,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Wanted"];
+                "application/json": components["schemas"]["helios.api.dead_letters.Wanted"];
             };
         };
         responses: {
@@ -5702,7 +7825,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Wanted"];
+                "application/json": components["schemas"]["helios.api.dead_letters.Wanted"];
             };
         };
         responses: {
@@ -5776,6 +7899,8 @@ export interface operations {
     get_events_stream: {
         parameters: {
             query?: {
+                /** @description Tell what has changed in short messages instead of every event whole: events, verdicts, stacks, drifts, approvals, alerts, builds, dead-letters, views, configuration; separated by commas. The filters but client_id hold for `events`. */
+                topics?: string;
                 /** @description Events of this client only. */
                 client_id?: string;
                 /** @description Event types, separated by commas. */
@@ -5848,6 +7973,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EventView"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_live: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description `websocket`. */
+                Upgrade?: string;
+                /** @description `helios.v1`. */
+                "Sec-WebSocket-Protocol"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Messages in JSON, both ways. */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": string;
                 };
             };
             /** @description A problem (RFC 9457). */
@@ -6098,6 +8257,86 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["KeyVerdicts"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    post_graphql: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Question"];
+            };
+        };
+        responses: {
+            /** @description What was found. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answered"];
+                };
+            };
+            /** @description Not asked: malformed, or above a limit. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answered"];
+                };
+            };
+            /** @description Given up: it took too long. */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answered"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_graphql_schema: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The schema. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
                 };
             };
             /** @description A problem (RFC 9457). */
@@ -8630,7 +10869,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Because"];
+                "application/json": components["schemas"]["helios.api.stack_asks.Because"];
             };
         };
         responses: {
@@ -8716,7 +10955,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Because"];
+                "application/json": components["schemas"]["helios.api.stack_asks.Because"];
             };
         };
         responses: {
@@ -8950,7 +11189,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Because"];
+                "application/json": components["schemas"]["helios.api.stack_asks.Because"];
             };
         };
         responses: {
@@ -8994,7 +11233,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Because"];
+                "application/json": components["schemas"]["helios.api.stack_asks.Because"];
             };
         };
         responses: {
@@ -9406,7 +11645,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Because"];
+                "application/json": components["schemas"]["helios.api.stack_asks.Because"];
             };
         };
         responses: {
@@ -10211,7 +12450,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Because"];
+                "application/json": components["schemas"]["helios.api.stack_asks.Because"];
             };
         };
         responses: {
@@ -10254,7 +12493,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Window"];
+                "application/json": components["schemas"]["helios.api.stack_asks.Window"];
             };
         };
         responses: {
@@ -10344,7 +12583,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Tried"];
+                    "application/json": components["schemas"]["helios.api.routes.notices.Tried"];
                 };
             };
             /** @description A problem (RFC 9457). */
@@ -10413,7 +12652,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Issue"];
+                "application/json": components["schemas"]["helios.reconcile.bus.commands.Issue"];
             };
         };
         responses: {
@@ -10772,6 +13011,926 @@ export interface operations {
             };
         };
     };
+    get_configuration: {
+        parameters: {
+            query?: {
+                /** @description Whose: what a client has of its own, and its contracts; without it the installation's, and of a contract the client `default`. */
+                client_id?: string;
+            };
+            header?: {
+                /** @description Answer once this position is visible, at most 30 s later. */
+                "Helios-After"?: number;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingList"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_configuration_name: {
+        parameters: {
+            query?: {
+                /** @description Whose: what a client has of its own, and its contracts; without it the installation's, and of a contract the client `default`. */
+                client_id?: string;
+            };
+            header?: {
+                /** @description Answer once this position is visible, at most 30 s later. */
+                "Helios-After"?: number;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The setting, with an ETag. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingView"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    put_configuration_name: {
+        parameters: {
+            query?: {
+                /** @description Whose: what a client has of its own, and its contracts; without it the installation's, and of a contract the client `default`. */
+                client_id?: string;
+                /** @description `true`: say what would be, and change nothing. */
+                dry_run?: string;
+            };
+            header?: {
+                /** @description `etag` that must still hold, else 409. */
+                "If-Match"?: string;
+                /** @description The client's name for this request, at most 255 characters, kept for 24 hours. */
+                "Idempotency-Key"?: string;
+                /** @description Who asks: a name, `user:NAME` or `service:NAME`. */
+                "Helios-Actor"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["helios.api.routes.configuration.Wanted"];
+            };
+        };
+        responses: {
+            /** @description What became of it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeView"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    delete_configuration_name: {
+        parameters: {
+            query?: {
+                /** @description Whose: what a client has of its own, and its contracts; without it the installation's, and of a contract the client `default`. */
+                client_id?: string;
+                /** @description `true`: say what would be, and change nothing. */
+                dry_run?: string;
+            };
+            header?: {
+                /** @description `etag` that must still hold, else 409. */
+                "If-Match"?: string;
+                /** @description The client's name for this request, at most 255 characters, kept for 24 hours. */
+                "Idempotency-Key"?: string;
+                /** @description Who asks: a name, `user:NAME` or `service:NAME`. */
+                "Helios-Actor"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["helios.api.routes.configuration.Because"];
+            };
+        };
+        responses: {
+            /** @description What became of it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeView"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_configuration_name_history: {
+        parameters: {
+            query?: {
+                /** @description Whose: what a client has of its own, and its contracts; without it the installation's, and of a contract the client `default`. */
+                client_id?: string;
+                /** @description Most items of a page, 1 to 1000. */
+                limit?: number;
+                /** @description Read on after this place: next_cursor of the page before. */
+                cursor?: string;
+            };
+            header?: {
+                /** @description Answer once this position is visible, at most 30 s later. */
+                "Helios-After"?: number;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Newest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PastList"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    post_configuration_name_undo: {
+        parameters: {
+            query?: {
+                /** @description Whose: what a client has of its own, and its contracts; without it the installation's, and of a contract the client `default`. */
+                client_id?: string;
+                /** @description `true`: say what would be, and change nothing. */
+                dry_run?: string;
+            };
+            header?: {
+                /** @description `etag` that must still hold, else 409. */
+                "If-Match"?: string;
+                /** @description The client's name for this request, at most 255 characters, kept for 24 hours. */
+                "Idempotency-Key"?: string;
+                /** @description Who asks: a name, `user:NAME` or `service:NAME`. */
+                "Helios-Actor"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Undo"];
+            };
+        };
+        responses: {
+            /** @description What became of it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeView"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    post_auth_login: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Login"];
+            };
+        };
+        responses: {
+            /** @description Who one is from now on. The tokens are in cookies. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    post_auth_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UseLink"];
+            };
+        };
+        responses: {
+            /** @description Who one is from now on. The tokens are in cookies. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    post_auth_refresh: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Who one is from now on. The tokens are in cookies. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    post_auth_links: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Whatever was made before counts no more. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IssuedLink"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    post_auth_logout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedOut"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_auth_me: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Who one is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_auth_methods: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Methods"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_auth_oidc_start: {
+        parameters: {
+            query?: {
+                /** @description Path of ours to go to afterwards. */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Onward; a sign-in that failed to `/sign-in?problem=…`. */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": string;
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_auth_oidc_callback: {
+        parameters: {
+            query?: {
+                /** @description As the provider has it. */
+                code?: string;
+                /** @description As the provider has it. */
+                state?: string;
+                /** @description As the provider has it. */
+                iss?: string;
+                /** @description As the provider has it. */
+                error?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Onward; a sign-in that failed to `/sign-in?problem=…`. */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": string;
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_auth_oidc_logout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Onward; a sign-in that failed to `/sign-in?problem=…`. */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": string;
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_users: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description By name. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserList"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    post_users: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Invite"];
+            };
+        };
+        responses: {
+            /** @description The user. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserView"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_users_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The user. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserView"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    delete_users_id: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag of the user: change nothing if that is not the last. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ended"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    patch_users_id: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag of the user: change nothing if that is not the last. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeUser"];
+            };
+        };
+        responses: {
+            /** @description The user. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UserView"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    post_users_id_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetPassword"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ended"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description By name. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenList"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    post_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["helios.api.routes.access_people.Issue"];
+            };
+        };
+        responses: {
+            /** @description Its secret is shown only now. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IssuedToken"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    delete_tokens_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ended"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_sessions: {
+        parameters: {
+            query?: {
+                /** @description Of this user only. */
+                user_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The last used first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionList"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    delete_sessions_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ended"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     get_views: {
         parameters: {
             query?: never;
@@ -10994,35 +14153,6 @@ export interface operations {
             };
         };
     };
-    get_start: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The page. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/html": string;
-                };
-            };
-            /** @description A problem (RFC 9457). */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
-        };
-    };
     get_docs: {
         parameters: {
             query?: never;
@@ -11068,35 +14198,6 @@ export interface operations {
                 };
                 content: {
                     "text/css": string;
-                };
-            };
-            /** @description A problem (RFC 9457). */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["ProblemDocument"];
-                };
-            };
-        };
-    };
-    get_pages_start_js: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The page. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "text/javascript": string;
                 };
             };
             /** @description A problem (RFC 9457). */
