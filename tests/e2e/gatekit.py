@@ -45,7 +45,7 @@ class Request(NamedTuple):
 
     @property
     def raw(self) -> bytes:
-        head = [f"{self.method} {self.path} HTTP/1.1", "host: x", "connection: close"]
+        head = [f"{self.method} {self.path} HTTP/1.1", "host: localhost", "connection: close"]
         head += [f"{name}: {value}" for name, value in self.headers if _ours(name)]
         head.append(f"content-length: {len(self.body)}")
         return "\r\n".join(head).encode("utf-8", "surrogatepass") + b"\r\n\r\n" + self.body

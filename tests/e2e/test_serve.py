@@ -74,7 +74,7 @@ def test_a_signal_drains_what_is_under_way_and_exits(
         body = json.dumps(EVENT).encode()
         with socket.create_connection((place.hostname, place.port), 10) as slow:
             slow.sendall(
-                b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+                b"POST %s HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
                 b"content-length: %d\r\n\r\n" % (INGEST.encode(), len(body))
             )
             stream = httpx.Client(timeout=30)
@@ -184,7 +184,7 @@ def _raw(url: str, request: bytes) -> bytes:
 
 def test_malformed_http_is_refused_and_does_not_disturb(serving: Any, tmp_path: Path) -> None:
     body = json.dumps(EVENT).encode()
-    head = b"POST /api/v1/events/ingest HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    head = b"POST /api/v1/events/ingest HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
     length = b"content-length: %d\r\n"
     with serving.serving(tmp_path / "data") as server:
         for request in (

@@ -64,7 +64,8 @@ class Hosts:
             return
         given = (request.header(b"host") or "").lower()
         name = given.rpartition(":")[0] if _has_port(given) else given
-        if name not in self._names and not _is_address(name.strip("[]")):
+        # A browser always says whom it calls; a program that does not is none.
+        if name and name not in self._names and not _is_address(name.strip("[]")):
             raise errors.ForbiddenError(
                 f"this server is not called {name[:80]!r}: use its address, or add the name to the "
                 "setting `allowed_hosts`"
