@@ -223,7 +223,7 @@ class Desk:
                 f"{found.setting.name} was changed since, at position {last.position} by "
                 f"{last.actor}: undo that change first, or force it"
             )
-        if found.value != said.value and found.setting.lives_in != "settings":
+        if found.setting.lives_in != "settings" and _is_others(found, said):
             raise errors.ConflictError(
                 f"{found.setting.name} was changed since ({found.origin}), from {said.value} to "
                 f"{found.value}: change that, or force it"
@@ -256,7 +256,8 @@ class Desk:
             value = await self._default(found)
         is_reset = wanted.value is None
         same = _is_so(found, value, is_reset=is_reset)
-        made = None if same else await self._truth(found, value, asked)
+        now = self._clock.now()
+        made = None if same else await self._truth(found, value, asked, now)
         effect = "it is so already" if same else await self._effect(found, value, made)
         if same or asked.dry_run:
             return _done(found, found, value, effect, asked, unchanged=same)
@@ -270,21 +271,22 @@ class Desk:
             reason=asked.reason,
             undoes=wanted.undoes,
         )
-        return await self._appended(found, said, made, effect, asked)
+        told = events.made(said, now=now, event_id=self._ids.new(), actor=asked.actor)
+        return await self._appended(found, (said, told), made, effect, asked)
 
     async def _appended(
         self,
         found: finding.Found,
-        said: events.Changed | events.Reset,
+        told: tuple[events.Changed | events.Reset, envelope.NewEvent],
         truth: "_Truth | None",
         effect: str,
         asked: Asked,
     ) -> Done:
-        told = events.made(said, now=self._clock.now(), event_id=self._ids.new(), actor=asked.actor)
+        said, event = told
         expected = {found.aggregate: found.sequence}
-        batch: Sequence[envelope.NewEvent] = [told]
+        batch: Sequence[envelope.NewEvent] = [event]
         if truth is not None:
-            batch = [truth.event, told]
+            batch = [truth.event, event]
             expected |= truth.expected
         done = await self._log.append(batch, expected=expected, idempotency=asked.idempotency)
         await self._caught_up(done.position)
@@ -306,11 +308,11 @@ class Desk:
     # -- where the truth is ---------------------------------------------------------------------
 
     async def _truth(
-        self, found: finding.Found, value: settings.Value, asked: Asked
+        self, found: finding.Found, value: settings.Value, asked: Asked, now: clocks.Timestamp
     ) -> "_Truth | None":
         """What has to be said where the truth of a setting is; None: in the setting itself."""
         if found.setting.lives_in == "guards":
-            return self._switched(found, value, asked)
+            return self._switched(found, value, asked, now)
         if found.contract is None:
             return None
         below = contracts.split(found.setting.name)[1]
@@ -326,7 +328,7 @@ class Desk:
             id=self._ids.new(),
             source=declared.SOURCE,
             type=declared.DECLARED,
-            occurred_at=self._clock.now(),
+            occurred_at=now,
             tenant=after.tenant,
             aggregate_type=declared.AGGREGATE_TYPE,
             aggregate_id=after.name,
@@ -336,7 +338,9 @@ class Desk:
         (last,) = await self._log.read_at([found.contract.position])
         return _Truth(event=event, expected={event.aggregate: last.sequence}, contract=after)
 
-    def _switched(self, found: finding.Found, value: settings.Value, asked: Asked) -> "_Truth":
+    def _switched(
+        self, found: finding.Found, value: settings.Value, asked: Asked, now: clocks.Timestamp
+    ) -> "_Truth":
         if not asked.reason.strip():
             raise errors.InvalidInputError(
                 "required: who comes later has to know why", field="reason"
@@ -346,7 +350,7 @@ class Desk:
             found.client_id,
             "kill_switch",
             guard_events.KillSwitch(on=not value, reason=asked.reason),
-            now=self._clock.now(),
+            now=now,
             id_source=self._ids,
             because=stack_events.Because(actor=asked.actor),
         )
@@ -374,6 +378,14 @@ class Desk:
         engines = [each.engine for each in running.versions.values()]
         waiting = effects.waiting(engines, truth.contract)
         return effects.of_window(before.name, waiting, self._clock.now())
+
+
+def _is_others(found: finding.Found, said: view.Change) -> bool:
+    """Whether somebody has changed the truth of a setting itself since."""
+    if found.value != said.value:
+        return True
+    by_hand = found.own is not None and found.origin != finding.RUN_TIME
+    return found.setting.lives_in == "guards" and by_hand
 
 
 class _Truth(msgspec.Struct, frozen=True, kw_only=True):

@@ -179,7 +179,7 @@ def _of_guards(
     own = switches.get(scope, nothing).kill_switch
     shared = switches.get(events.INSTALLATION, nothing).kill_switch
     if own is not None:
-        ours = change is not None and change.is_set and change.value is False
+        ours = change is not None and change.at == own.since
         origin = RUN_TIME if ours else f"kill switch by {own.actor}"
     elif shared is not None:
         origin = f"the installation: kill switch by {shared.actor}"
@@ -213,8 +213,7 @@ def _of_contract(
 def _contract_found(
     setting: settings.Setting, row: declared.Contract, change: view.Change | None
 ) -> Found:
-    # Declared in the same append, one place before it.
-    ours = change is not None and change.position == row.position + 1
+    ours = change is not None and change.is_set and change.value == setting.default
     return Found(
         setting=setting,
         client_id=row.client_id,

@@ -1,11 +1,11 @@
 """The view of settings: what was set, and every change there was."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from helios.configuration import events
-from helios.configuration import setting as settings
 from helios.eventlog import envelope
 from helios.kernel import clock as clocks
 from helios.projections import folding, ports, scoping
@@ -42,14 +42,26 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     client_id: str
     name: str
     is_set: bool
-    value: settings.Value
-    previous: settings.Value
+    value: Any
+    previous: Any
     was_set: bool
     reason: str
     undoes: int | None
     actor: str
     sequence: int
     at: clocks.Timestamp
+
+
+class _Said(msgspec.Struct):
+    """What is read of a change: any value at all, for a newer Helios may set what we do not know,
+    and the view must not stand still for it.
+    """
+
+    value: Any = None
+    previous: Any = None
+    was_set: bool = True
+    reason: str = ""
+    undoes: int | None = None
 
 
 class Configuration:
@@ -85,15 +97,13 @@ VIEW = Configuration()
 
 def change(event: envelope.Event) -> Change:
     """The change that an event tells."""
-    is_set = event.type == events.CHANGED
-    kind: type[events.Changed | events.Reset] = events.Changed if is_set else events.Reset
-    said = folding.payload(event, kind)
+    said = folding.payload(event, _Said)
     return Change(
         position=event.position,
         # The envelope decides whose it is: the payload repeats it for people.
         client_id=event.tenant,
         name=event.aggregate_id,
-        is_set=is_set,
+        is_set=event.type == events.CHANGED,
         value=said.value,
         previous=said.previous,
         was_set=said.was_set,
@@ -101,7 +111,8 @@ def change(event: envelope.Event) -> Change:
         undoes=said.undoes,
         actor=event.actor,
         sequence=event.sequence,
-        at=event.recorded_at,
+        # Of this very moment is what was said with it, such as a kill switch.
+        at=event.occurred_at,
     )
 
 
@@ -160,7 +171,7 @@ def _writes(said: Change) -> list[ports.Write]:
     return [ports.Write(_CHANGE, [row]), ports.Write(_CURRENT, [place])]
 
 
-def _text(value: settings.Value) -> str:
+def _text(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
