@@ -101,21 +101,31 @@ def complaints() -> browsing.Watch:
 
 @pytest.fixture
 def open_page(
-    browser: sync_api.Browser, complaints: browsing.Watch, request: pytest.FixtureRequest
+    browser: sync_api.Browser,
+    serve: browsing_data.Serve,
+    complaints: browsing.Watch,
+    request: pytest.FixtureRequest,
 ) -> Iterator[browsing.OpenPage]:
     """Opens a page: `open_page(helios, "/events", theme="dark", size="narrow", motion=True)`.
 
     Each is that of another person, with a browser of their own. It is returned when nothing on it
-    is busy any more; with `wait=False` at once.
+    is busy any more; with `wait=False` at once. `trace=False` where recording would cost what is
+    measured.
     """
+    del serve  # Servers end after the pages that they serve.
     contexts: list[sync_api.BrowserContext] = []
     with contextlib.ExitStack() as stack:
 
         def opened(
-            where: browsing_data.Served, path: str = "/", *, wait: bool = True, **look: object
+            where: browsing_data.Served,
+            path: str = "/",
+            *,
+            wait: bool = True,
+            trace: bool = True,
+            **look: object,
         ) -> sync_api.Page:
             found = browsing.Look(**look)  # type: ignore[arg-type]
-            context = stack.enter_context(browsing.context(browser, where.url, found, trace=True))
+            context = stack.enter_context(browsing.context(browser, where.url, found, trace=trace))
             contexts.append(context)
             context.on("page", complaints.follow)
             page = context.new_page()

@@ -20,6 +20,9 @@ FIRST_LOAD_BYTES_MAX = 200 << 10
 ROWS_MAX = 60
 PAUSE_MS_MAX = 200
 
+UPDATES_PER_S_MAX = 12
+"""The page gathers what comes and shows it ten times a second at most."""
+
 LIVE_S = 5.0
 LIVE_RATE = 1_000
 BATCH = 100
@@ -32,6 +35,13 @@ WATCH_PAUSES = """() => {
   new PerformanceObserver((list) => {
     for (const entry of list.getEntries()) window.pauses.push(Math.round(entry.duration));
   }).observe({ type: 'longtask' });
+}"""
+
+# How often rows were changed, from now on.
+COUNT_UPDATES = """() => {
+  window.updates = 0;
+  new MutationObserver(() => { window.updates += 1; })
+    .observe(document.querySelector('main tbody'), { childList: true, subtree: true });
 }"""
 
 
@@ -118,6 +128,20 @@ def _load(served: browsing_data.Served) -> Iterator[None]:
         sender.join()
 
 
+def test_a_pause_would_be_noticed(
+    open_page: browsing.OpenPage, empty_helios: browsing_data.Served
+) -> None:
+    page = open_page(empty_helios, "/", trace=False)
+    page.evaluate(WATCH_PAUSES)
+    page.evaluate(
+        "(ms) => setTimeout(() => {"
+        " const end = performance.now() + ms; while (performance.now() < end); })",
+        PAUSE_MS_MAX + 50,
+    )
+    page.wait_for_function("() => window.pauses.length > 0")
+    assert max(page.evaluate("() => window.pauses")) > PAUSE_MS_MAX
+
+
 def _scroll_to_end(page: sync_api.Page, steps: int) -> None:
     # Frame by frame, as a finger would.
     page.get_by_role("region", name="Events").evaluate(
@@ -136,12 +160,17 @@ def test_nothing_pauses_while_events_stream_in(
 ) -> None:
     served = serve()
     browsing_data.send(served.http, browsing_data.plain_events(10_000))
-    page = open_page(served, "/events", motion=True)
+    page = open_page(served, "/events", motion=True, trace=False)
+    first = page.locator(ROWS).first
+    before = first.inner_text()
     page.evaluate(WATCH_PAUSES)
+    page.evaluate(COUNT_UPDATES)
     with _load(served):
         page.wait_for_timeout(LIVE_S * 1_000)
-        pauses = page.evaluate("() => window.pauses")
+        pauses, updates = page.evaluate("() => [window.pauses, window.updates]")
         rows = page.locator(ROWS).count()
+    assert first.inner_text() != before
+    assert 0 < updates <= UPDATES_PER_S_MAX * LIVE_S
     assert max(pauses, default=0) <= PAUSE_MS_MAX, pauses
     assert 0 < rows <= ROWS_MAX
 
@@ -152,7 +181,7 @@ def test_few_rows_of_a_long_list_are_in_the_document(
 ) -> None:
     served = serve()
     browsing_data.send(served.http, browsing_data.plain_events(100_000))
-    page = open_page(served, "/events")
+    page = open_page(served, "/events", trace=False)
     page.evaluate(WATCH_PAUSES)
     counts = [page.locator(ROWS).count()]
     for _ in range(10):
