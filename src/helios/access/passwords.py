@@ -25,6 +25,7 @@ WAITING_MAX = 32
 """Checks that wait for their turn. Above: `OverloadError` (503 with Retry-After)."""
 
 KIND = "password"
+_NOBODY = "nobody"
 _NOTHING_BUT_LETTERS = re.compile(r"[\W\d_]+")
 
 
@@ -99,12 +100,12 @@ class Passwords:
         Raises:
             OverloadError: too many are being worked out.
         """
-        kept = None if user_id is None else await self._keep.get(KIND, user_id)
+        kept = await self._keep.get(KIND, _NOBODY if user_id is None else user_id)
         if self._nobodys is None:
             self._nobodys = await self._hash("the password of nobody")
         is_text = len(password) <= CHARS_MAX and _is_text(password)
         given = password if is_text else ""
-        digest = self._nobodys if kept is None else kept.decode()
+        digest = self._nobodys if kept is None or user_id is None else kept.decode()
         fits = await self._run(lambda: _verified(self._hasher, digest, given))
         if not fits or kept is None or user_id is None or not is_text:
             return False

@@ -176,13 +176,13 @@ class SignIn(desks.Desk):
         found = await self._me(request.principal, await self._ends_at(request))
         return web.answer(found, headers=[desks.NO_STORE])
 
-    async def methods(self, _: web.Request) -> web.Response:
+    async def methods(self, request: web.Request) -> web.Response:
         link = False
         if self.parts.access is not None:
             await self.parts.access.sessions.ready()
             link = self.parts.access.sessions.needs_link()
         found = Methods(
-            auth="off" if self.parts.access is None else "on",
+            auth="off" if request.principal.kind == "local" else "on",
             password=self.parts.access is not None,
             link=link,
             oidc=None if self.parts.openid is None else self.parts.openid.name,
