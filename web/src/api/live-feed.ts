@@ -1,5 +1,5 @@
 /**
- * One stream of events for all tabs of a browser.
+ * One stream for all tabs of a browser.
  *
  * A browser opens six connections to a host over HTTP/1.1, so a stream per tab would starve the
  * seventh. Of the visible tabs one holds a lock, reads the stream and hands each batch to the others
@@ -11,39 +11,69 @@ import type { Schemas } from "./client";
 export type LiveEvent = Schemas["EventView"];
 export type FeedState = "connecting" | "open" | "lost" | "idle";
 
-interface Batch {
-  kind: "batch";
-  events: LiveEvent[];
-}
-interface StateNote {
-  kind: "state";
-  state: FeedState;
+export type Topic =
+  | "verdicts"
+  | "stacks"
+  | "drifts"
+  | "approvals"
+  | "alerts"
+  | "builds"
+  | "dead-letters"
+  | "views"
+  | "configuration";
+
+/** That something is not as it was. */
+export interface Change {
+  topic: Topic;
+  /** Type of the event, status of the verdict, state of the view. */
+  kind: string;
+  /** Of the drift, approval, build, letter; key of the verdict; name of the view. */
+  id: string;
+  client_id: string;
+  position: number;
+  at?: string;
+  about?: { type: string; id: string };
+  /** In a sentence. */
+  summary?: string;
+  event_id?: string;
+  head?: number;
 }
 
-type OnBatch = (events: readonly LiveEvent[]) => void;
+type StateNote = { kind: "state"; state: FeedState };
+type Batch<T> = { kind: "batch"; items: T[] };
+type OnBatch<T> = (items: readonly T[]) => void;
 type OnState = (state: FeedState) => void;
 
-const LOCK = "helios-live";
 const FLUSH_MS = 100;
-const URL_OF_STREAM = "/api/v1/events/stream";
+const AGAIN_MS = 3_000;
+const STREAM = "/api/v1/events/stream";
 
-class Feed {
-  private readonly readers = new Set<OnBatch>();
+interface Source<T> {
+  /** Of the lock and the channel. */
+  name: string;
+  url: string;
+  /** Of the server-sent event, and what its data holds. */
+  event: string;
+  parse: (data: string) => readonly T[];
+}
+
+export class Feed<T> {
+  private readonly readers = new Set<OnBatch<T>>();
   private readonly watchers = new Set<OnState>();
   private channel: BroadcastChannel | undefined;
   private source: EventSource | undefined;
   private letGo: (() => void) | undefined;
   private wait: AbortController | undefined;
-  private buffer: LiveEvent[] = [];
+  private buffer: T[] = [];
   private timer: ReturnType<typeof setTimeout> | undefined;
   private cursor = "";
   state: FeedState = "idle";
 
-  constructor() {
+  constructor(private readonly from: Source<T>) {
     document.addEventListener("visibilitychange", () => this.follow());
   }
 
-  subscribe(reader: OnBatch): () => void {
+  subscribe(reader: OnBatch<T>): () => void {
     this.readers.add(reader);
     this.follow();
     return () => {
@@ -67,9 +97,9 @@ class Feed {
   }
 
   private join(): void {
-    this.channel = new BroadcastChannel(LOCK);
-    this.channel.onmessage = (message: MessageEvent<Batch | StateNote>) => {
-      if (message.data.kind === "batch") this.give(message.data.events);
+    this.channel = new BroadcastChannel(this.from.name);
+    this.channel.onmessage = (message: MessageEvent<Batch<T> | StateNote>) => {
+      if (message.data.kind === "batch") this.give(message.data.items);
       else this.tell(message.data.state);
     };
     this.tell("connecting");
@@ -80,7 +110,7 @@ class Feed {
     const wait = new AbortController();
     this.wait = wait;
     navigator.locks
-      .request(LOCK, { signal: wait.signal }, () => {
+      .request(this.from.name, { signal: wait.signal }, () => {
         this.lead();
         return new Promise<void>((resolve) => {
           this.letGo = resolve;
@@ -91,7 +121,7 @@ class Feed {
       });
     // Another tab leads, and has been connected for long: its state is not told again.
     void navigator.locks.query().then((locks) => {
-      const isLed = locks.held?.some((lock) => lock.name === LOCK);
+      const isLed = locks.held?.some((lock) => lock.name === this.from.name);
       if (isLed && !this.source && this.channel) this.tell("open");
     });
   }
@@ -112,7 +142,8 @@ class Feed {
 
   private lead(): void {
     if (!this.channel) return;
-    const url = this.cursor ? `${URL_OF_STREAM}?cursor=${this.cursor}` : URL_OF_STREAM;
+    const url = new URL(this.from.url, location.origin);
+    if (this.cursor) url.searchParams.set("cursor", this.cursor);
     const source = new EventSource(url);
     this.source = source;
     source.onopen = () => this.announce("open");
@@ -121,9 +152,9 @@ class Feed {
       // Refused (signed out, a cursor of another log): the browser does not try again by itself.
       if (source.readyState === EventSource.CLOSED) this.again(source);
     };
-    source.addEventListener("event", (message: MessageEvent<string>) => {
+    source.addEventListener(this.from.event, (message: MessageEvent<string>) => {
       this.cursor = message.lastEventId;
-      this.buffer.push(JSON.parse(message.data) as LiveEvent);
+      this.buffer.push(...this.from.parse(message.data));
       this.timer ??= setTimeout(() => this.flush(), FLUSH_MS);
     });
   }
@@ -133,20 +164,20 @@ class Feed {
       if (this.source !== refused) return;
       this.cursor = "";
       this.lead();
-    }, 3_000);
+    }, AGAIN_MS);
   }
 
   private flush(): void {
     this.timer = undefined;
-    const events = this.buffer;
+    const items = this.buffer;
     this.buffer = [];
-    this.channel?.postMessage({ kind: "batch", events } satisfies Batch);
-    this.give(events);
+    this.channel?.postMessage({ kind: "batch", items } satisfies Batch<T>);
+    this.give(items);
   }
 
-  private give(events: readonly LiveEvent[]): void {
+  private give(items: readonly T[]): void {
     if (this.state !== "open") this.tell("open");
-    for (const reader of this.readers) reader(events);
+    for (const reader of this.readers) reader(items);
   }
 
   private announce(state: FeedState): void {
@@ -160,4 +191,38 @@ class Feed {
   }
 }
 
-export const feed = new Feed();
+const TOPICS: readonly Topic[] = [
+  "verdicts",
+  "stacks",
+  "drifts",
+  "approvals",
+  "alerts",
+  "builds",
+  "dead-letters",
+  "views",
+  "configuration",
+];
+
+/** What has changed, in short messages, which the server gathers to ten a second. */
+export const news = new Feed<Change>({
+  name: "helios-news",
+  url: `${STREAM}?topics=${TOPICS.join(",")}`,
+  event: "changes",
+  // Entries that only count what was skipped have no id.
+  parse: (data) =>
+    (JSON.parse(data) as { changes: (Change | { topic: Topic })[] }).changes.map((change) => ({
+      kind: "",
+      id: "",
+      client_id: "",
+      position: 0,
+      ...change,
+    })),
+});
+
+/** Every event whole, for who looks at events. */
+export const events = new Feed<LiveEvent>({
+  name: "helios-events",
+  url: STREAM,
+  event: "event",
+  parse: (data) => [JSON.parse(data) as LiveEvent],
+});

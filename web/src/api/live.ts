@@ -1,16 +1,23 @@
-/** Live data for screens: a buffered list, or a nudge to ask again. */
+/** Live data for screens: buffered lists, or a nudge to ask again. */
 
 import { type QueryKey, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { LiveBuffer } from "./live-buffer";
-import { type FeedState, feed, type LiveEvent } from "./live-feed";
-import { isOf, type Topic } from "./topics";
+import {
+  type Change,
+  events,
+  type Feed,
+  type FeedState,
+  type LiveEvent,
+  news,
+  type Topic,
+} from "./live-feed";
 
 const FLUSH_MS = 100;
 
-export interface Live {
+export interface Live<T> {
   /** What is shown, oldest first. */
-  items: readonly LiveEvent[];
+  items: readonly T[];
   /** How many have come that are not shown, as the reader has paused. */
   pending: number;
   /** How many have come since the screen was opened. */
@@ -21,32 +28,31 @@ export interface Live {
   clear: () => void;
 }
 
-/**
- * Events of some topics as they come.
- *
- * At most one render per 100 ms however many come. While `paused` they are counted and kept.
- *
- * @param keep further conditions; memoise it, since a new one starts the list anew.
- */
-export function useLive(
-  topics: readonly Topic[],
-  options: { keep?: (event: LiveEvent) => boolean; paused?: boolean; enabled?: boolean } = {},
-): Live {
-  const { keep, paused = false, enabled = true } = options;
-  const names = topics.join(",");
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another filter, another list
-  const buffer = useMemo(() => new LiveBuffer<LiveEvent>(), [names, keep]);
+export interface LiveOptions<T> {
+  /** Further conditions; memoise it, since another one starts the list anew. */
+  keep?: (item: T) => boolean;
+  /** Count and keep what comes, and show it later. */
+  paused?: boolean;
+  enabled?: boolean;
+}
+
+/** At most one render per 100 ms, however many come. */
+function useFeed<T>(
+  feed: Feed<T>,
+  { keep, paused = false, enabled = true }: LiveOptions<T>,
+): Live<T> {
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another condition, another list
+  const buffer = useMemo(() => new LiveBuffer<T>(), [feed, keep]);
   const isPaused = useRef(paused);
   isPaused.current = paused;
   const [, render] = useState(0);
-  const state = useFeedState();
+  const state = useFeedState(feed);
 
   useEffect(() => {
     if (!enabled) return;
-    const wanted = names.split(",") as Topic[];
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const leave = feed.subscribe((events) => {
-      const mine = events.filter((event) => isOf(event, wanted) && (keep?.(event) ?? true));
+    const leave = feed.subscribe((items) => {
+      const mine = keep ? items.filter(keep) : items;
       if (mine.length === 0) return;
       buffer.push(mine);
       timer ??= setTimeout(() => {
@@ -59,7 +65,7 @@ export function useLive(
       clearTimeout(timer);
       leave();
     };
-  }, [buffer, enabled, keep, names]);
+  }, [buffer, enabled, feed, keep]);
 
   useEffect(() => {
     if (!paused && buffer.flush()) render((n) => n + 1);
@@ -81,7 +87,26 @@ export function useLive(
   };
 }
 
-export function useFeedState(): FeedState {
+/** Changes of some topics as they come. */
+export function useLive(topics: readonly Topic[], options: LiveOptions<Change> = {}): Live<Change> {
+  const names = topics.join(",");
+  const { keep } = options;
+  const wanted = useMemo(() => {
+    const set = new Set(names.split(","));
+    return (change: Change) => set.has(change.topic) && (keep?.(change) ?? true);
+  }, [names, keep]);
+  return useFeed(news, { ...options, keep: wanted });
+}
+
+/** Events as they come, whole. */
+export function useLiveEvents(options: LiveOptions<LiveEvent> = {}): Live<LiveEvent> {
+  return useFeed(events, options);
+}
+
+/** What a feed tells of its connection. */
+type Watched = Pick<Feed<never>, "watch" | "state">;
+
+export function useFeedState(feed: Watched = news): FeedState {
   return useSyncExternalStore(
     (changed) => feed.watch(changed),
     () => feed.state,
@@ -89,7 +114,7 @@ export function useFeedState(): FeedState {
 }
 
 /**
- * Ask queries again when events of some topics come; at most once per `everyMs`.
+ * Ask queries again when something of some topics has changed; at most once per `everyMs`.
  *
  *     useLiveQueries(["stacks", "drifts"], [["stacks"], ["overview"]]);
  */
@@ -103,9 +128,10 @@ export function useLiveQueries(
   const wanted = useRef(keys);
   wanted.current = keys;
   useEffect(() => {
+    const set = new Set(names.split(","));
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const leave = feed.subscribe((events) => {
-      if (timer || !events.some((event) => isOf(event, names.split(",") as Topic[]))) return;
+    const leave = news.subscribe((changes) => {
+      if (timer || !changes.some((change) => set.has(change.topic))) return;
       timer = setTimeout(() => {
         timer = undefined;
         for (const queryKey of wanted.current) void client.invalidateQueries({ queryKey });

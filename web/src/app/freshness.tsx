@@ -1,7 +1,7 @@
 import { queryOptions, useQuery } from "@tanstack/react-query";
 import { Link, type LinkProps } from "@tanstack/react-router";
 import { body, client } from "@/api/client";
-import { useFeedState } from "@/api/live";
+import { useFeedState, useLiveQueries } from "@/api/live";
 import { GLANCE_MS } from "@/api/queries";
 import { cx } from "@/lib/cx";
 import { count, duration } from "@/lib/format";
@@ -20,6 +20,7 @@ export const viewsQuery = queryOptions({
 export function Freshness() {
   const { data } = useQuery(viewsQuery);
   const feed = useFeedState();
+  useLiveQueries(["views"], [viewsQuery.queryKey]);
   const views = data?.views ?? [];
   if (views.length === 0) return null;
   const behind = views.reduce((worst, view) => (view.lag_s > worst.lag_s ? view : worst));

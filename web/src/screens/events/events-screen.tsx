@@ -3,7 +3,7 @@ import { getRouteApi } from "@tanstack/react-router";
 import { Activity, Pause, Play } from "lucide-react";
 import { useCallback, useMemo, useState } from "react";
 import { useFacets } from "@/api/facets";
-import { useLive } from "@/api/live";
+import { useLiveEvents } from "@/api/live";
 import { useSetSearch, useTenant, useTimeRange } from "@/app/console-search";
 import { useShortcut } from "@/app/use-shortcut";
 import { parseFilter, type Token } from "@/lib/filter";
@@ -170,7 +170,7 @@ function useEvents(
     (event: Event) => (!tenant || event.client_id === tenant) && eventMatches(event, tokens),
     [tenant, tokens],
   );
-  const live = useLive(["all"], { keep, paused: isPaused, enabled: isFollowing });
+  const live = useLiveEvents({ keep, paused: isPaused, enabled: isFollowing });
   const { items } = live;
   const rows = useMemo(() => {
     const found = search.data?.pages.flatMap((page) => page.events as Event[]) ?? [];
