@@ -82,7 +82,9 @@ def tail(where: session.Where, *, from_beginning: bool, topics: str | None, **qu
     async def run() -> None:
         async with session.opened(where) as helios:
             if topics is not None and helios.parts is None:
-                async for flush in helios.client.live(topics.split(","), **query):
+                start = "beginning" if from_beginning else None
+                live = helios.client.live(topics.split(","), **{"from": start}, **query)
+                async for flush in live:
                     click.echo(msgspec.json.encode(flush))
             elif helios.parts is None:
                 start = "beginning" if from_beginning else None
