@@ -2,7 +2,7 @@
 
 from helios.api import services
 from helios.eventlog import envelope
-from helios.kernel import errors
+from helios.kernel import errors, tenancy
 from helios.projections.views import contracts as contracts_view
 from helios.reconcile.builds import view as builds
 from helios.reconcile.bus import view as bus
@@ -114,7 +114,9 @@ class Why:
         others = {each.client_id for each in declared}
         others |= {each.client_id for each in self._parts.table.entries()}
         others |= set(await reading.counts(self._parts.store))
-        return [envelope.DEFAULT_TENANT, *sorted(others - {envelope.DEFAULT_TENANT})]
+        first = envelope.DEFAULT_TENANT
+        scope = tenancy.current()
+        return [each for each in (first, *sorted(others - {first})) if scope.allows(each)]
 
     async def _of_verdict(self, key: str, client_id: str | None) -> story.Story | None:
         first, slash, rest = key.partition("/")

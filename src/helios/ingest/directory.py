@@ -16,7 +16,7 @@ import msgspec
 from helios.eventlog import envelope
 from helios.ingest import declaring, kinds, sources
 from helios.kernel import clock as clocks
-from helios.kernel import errors, secret
+from helios.kernel import errors, secret, tenancy
 from helios.providers import ports as providers
 
 SECRETS_S = 1.0
@@ -166,8 +166,10 @@ class Sources:
         """The sources that a client has now, also those that cannot be read.
 
         Raises:
+            ForbiddenError: the client is out of scope.
             StorageError: the declarations are not read yet.
         """
+        tenancy.require(tenant)
         if self._entries is None:
             raise errors.StorageError("the declared sources are being read; try again")
         return self._of_client.get(tenant, ())
@@ -176,11 +178,13 @@ class Sources:
         """The source of a client by its name, or by its provider if the client has one such only.
 
         Raises:
+            ForbiddenError: the client is out of scope.
             RemovedError: it was removed.
             NotFoundError: there is none.
             StorageError: it cannot be used now: a secret cannot be read, its adapter is missing,
                 the declarations are not read yet. The sender is to come again.
         """
+        tenancy.require(tenant)
         found = self._entry(tenant, name)
         key = (tenant, found.name)
         kept = self._resolved.get(key)

@@ -23,7 +23,7 @@ import msgspec
 from helios.eventlog import envelope
 from helios.eventlog import ports as log_ports
 from helios.kernel import clock as clocks
-from helios.kernel import errors, limits
+from helios.kernel import errors, limits, tenancy
 from helios.projections import folding, ports, wait
 
 Status = Literal[
@@ -76,6 +76,14 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     def is_ready(self) -> bool:
         """Whether readers get answers that move with the log."""
         return self.status in ("live", "catching_up", "standby")
+
+    def shown(self) -> "Health":
+        """What of it may be told in the scope that is set: an error may quote anybody's event."""
+        if self.error is None or tenancy.current().tenants is None:
+            return self
+        return msgspec.structs.replace(
+            self, error="ask who runs Helios", failed_position=None, failed_event_id=None
+        )
 
 
 class Worker:

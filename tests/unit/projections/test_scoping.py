@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import apsw
+import msgspec
 import pytest
 
 from helios.drivers.sqlite import view_store
+from helios.eventlog import envelope
 from helios.kernel import errors, tenancy
-from helios.projections import ports, scoping
+from helios.projections import ports, scoping, worker
 from helios.projections.views import dead_letters, event_mirror
 from helios.reconcile.compositions import reading
 from helios.reconcile.compositions import view as stacks_view
@@ -256,3 +258,26 @@ def _plan(connection: apsw.Connection, sql: str, params: ports.Row) -> list[str]
 
 def _walks(plan: Sequence[str]) -> int:
     return sum(line.startswith("SCAN ") for line in plan)
+
+
+def test_what_ails_a_view_is_told_to_who_may_see_everything() -> None:
+    well = worker.Health(
+        view="x",
+        version=1,
+        status="live",
+        position=envelope.Position(1),
+        head=envelope.Position(1),
+        lag_events=0,
+        lag_s=0.0,
+        silent_s=0.0,
+    )
+    ill = msgspec.structs.replace(
+        well, error="event e-1 of beta: 7 is no date", failed_event_id="e-1"
+    )
+    assert ill.shown() == ill
+    with tenancy.within(ACME):
+        assert well.shown() == well
+        told = ill.shown()
+        assert told.error
+        assert "beta" not in repr(told)
+        assert "e-1" not in repr(told)
