@@ -166,6 +166,10 @@ TABLE: Mapping[tuple[str, str], Rule] = {
     ),
     **_all(
         Rule(P.READ, "one"),
+        "GET /api/v1/saved-views",
+        "GET /api/v1/saved-views/{id}",
+        "PUT /api/v1/saved-views/{id}",
+        "DELETE /api/v1/saved-views/{id}",
         "GET /api/v1/stacks/graph",
         "GET /api/v1/timeline/{contract}/{key}",
         "GET /api/v1/dead-letters/{id}",

@@ -137,3 +137,12 @@ GRAPH_NODES_MAX = 150
 
 GRAPH_EDGES_MAX = 600
 """Edges of it. Above: the rest is left out."""
+
+SAVED_VIEWS_MAX = 200
+"""Saved views of one person, and shared ones of one client. Above: refused (409)."""
+
+SAVED_VIEW_BYTES_MAX = 64 << 10
+"""One saved view. Above: refused (413)."""
+
+SAVED_VIEW_TITLE_MAX = 120
+"""Characters of its title. Above: refused (400)."""

@@ -13,13 +13,14 @@ from helios.eventlog import ports as log_ports
 from helios.kernel import clock as clocks
 from helios.kernel import errors, limits
 from helios.projections import binding, folding, ports, rebuild, verify, wait, worker
-from helios.projections.views import contracts, dead_letters, event_mirror, sources
+from helios.projections.views import contracts, dead_letters, event_mirror, saved_views, sources
 
 SHIPPED: tuple[ports.View, ...] = (
     event_mirror.VIEW,
     contracts.VIEW,
     sources.VIEW,
     dead_letters.VIEW,
+    saved_views.VIEW,
 )
 """The views that need nothing but the log."""
 

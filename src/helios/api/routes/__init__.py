@@ -28,6 +28,7 @@ from helios.api.routes import (
     overview,
     plans,
     predictions,
+    saved_views,
     search,
     sites,
     source_actions,
@@ -50,6 +51,7 @@ def table(parts: services.Services) -> list[web.Route]:
     """Every route, in the order in which the description lists them."""
     live_feed = following.Feed(parts)
     routes = [
+        *saved_views.routes(parts),
         *stack_graph.routes(parts),
         *thread.routes(parts),
         *timeline.routes(parts),
