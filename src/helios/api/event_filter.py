@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+from helios.api import wire
 from helios.eventlog import envelope
 from helios.kernel import clock as clocks
 from helios.kernel import errors, filtering
@@ -204,3 +205,25 @@ def at(value: Any, path: list[str]) -> Any:
         else:
             return None
     return value
+
+
+def of_view(seen: wire.EventView) -> envelope.Event:
+    """An event as the API showed it, to be filtered by who received it."""
+    return envelope.Event(
+        position=envelope.Position(seen.position),
+        sequence=seen.sequence,
+        recorded_at=clocks.parse_rfc3339(seen.recorded_at),
+        id=seen.event_id,
+        source=seen.source,
+        type=seen.event_type,
+        occurred_at=clocks.parse_rfc3339(seen.occurred_at),
+        aggregate_type=seen.aggregate.type,
+        aggregate_id=seen.aggregate.id,
+        version=seen.version,
+        tenant=seen.client_id,
+        actor=seen.actor,
+        correlation_id=seen.correlation_id,
+        causation_id=seen.causation_id,
+        payload=bytes(seen.payload),
+        metadata=bytes(seen.metadata),
+    )

@@ -4,6 +4,7 @@ from helios.calls import (
     access,
     audit,
     configuration,
+    console,
     control,
     healing,
     letters,
@@ -33,5 +34,6 @@ class Calls(
     configuration.ConfigurationCalls,
     live.LiveCalls,
     access.AccessCalls,
+    console.ConsoleCalls,
 ):
     """What the client offers, but how it reaches a server."""

@@ -47,6 +47,7 @@ COMMANDS = {
     "logout": "helios.cli.login:logout",
     "mirror": "helios.cli.mirror:mirror",
     "notify": "helios.cli.notify:notify",
+    "overview": "helios.cli.overview:overview",
     "pause": "helios.cli.healing:pause",
     "pin": "helios.cli.versions:pin",
     "plan": "helios.cli.plans:plan",

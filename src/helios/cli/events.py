@@ -8,9 +8,11 @@ from typing import Any
 import click
 import msgspec
 
-from helios.api import wire
+from helios.api import event_filter, searching, wire
+from helios.api.routes import search as search_routes
 from helios.cli import output as outputs
 from helios.cli import session
+from helios.kernel import clock as clocks
 from helios.kernel import errors
 
 EXIT_SOME_REFUSED = 1
@@ -62,12 +64,58 @@ def list_(where: session.Where, output: outputs.Format, **query: Any) -> None:
 
 
 @events.command()
+@click.argument("expression", required=False, default="")
+@click.option("--client-id", help="Of this client only.")
+@click.option("--from", "start", help="Recorded not before this time, RFC 3339.")
+@click.option("--to", "end", help="Recorded before this time, RFC 3339.")
+@click.option("--oldest", is_flag=True, help="Oldest first.")
+@click.option("--cursor", help="Go on from this place.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@session.options
+@outputs.option
+def search(
+    where: session.Where, output: outputs.Format, expression: str, *, oldest: bool, **query: Any
+) -> None:
+    """Print events that a filter EXPRESSION holds of, newest first.
+
+    \b
+    Examples:
+      helios events search 'type:order.* -status:failed payload.total>100'
+      helios events search 'client:acme age<1h "time out"' -o json
+    """  # noqa: D301 - click reads \b as the character
+
+    async def run() -> search_routes.SearchPage:
+        async with session.opened(where) as helios:
+            direction: searching.Direction = "oldest" if oldest else "newest"
+            return await helios.client.search(expression, direction=direction, **query)
+
+    page = asyncio.run(run())
+    rows = [_row(event) for event in page.events]
+    outputs.show(page, output, rows=rows, columns=_COLUMNS, empty="no events")
+    if output == "table" and page.next_cursor is not None:
+        click.echo(f"{page.scanned} looked at; more: --cursor {page.next_cursor}")
+
+
+@events.command()
 @_filters
+@click.option(
+    "--filter",
+    "expression",
+    default="",
+    help="Only events that this holds of, such as 'type:order.* payload.total>100'.",
+)
 @click.option("--from-beginning", is_flag=True, help="Everything first, then what comes.")
 @click.option("--cursor", help="Resume after this place.")
 @click.option("--topics", help="Instead what has changed, in short: verdicts,drifts,stacks …")
 @session.options
-def tail(where: session.Where, *, from_beginning: bool, topics: str | None, **query: Any) -> None:
+def tail(
+    where: session.Where,
+    *,
+    from_beginning: bool,
+    topics: str | None,
+    expression: str,
+    **query: Any,
+) -> None:
     """Print events as they come, one JSON object a line, until interrupted.
 
     With --topics short messages instead, each with a cursor to go on from. Where no server runs
@@ -76,8 +124,12 @@ def tail(where: session.Where, *, from_beginning: bool, topics: str | None, **qu
     \b
     Examples:
       helios events tail --type OrderPlaced
+      helios events tail --filter 'client:acme payload.total>100'
       helios events tail --topics verdicts,drifts,approvals
     """  # noqa: D301 - click reads \b as the character
+    if topics is not None and expression:
+        raise click.UsageError("--filter is for events; short messages of --topics have no fields.")
+    show = _Shown(expression)
 
     async def run() -> None:
         async with session.opened(where) as helios:
@@ -89,19 +141,34 @@ def tail(where: session.Where, *, from_beginning: bool, topics: str | None, **qu
             elif helios.parts is None:
                 start = "beginning" if from_beginning else None
                 async for _, event in helios.client.stream(**{"from": start}, **query):
-                    click.echo(msgspec.json.encode(event))
+                    show(event)
             else:
-                await _print_all(helios, query)
+                await _print_all(helios, query, show)
 
     asyncio.run(run())
 
 
-async def _print_all(helios: session.Session, query: Mapping[str, Any]) -> None:
+class _Shown:
+    """Prints those events that an expression holds of."""
+
+    def __init__(self, expression: str) -> None:
+        self._what = event_filter.compile(expression)
+        self._clock = clocks.SystemClock()
+
+    def __call__(self, event: wire.EventView) -> None:
+        seen = event_filter.of_view(event)
+        if self._what.where.passes(seen) and self._what.passes(seen, self._clock.now()):
+            click.echo(msgspec.json.encode(event))
+
+
+async def _print_all(
+    helios: session.Session, query: Mapping[str, Any], show: Callable[[wire.EventView], None]
+) -> None:
     cursor = query.get("cursor")
     while True:
         page = await helios.client.events(**{**query, "cursor": cursor, "limit": 1000})
         for event in page.events:
-            click.echo(msgspec.json.encode(event))
+            show(event)
         cursor = page.next_cursor
         if page.caught_up:
             return
