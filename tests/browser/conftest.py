@@ -4,11 +4,13 @@
         page = open_page(helios, "/events", theme="dark", size="narrow")
         expect(page.get_by_role("heading", name="Events")).to_be_visible()
 
-`helios` has data and lets everybody in, `empty_helios` has none; both serve all tests of a module,
-so who changes something takes a server of their own (`serve`). Whatever a page complains of fails
-the test: errors and warnings of the console, violations of the content security policy, answers
-from 400 on, requests that fail; `complaints.allow(pattern)` expects one. Of a test that fails the
-trace and a picture are kept in `.cache/browser`.
+`helios` has data and lets everybody in, `empty_helios` has none, and in `guarded_helios` one has to
+sign in: `open_page(guarded_helios, "/", user="olga")` does, for those of `browsing_data.PEOPLE`.
+These serve all tests of a module, so who changes something takes a server of their own (`serve`).
+
+Whatever a page complains of fails the test: errors and warnings of the console, violations of the
+content security policy, answers from 400 on, requests that fail; `complaints.allow(pattern)`
+expects one. Of a test that fails the trace and a picture are kept in `.cache/browser`.
 
 Playwright has an event loop of its own in this thread, so `asyncio.run` cannot be used in here.
 """
@@ -78,6 +80,16 @@ def empty_helios(
         yield served
 
 
+@pytest.fixture(scope="module")
+def guarded_helios(
+    _pages_can_be_opened: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[browsing_data.Served]:
+    """A server with something on each page, where one has to sign in."""
+    folder = tmp_path_factory.mktemp("helios")
+    with browsing_data.serving(folder, auth="on", filled=True) as served:
+        yield served
+
+
 @pytest.fixture
 def serve(_pages_can_be_opened: None, tmp_path: Path) -> Iterator[browsing_data.Serve]:
     """Starts servers of this test: `serve(auth="on", filled=True, env={…})`."""
@@ -120,6 +132,7 @@ def open_page(
             where: browsing_data.Served,
             path: str = "/",
             *,
+            user: str | None = None,
             wait: bool = True,
             trace: bool = True,
             **look: object,
@@ -128,6 +141,8 @@ def open_page(
             context = stack.enter_context(browsing.context(browser, where.url, found, trace=trace))
             contexts.append(context)
             context.on("page", complaints.follow)
+            if user is not None:
+                browsing.sign_in(context, user, browsing_data.PASSWORD)
             page = context.new_page()
             page.goto(path)
             if wait:

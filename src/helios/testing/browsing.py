@@ -213,6 +213,17 @@ def settled(page: sync_api.Page, timeout_s: float = 10.0) -> None:
     )
 
 
+def sign_in(context: sync_api.BrowserContext, name: str, password: str) -> None:
+    """Sign somebody in, so that all pages of this browser are theirs.
+
+    Raises:
+        AssertionError: they were not let in.
+    """
+    answer = context.request.post("/api/v1/auth/login", data={"name": name, "password": password})
+    if not answer.ok:
+        raise AssertionError(f"{name} is not let in: {answer.text()}")
+
+
 class Violation(msgspec.Struct, frozen=True, kw_only=True):
     """A rule of accessibility that a page breaks.
 

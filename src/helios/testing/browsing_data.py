@@ -5,7 +5,7 @@ Times are near those of the machine, as the pages show the last hour; all else c
 
 import contextlib
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -26,6 +26,22 @@ _HOUR_S = 3_600
 _EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 
 
+STACK = "cms-ecom-prod"
+"""Of `shop.CLIENT`, declared where there is something to be seen."""
+
+PASSWORD = "correct horse battery staple"  # noqa: S105 - of people who exist in tests alone
+"""Of all `PEOPLE`."""
+
+PEOPLE: Mapping[str, Sequence[Mapping[str, str]]] = {
+    "ada": ({"role": "admin"},),
+    "olga": ({"role": "operator", "tenant": shop.CLIENT},),
+    "petra": ({"role": "approver", "tenant": shop.CLIENT},),
+    "vera": ({"role": "viewer", "tenant": shop.CLIENT},),
+    "zoe": ({"role": "admin", "tenant": "somebody-else"},),
+}
+"""Who can sign in where one has to, and what they may do. `zoe` may see nothing of the others."""
+
+
 class RefusedError(Exception):
     """The server did not take what it was told."""
 
@@ -36,26 +52,38 @@ def client(url: str, token: str | None = None) -> httpx.Client:
     return httpx.Client(base_url=url, headers=headers, timeout=CALL_S)
 
 
-def fill(server: real_processes.Helios, http: httpx.Client, *, orders: int = 300) -> None:
+def fill(http: httpx.Client, *, orders: int = 300) -> None:
     """Have everything on the pages: a contract with orders that agree and that do not, and a stack.
 
     Args:
-        server: whose command declares the stack.
         http: calls it.
         orders: that come in, spread over the last hour.
     """
-    answer = http.post(
-        "/api/v1/contracts",
-        content=drive.contract_text(),
-        headers={"content-type": "application/yaml"},
-    )
+    _declare(http, "POST", "/api/v1/contracts", drive.contract_text())
+    send(http, order_events(orders))
+    for name, path in (("blackwell", ""), ("policy", "/policy")):
+        text = (_EXAMPLES / "stack" / f"{name}.yaml").read_text(encoding="utf-8")
+        _declare(http, "PUT", f"/api/v1/clients/{shop.CLIENT}/stacks/{STACK}{path}", text)
+
+
+def _declare(http: httpx.Client, method: str, path: str, text: str) -> None:
+    answer = http.request(method, path, content=text, headers={"content-type": "application/yaml"})
     if not answer.is_success:
         raise RefusedError(answer.text)
-    send(http, order_events(orders))
-    stack = [f"--file={_EXAMPLES / 'stack' / name}.yaml" for name in ("blackwell", "policy")]
-    done = server.cli("apply", *stack, cwd=_EXAMPLES)
-    if done.returncode != 0:
-        raise real_processes.ServeError(done.stderr.strip())
+
+
+def invite(http: httpx.Client) -> None:
+    """Have all `PEOPLE` there."""
+    for name, grants in PEOPLE.items():
+        told = {
+            "name": name,
+            "display_name": name.title(),
+            "grants": list(grants),
+            "password": PASSWORD,
+        }
+        answer = http.post("/api/v1/users", json=told)
+        if not answer.is_success:
+            raise RefusedError(answer.text)
 
 
 def order_events(count: int, *, seed: int = 1) -> Iterator[bytes]:
@@ -130,14 +158,16 @@ def serving(
     auth: Literal["on", "off"] = "off",
     filled: bool = False,
     env: Mapping[str, str] = {},
+    port: int = 0,
 ) -> Iterator[Served]:
     """A server with data of its own, for as long as the block runs.
 
     Args:
         folder: for its data and its log; made when it is not there.
-        auth: whether people have to sign in.
+        auth: whether people have to sign in; then those of `PEOPLE` can.
         filled: whether there is something to be seen; see `fill`.
         env: more settings, such as `HELIOS_PUBLIC_URL`.
+        port: where it listens; 0: anywhere.
 
     Raises:
         ServeError: it does not start; says why.
@@ -146,13 +176,15 @@ def serving(
     data = folder / "data"
     process = real_processes.Helios(
         data,
-        port=real_processes.free_port(),
+        port=port or real_processes.free_port(),
         options=["--log-level", "warning"],
         env={"HELIOS_AUTH": auth, **env},
     )
     with process, client(process.url, local.read(data)) as http:
+        if auth == "on":
+            invite(http)
         if filled:
-            fill(process, http)
+            fill(http)
         yield Served(url=process.url, http=http, process=process, data=data)
 
 
