@@ -440,6 +440,7 @@ def _builder(parts: Parts, listener: socket.socket) -> builder.Builder:
         address=lambda: app_address.url(listener),
         told=parts.metrics.built,
         values=parts.kept.live,
+        token=partial(app_gate.lent, parts.settings, parts.access),
     )
 
 

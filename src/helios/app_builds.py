@@ -1,5 +1,6 @@
 """The part of the composition root that builds sites."""
 
+import contextlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -52,6 +53,7 @@ def made(
     address: Callable[[], str],
     told: Callable[[str], None],
     values: live.Live,
+    token: Callable[[str], contextlib.AbstractContextManager[secret.Secret | None]],
 ) -> builder.Builder:
     """Put together what builds sites; nothing runs yet."""
     root = None if settings.builds_root is None else Path(settings.builds_root)
@@ -72,6 +74,7 @@ def made(
             leases=leases,
             address=address,
             told=told,
+            token=token,
             may_build=values.switch_of(registry.BUILDS),
             quiet_min=values.micros("builds.quiet_min"),
         )

@@ -6,10 +6,10 @@ import urllib.parse
 from collections.abc import Collection, Iterator
 
 from helios import app_ingest
-from helios.access import local
+from helios.access import local, model
 from helios.access import parts as access_parts
 from helios.api import gate
-from helios.kernel import errors
+from helios.kernel import errors, secret
 from helios.kernel import settings as config
 from helios.projections import ports as view_ports
 from helios.reconcile.compositions import reading
@@ -83,3 +83,20 @@ def told(settings: config.Settings, access: access_parts.Access) -> Iterator[Non
         return
     with local.told(access.sessions, settings.data_dir):
         yield
+
+
+@contextlib.contextmanager
+def lent(
+    settings: config.Settings, access: access_parts.Access, tenant: str
+) -> Iterator[secret.Secret | None]:
+    """Lend a token that may read what is a tenant's, for the time of the block.
+
+    This process alone takes it. None: nobody needs one.
+    """
+    if settings.auth == "off":
+        yield None
+        return
+    grants = (model.Grant(role="viewer", tenant=tenant),)
+    reader = model.Principal(kind="service", name="build", grants=grants, by="bearer")
+    with access.sessions.local_token(reader) as text:
+        yield secret.Secret(text)

@@ -136,7 +136,7 @@ class Desk:
         self._secret: bytes | None = None
         self._principals: dict[tuple[str, str], _KnownPrincipal] = {}
         self._asked_at: float | None = None
-        self._local: dict[str, str] = {}
+        self._local: dict[str, tuple[str, model.Principal]] = {}
 
     @property
     def directory(self) -> directory.Directory:
@@ -187,7 +187,7 @@ class Desk:
             user = self.directory.users.get(session.user_id)
             return user is not None and not user.disabled and user.grants == principal.grants
         if principal == _LOCAL:
-            return bool(self._local)
+            return any(own == principal for _, own in self._local.values())
         if principal.kind == "service":
             return any(
                 token.name == principal.name
@@ -205,10 +205,12 @@ class Desk:
         return hmac.digest(self._secret, f"csrf\0{session}".encode(), "sha256").hex()
 
     @contextlib.contextmanager
-    def local_token(self) -> Iterator[str]:
-        """A service token of an administrator that this process alone takes, for the block."""
+    def local_token(self, principal: model.Principal | None = None) -> Iterator[str]:
+        """A service token that this process alone takes, for the block; of an administrator, or
+        of the principal.
+        """
         text, name, digest = tokens.issue(self._random)
-        self._local[name] = digest
+        self._local[name] = digest, principal or _LOCAL
         try:
             yield text
         finally:
@@ -375,8 +377,9 @@ class Desk:
 
     async def _service(self, text: str) -> model.Principal:
         name, digest = tokens.service(text)
-        if (own := self._local.get(name)) is not None and hmac.compare_digest(own, digest):
-            return _LOCAL
+        own, principal = self._local.get(name, ("", model.NOBODY))
+        if own and hmac.compare_digest(own, digest):
+            return principal
         await self._follower.ready()
         token = self.directory.tokens.get(name)
         if token is None:

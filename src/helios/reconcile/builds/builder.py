@@ -1,6 +1,7 @@
 """Builds sites: looks at what changed, asks the batcher, runs what it says."""
 
 import asyncio
+import contextlib
 import urllib.parse
 from collections.abc import Callable, Mapping
 from typing import Protocol
@@ -44,6 +45,10 @@ class Waiting(Protocol):
     ) -> envelope.Position: ...
 
 
+def _no_token(_: str) -> contextlib.AbstractContextManager[secret.Secret | None]:
+    return contextlib.nullcontext()
+
+
 class Around(msgspec.Struct, frozen=True, kw_only=True):
     """What a builder needs of the process it runs in.
 
@@ -53,6 +58,7 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
         leases: of several processes one builds.
         address: our own address, for `HELIOS_CONTENT_URL`.
         told: is told how each build ended: `succeeded`, or the cause of its failure.
+        token: lends what lets a build read the content of a client, for `HELIOS_CONTENT_TOKEN`.
         may_build: whether builds of a client's sites may begin now.
         quiet_min: gives how long content has to be quiet at least, in microseconds.
     """
@@ -69,6 +75,7 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
     leases: runners.Leases
     address: Callable[[], str]
     told: Callable[[str], None]
+    token: Callable[[str], contextlib.AbstractContextManager[secret.Secret | None]] = _no_token
     may_build: Callable[[str], bool] = lambda _: True
     quiet_min: Callable[[], int] = int
 
@@ -272,12 +279,19 @@ class Builder:
     async def _built(
         self, site: sites.Site, started: events.Started
     ) -> tuple[dict[str, object] | None, str]:
+        with self._around.token(site.client_id) as token:
+            lent = {} if token is None else {"HELIOS_CONTENT_TOKEN": token}
+            return await self._built_with(site, started, lent)
+
+    async def _built_with(
+        self, site: sites.Site, started: events.Started, lent: Mapping[str, secret.Secret]
+    ) -> tuple[dict[str, object] | None, str]:
         around = self._around
         job = ports.Job(
             build_id=started.build_id,
             site=site,
             env={**site.env, **self._own_env(site, started)},
-            secrets=self._found(site.secrets),
+            secrets={**lent, **self._found(site.secrets)},
             credentials=self._found(_credentials(site)),
         )
         log = around.logs.open(site.client_id, job)
