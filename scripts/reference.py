@@ -25,6 +25,7 @@ import click
 import helios
 from helios import cli
 from helios.api import metrics, openapi, problems, routes, services
+from helios.configuration import registry
 from helios.kernel import errors, limits, settings
 
 PAGES = Path(__file__).resolve().parents[1] / "docs" / "reference"
@@ -180,7 +181,18 @@ def settings_page() -> str:
         shown = " ".join(default) if isinstance(default, tuple) else default
         variable = settings.ENVIRONMENT_PREFIX + field.name.upper()
         rows.append((code(field.name), code(variable), code(shown), told[field.name]))
-    return table(("setting", "environment", "default", "meaning"), rows)
+    at_start = table(("setting", "environment", "default", "meaning"), rows)
+    return f"{at_start}\n\n## While Helios runs\n\n{running_settings()}"
+
+
+def running_settings() -> str:
+    """What `helios config set` changes, but the windows of single contracts."""
+    rows = []
+    for each in registry.SETTINGS.values():
+        default = ("on" if each.default else "off") if each.kind == "switch" else each.default
+        meaning = f"{each.description} Acts on {each.acts_on}."
+        rows.append((code(each.name), code(default), each.bounds, meaning))
+    return table(("setting", "default", "allowed", "meaning"), rows)
 
 
 def documented_constants(module: Any) -> Iterator[tuple[str, Any, str]]:
