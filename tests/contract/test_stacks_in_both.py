@@ -12,7 +12,7 @@ from helios.drivers.sqlite import view_store as sqlite
 from helios.eventlog import envelope
 from helios.kernel import clock as clocks
 from helios.projections import folding, ports
-from helios.reconcile.compositions import events, model, reading, view
+from helios.reconcile.compositions import events, model, reading, reading_many, view
 from helios.reconcile.compositions import ports as pass_ports
 from helios.testing import stack_bench, view_conformance
 
@@ -53,6 +53,7 @@ async def kept(store: ports.ViewStore, found: Sequence[envelope.Event]) -> list[
             slot = await opened.commit(slot, writes, ports.Checkpoint(position=upto))
             fold.committed()
         client = stack_bench.CLIENT
+        many = [(client, stack_bench.STACK), (client, "Zoo.2"), (client, "nothing")]
         return [
             await reading.known(opened, *ACME),
             await reading.stacks(opened),
@@ -70,7 +71,31 @@ async def kept(store: ports.ViewStore, found: Sequence[envelope.Event]) -> list[
             await reading.reconciliations(opened, client, limit=3),
             await reading.all_guards(opened),
             await reading.text(opened, *ACME, 1),
+            await reading_many.known(opened, many),
+            *[await pages(opened, table, many) for table in reading_many.KINDS],
+            await reading_many.plans(opened, [(client, "nothing")]),
         ]
+
+
+async def pages(
+    store: ports.ViewStore, table: str, names: Sequence[tuple[str, str]]
+) -> list[reading_many.Found]:
+    """All records of some stacks: two by two, of each alone and of all at once alike."""
+    found = []
+    for name in names:
+        before, more = None, True
+        while more:
+            both = await reading_many.entries(store, table, names, before=before, limit=2)
+            part = both[name]
+            found += part
+            more = len(part) == 2
+            before = (part[-1].position, part[-1].id) if part else None
+    clients = sorted({client for client, _ in names})
+    whole = await reading_many.of_clients(store, table, clients, before=None, limit=1_000)
+    key = [(each.position, each.id) for each in whole]
+    assert sorted(key) == sorted((each.position, each.id) for each in found)
+    assert key == sorted(key, key=lambda place: (-place[0], place[1]))
+    return found
 
 
 def test_both_hold_the_same_rows(tmp_path: Path, postgres_url: str) -> None:
@@ -83,6 +108,8 @@ def test_both_hold_the_same_rows(tmp_path: Path, postgres_url: str) -> None:
     one, other = asyncio.run(main())
     for ours, theirs in zip(one, other, strict=True):
         assert ours == theirs
+    assert set(one[16]) == {ACME, (stack_bench.CLIENT, "Zoo.2")}
+    assert all(one[17:22]), "of some kind there is nothing"
     heals: list[model.Heal] = [entry.record for entry in one[12]]
     assert {heal.status for heal in heals} == {"succeeded", "failed"}
     assert one[10], "nothing was agreed to"

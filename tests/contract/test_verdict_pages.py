@@ -1,6 +1,7 @@
 """Listings of verdicts, page by page, on both backends."""
 
 import asyncio
+import collections
 import itertools
 import random
 from collections.abc import Awaitable, Callable
@@ -11,7 +12,7 @@ import pytest
 
 from helios.drivers.sqlite import view_store as sqlite_views
 from helios.projections import ports
-from helios.reconcile.streams import rows, verdicts, view
+from helios.reconcile.streams import newest, rows, verdicts, view
 
 CONTRACTS = {1: ("north", "orders"), 2: ("south", "orders"), 3: ("south", "returns")}
 MOMENTS = 4
@@ -134,6 +135,71 @@ def test_pages_of_any_size_give_each_current_verdict_once_newest_first(
             assert await _listed(reader, tenant, contract, statuses, limit) == expected
 
     run(check)
+
+
+def test_a_page_can_be_read_on_after_each_verdict(run: Callable[[Check], None]) -> None:
+    made = _rows(random.Random(6), 4)
+
+    async def check(store: ports.ViewStore) -> None:
+        reader = await _filled(store, made)
+        whole = await reader.page(None, limit=1_000)
+        for place, rest in zip(whole.places, itertools.count(1), strict=False):
+            page = await reader.page(None, after=place, limit=1_000)
+            assert page.verdicts == whole.verdicts[rest:]
+
+    run(check)
+
+
+def test_the_places_of_events_are_read_for_many_verdicts(run: Callable[[Check], None]) -> None:
+    made = _rows(random.Random(7), 5)
+
+    async def check(store: ports.ViewStore) -> None:
+        reader = await _filled(store, made)
+        found = (await reader.page(None, limit=1_000)).verdicts
+        unknown = ("south", "orders", "nothing", 0, 1)
+        places = await reader.positions([*(each.place for each in found), unknown])
+        assert places == {each.place: {"a": [1]} for each in found}
+        assert await reader.positions([]) == {}
+
+    run(check)
+
+
+def test_a_look_finds_what_is_new_since_the_last(run: Callable[[Check], None]) -> None:
+    made = _rows(random.Random(8), 3)
+
+    async def check(store: ports.ViewStore) -> None:
+        await _filled(store, made)
+        looking = newest.Newest(store)
+        await _count(store, made)
+        assert await looking.look() == newest.Look(verdicts=[], more=False)
+        assert await looking.look() == newest.Look(verdicts=[], more=False)
+        last = max(row[1] for row in made if row[0] == 2)
+        more = [
+            (2, last + n, f"new{n}", 0, 1, 1, 1, 9, 0, 1, 0, 99, None, 1, b'[[["e"]],[[1]],[],{}]')
+            for n in (1, 2, 3)
+        ]
+        (slot,) = await store.slots(view.NAME)
+        writes = [ports.Write(rows.INSERT, more)]
+        await store.commit(slot, writes, ports.Checkpoint(position=slot.checkpoint.position))
+        await _count(store, [*made, *more])
+        look = await looking.look()
+        assert [each.key for each in look.verdicts] == ["new1", "new2", "new3"]
+        assert {each.contract for each in look.verdicts} == {"orders"}
+        assert not look.more
+
+    run(check)
+
+
+async def _count(store: ports.ViewStore, made: list[ports.Row]) -> None:
+    """Write the totals as the fold does."""
+    (slot,) = await store.slots(view.NAME)
+    totals = collections.Counter((row[0], row[6]) for row in made)
+    write = ports.Write(
+        "INSERT INTO {t}totals VALUES (?, ?, ?) ON CONFLICT (contract, status) "
+        "DO UPDATE SET verdicts = excluded.verdicts",
+        [(*key, count) for key, count in sorted(totals.items())],
+    )
+    await store.commit(slot, [write], ports.Checkpoint(position=slot.checkpoint.position))
 
 
 def test_a_listing_reads_an_index_in_order_and_sorts_nothing(tmp_path: Path) -> None:
