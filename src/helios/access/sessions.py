@@ -8,10 +8,8 @@ the same moment are no thieves: within ten seconds both get the same answer.
 Every answer to a failed try is the same, and takes the same work.
 """
 
-import contextlib
 import hmac
-from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -23,6 +21,7 @@ from helios.access import (
     model,
     passwords,
     ports,
+    recognising,
     tokens,
     writing,
 )
@@ -45,8 +44,6 @@ LINK_S = 86_400
 """How long the one-time link is good."""
 
 LINK = "link"
-KEYS = "keys"
-_KEY_BYTES = 32
 _REFRESH_TRIES = 3
 
 
@@ -90,13 +87,7 @@ class _KeptLink(msgspec.Struct, frozen=True):
     expires_at: int
 
 
-class _KnownPrincipal(msgspec.Struct, frozen=True):
-    revision: int
-    principal: model.Principal
-    ends_at: int | None
-
-
-class Desk:
+class Desk(recognising.Recogniser):
     """Opens sessions, keeps them, and knows who shows what.
 
     Args:
@@ -124,97 +115,11 @@ class Desk:
         id_source: ids.Ids,
         random: Callable[[int], bytes],
     ) -> None:
-        self._follower = follower
+        super().__init__(follower=follower, keep=keep, signer=signer, clock=clock, random=random)
         self._writer = writer
-        self._keep = keep
         self._passwords = kept
-        self._signer = signer
         self._limits = limits
-        self._clock = clock
         self._ids = id_source
-        self._random = random
-        self._secret: bytes | None = None
-        self._principals: dict[tuple[str, str], _KnownPrincipal] = {}
-        self._asked_at: float | None = None
-        self._local: dict[str, tuple[str, model.Principal]] = {}
-
-    @property
-    def directory(self) -> directory.Directory:
-        """Who there is; see `following.Follower.ready`."""
-        return self._follower.directory
-
-    async def ready(self) -> None:
-        """Return when requests can be told apart. Raises StorageError when that takes long."""
-        await self._follower.ready()
-
-    # Who somebody is
-
-    async def principal_of(
-        self, text: str, *, by: Literal["cookie", "bearer"] = "bearer"
-    ) -> model.Principal:
-        """Who shows an access token, or as bearer a service token.
-
-        Raises:
-            UnauthenticatedError: nobody; the message does not say why.
-            StorageError: it cannot be told now.
-        """
-        if by == "bearer" and text.startswith(tokens.SERVICE_PREFIX):
-            return await self._service(text)
-        await self._follower.ready()
-        claims = await self._signer.verify(text)
-        if self._secret is None:
-            await self._key()
-        found = self._of_session(claims.session, claims.user, by)
-        if found is None and claims.session not in self.directory.sessions:
-            # Another process may have opened it a moment ago; ours is the signature, so nobody
-            # can make us look as often as he likes.
-            await self._look_again()
-            found = self._of_session(claims.session, claims.user, by)
-        if found is None:
-            raise tokens.refused()
-        return found
-
-    async def ends_at(self, text: str) -> clocks.Timestamp:
-        """When an access token ends. Raises UnauthenticatedError when it is none of ours."""
-        return (await self._signer.verify(text)).expires_at
-
-    def is_current(self, principal: model.Principal) -> bool:
-        """Whether who was let in would be let in now: for connections that stay open."""
-        if principal.kind == "user" and principal.session is not None:
-            session = self.directory.sessions.get(principal.session)
-            if session is None or session.expires_at <= self._clock.now():
-                return False
-            user = self.directory.users.get(session.user_id)
-            return user is not None and not user.disabled and user.grants == principal.grants
-        if principal == _LOCAL:
-            return any(own == principal for _, own in self._local.values())
-        if principal.kind == "service":
-            return any(
-                token.name == principal.name
-                and token.grants == principal.grants
-                and not self._is_over(token.expires_at)
-                for token in self.directory.tokens.values()
-            )
-        return True
-
-    def csrf_of(self, session: str) -> str:
-        """What pages of a session send along to show that they are ours; the session of a
-        principal that was found here.
-        """
-        assert self._secret is not None, "no session was known yet"
-        return hmac.digest(self._secret, f"csrf\0{session}".encode(), "sha256").hex()
-
-    @contextlib.contextmanager
-    def local_token(self, principal: model.Principal | None = None) -> Iterator[str]:
-        """A service token that this process alone takes, for the block; of an administrator, or
-        of the principal.
-        """
-        text, name, digest = tokens.issue(self._random)
-        self._local[name] = digest, principal or _LOCAL
-        try:
-            yield text
-        finally:
-            del self._local[name]
 
     # Signing in and out
 
@@ -375,55 +280,6 @@ class Desk:
 
     # Parts
 
-    async def _service(self, text: str) -> model.Principal:
-        name, digest = tokens.service(text)
-        own, principal = self._local.get(name, ("", model.NOBODY))
-        if own and hmac.compare_digest(own, digest):
-            return principal
-        await self._follower.ready()
-        token = self.directory.tokens.get(name)
-        if token is None:
-            await self._look_again()
-            token = self.directory.tokens.get(name)
-        if (
-            token is None
-            or not hmac.compare_digest(token.digest, digest)
-            or self._is_over(token.expires_at)
-        ):
-            raise tokens.refused()
-        return model.Principal(kind="service", name=token.name, grants=token.grants, by="bearer")
-
-    async def _look_again(self) -> None:
-        """Catch up with what other processes did, at most once a second."""
-        now_s = self._clock.monotonic()
-        if self._asked_at is None or now_s - self._asked_at >= 1.0:
-            self._asked_at = now_s
-            await self._follower.caught_up()
-
-    def _of_session(
-        self, session_id: str, user_id: str, by: Literal["cookie", "bearer"]
-    ) -> model.Principal | None:
-        known = self._principals.get((session_id, by))
-        if known is None or known.revision != self.directory.revision:
-            known = self._looked_up(session_id, user_id, by)
-            if known is None:
-                self._principals.pop((session_id, by), None)
-                return None
-            if len(self._principals) >= tokens.VERIFIED_MAX:
-                self._principals.clear()
-            self._principals[session_id, by] = known
-        return None if self._is_over(known.ends_at) else known.principal
-
-    def _looked_up(
-        self, session_id: str, user_id: str, by: Literal["cookie", "bearer"]
-    ) -> _KnownPrincipal | None:
-        session = self.directory.sessions.get(session_id)
-        user = self.directory.users.get(user_id)
-        if session is None or user is None or session.user_id != user.id or user.disabled:
-            return None
-        principal = _principal(user, session_id, by)
-        return _KnownPrincipal(self.directory.revision, principal, session.expires_at)
-
     async def _open(self, user: events.User, where: Where) -> Signed:
         now = self._clock.now()
         name = self._ids.new()
@@ -473,7 +329,7 @@ class Desk:
             access_token=text,
             refresh_token=tokens.RefreshTokens(key).write(session.id, session.generation),
             csrf=self.csrf_of(session.id),
-            principal=_principal(user, session.id, "cookie"),
+            principal=recognising.principal(user, session.id, "cookie"),
             expires_at=clocks.Timestamp(ends),
             session_ends_at=session.expires_at,
         )
@@ -515,31 +371,6 @@ class Desk:
         """What tries of a name are counted under that nobody has."""
         message = f"name\0{name.casefold()}".encode("utf-8", "replace")
         return "?" + hmac.digest(await self._key(), message, "sha256").hex()[:32]
-
-    async def _key(self) -> bytes:
-        if self._secret is None:
-            fresh = self._random(_KEY_BYTES)
-            self._secret = await self._keep.put_if_absent(KEYS, "installation", fresh)
-        return self._secret
-
-    def _is_over(self, at: clocks.Timestamp | int | None) -> bool:
-        return at is not None and at <= self._clock.now()
-
-
-_LOCAL = model.Principal(
-    kind="service", name="local", grants=(model.Grant(role="admin"),), by="bearer"
-)
-
-
-def _principal(user: events.User, session: str, by: Literal["cookie", "bearer"]) -> model.Principal:
-    return model.Principal(
-        kind="user",
-        name=user.name,
-        grants=user.grants,
-        session=session,
-        by=by,
-        groups=user.groups,
-    )
 
 
 def _cut(text: str, most: int) -> str:

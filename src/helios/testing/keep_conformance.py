@@ -13,6 +13,7 @@ class _Check(Protocol):
 
 
 async def a_value_is_kept_as_it_was_given(keep: ports.Keep, other: ports.Keep) -> None:
+    """Any bytes, for every process."""
     assert await keep.get("kind", "name") is None
     for value in (b"", b"\0\xff\n", b"x" * 60_000):
         await keep.put("kind", "name", value)
@@ -21,6 +22,7 @@ async def a_value_is_kept_as_it_was_given(keep: ports.Keep, other: ports.Keep) -
 
 
 async def kinds_are_apart(keep: ports.Keep, other: ports.Keep) -> None:
+    """The same name of another kind is another secret."""
     await keep.put("one", "name", b"1")
     await other.put("two", "name", b"2")
     await keep.put("one", "Name", b"3")
@@ -31,6 +33,7 @@ async def kinds_are_apart(keep: ports.Keep, other: ports.Keep) -> None:
 
 
 async def the_first_of_many_is_kept(keep: ports.Keep, other: ports.Keep) -> None:
+    """Whoever comes first with a key, all get that one."""
     for round_ in range(20):
         kept = await asyncio.gather(
             *(
@@ -45,6 +48,7 @@ async def the_first_of_many_is_kept(keep: ports.Keep, other: ports.Keep) -> None
 
 
 async def only_one_of_many_deletes(keep: ports.Keep, other: ports.Keep) -> None:
+    """Of many who take a link one gets it."""
     for _ in range(20):
         await keep.put("link", "admin", b"once")
         deleted = await asyncio.gather(
@@ -56,6 +60,7 @@ async def only_one_of_many_deletes(keep: ports.Keep, other: ports.Keep) -> None:
 
 
 async def what_was_deleted_can_be_kept_anew(keep: ports.Keep, other: ports.Keep) -> None:
+    """Nothing stays behind."""
     await keep.put_if_absent("a", "b", b"1")
     assert await other.delete("a", "b")
     assert await keep.put_if_absent("a", "b", b"2") == b"2"
@@ -63,6 +68,7 @@ async def what_was_deleted_can_be_kept_anew(keep: ports.Keep, other: ports.Keep)
 
 
 async def only_names_are_taken(keep: ports.Keep, other: ports.Keep) -> None:
+    """What would lead out of a folder or a statement is refused."""
     del other
     bad = ("", "..", ".x", "a/b", "a\0b", "a\nb", "x" * 65, "ü", "'; DROP TABLE secrets; --")
     for name in bad:

@@ -100,7 +100,11 @@ def test_a_name_that_nobody_has_is_as_much_work() -> None:
         calls: list[str] = []
 
         class Hasher(argon2.PasswordHasher):
-            def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:  # noqa: A002
+            def verify(
+                self,
+                hash: str | bytes,  # noqa: A002 - the library's name
+                password: str | bytes,
+            ) -> Literal[True]:
                 calls.append(str(hash).rpartition("$")[0].rpartition("$")[0])
                 return super().verify(hash, password)
 
