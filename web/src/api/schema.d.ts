@@ -4,6 +4,42 @@
  */
 
 export interface paths {
+    "/api/v1/saved-views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Saved views: one's own, and those that the client shares */
+        get: operations["get_saved_views"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/saved-views/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One saved view */
+        get: operations["get_saved_views_id"];
+        /** Save a view, new or changed */
+        put: operations["put_saved_views_id"];
+        post?: never;
+        /** Remove a saved view */
+        delete: operations["delete_saved_views_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/stacks/graph": {
         parameters: {
             query?: never;
@@ -2798,6 +2834,67 @@ export interface components {
             actual: number | null;
         };
         /**
+         * SavedViewList
+         * @description Saved views by screen and title.
+         */
+        SavedViewList: {
+            views: components["schemas"]["SavedView"][];
+        };
+        /**
+         * SavedView
+         * @description A saved view.
+         *
+         *         Attributes:
+         *             screen: of the console, such as `events`.
+         *             filter: the expression; state: whatever else the page keeps.
+         *             is_shared: all people of the client have it; else only who saved it.
+         *             is_default: the screen begins with it, for who asks.
+         *             is_mine: who asks may change it.
+         *             version: for If-Match; saved_at: RFC 3339.
+         */
+        SavedView: {
+            id: string;
+            client_id: string;
+            screen: string;
+            title: string;
+            filter: string;
+            state: Record<string, never>;
+            is_shared: boolean;
+            is_default: boolean;
+            is_mine: boolean;
+            version: number;
+            saved_at: string;
+            saved_by: string;
+        };
+        /**
+         * Asked
+         * @description What to save.
+         *
+         *         Attributes:
+         *             is_shared: for all people of the client; needs to be an operator of it.
+         *             is_default: whether the screen begins with it, for who saves it; null: as it was.
+         */
+        "helios.api.routes.saved_views.Asked": {
+            screen: string;
+            title: string;
+            /** @default  */
+            filter: string;
+            /** @default {} */
+            state: Record<string, never>;
+            /** @default false */
+            is_shared: boolean;
+            /** @default null */
+            is_default: boolean | null;
+        };
+        /**
+         * Done
+         * @description The position to wait for, to see it so.
+         */
+        Done: {
+            id: string;
+            position: number;
+        };
+        /**
          * Graph
          * @description A stack as a graph.
          *
@@ -3789,9 +3886,12 @@ export interface components {
          *
          *         Attributes:
          *             since, until: RFC 3339; when they were recorded (`until` exclusive).
+         *             filter: expression over source, reason, type, client, status, via and attempts.
          *             per_s: letters a second.
          *             dry_run: say how many there are and of which groups, and do nothing.
          *             note: why; kept with a discard.
+         *             background: do it as a job that goes on by itself; the answer is the job.
+         *             stop_after: failures after which it stops; null: it does not.
          */
         "helios.api.dead_letters.Wanted": {
             /** @default null */
@@ -3806,23 +3906,29 @@ export interface components {
             since: string | null;
             /** @default null */
             until: string | null;
+            /** @default  */
+            filter: string;
             /** @default 100 */
             per_s: number;
             /** @default false */
             dry_run: boolean;
             /** @default  */
             note: string;
+            /** @default false */
+            background: boolean;
+            /** @default null */
+            stop_after: number | null;
         };
         /**
          * LettersProgress
          * @description A line of work on many letters; the last has another `phase` than `working`.
          *
          *         Attributes:
-         *             phase: `working`, `preview`, `done` or `failed`.
+         *             phase: `working`, `preview`, `done`, `stopped` (too many failed) or `failed`.
          *             done, total: letters.
          *             stored, duplicates, dead, discarded, skipped: what became of those that are done; skipped
          *                 ones cannot be tried as things are.
-         *             groups: of a preview.
+         *             groups: of a preview; sample: some of the letters, the oldest first, at most 10.
          *             problem: of a failure; what is done stays done.
          */
         LettersProgress: {
@@ -3843,8 +3949,58 @@ export interface components {
             skipped: number;
             /** @default [] */
             groups: components["schemas"]["GroupView"][];
+            /** @default [] */
+            sample: components["schemas"]["LetterView"][];
             /** @default null */
             problem: unknown | null;
+        };
+        /**
+         * JobView
+         * @description A job.
+         *
+         *         Attributes:
+         *             kind: such as `dead-letters.retry`.
+         *             client_id: whose data it is about; null: all that who asked may operate.
+         *             total: things it is about; done: how many of them are done.
+         *             counts: what became of them, by outcome.
+         *             rate: things a second so far.
+         *             left_s: seconds that the rest will take at that rate; null: not known.
+         *             failures: the first of them, at most 20.
+         *             detail: why it ended before all was done; empty: it did not.
+         *             asked_by: actor; started_at, ended_at: RFC 3339.
+         *             link: page of what it works on.
+         */
+        JobView: {
+            id: string;
+            kind: string;
+            title: string;
+            client_id: string | null;
+            /** @enum {unknown} */
+            state: "cancelled" | "done" | "failed" | "running" | "stopped";
+            total: number;
+            done: number;
+            counts: {
+                [key: string]: number;
+            };
+            rate: number | null;
+            left_s: number | null;
+            failures: components["schemas"]["Failure"][];
+            detail: string;
+            asked_by: string;
+            started_at: string;
+            ended_at: string | null;
+            link: string;
+        };
+        /**
+         * Failure
+         * @description One thing that it did not succeed with.
+         */
+        Failure: {
+            id: string;
+            client_id: string;
+            reason: string;
+            detail: string;
+            link: string;
         };
         /**
          * EventList
@@ -5268,7 +5424,7 @@ export interface components {
          * Asked
          * @description A reconciliation that was asked for and has not ended.
          */
-        Asked: {
+        "helios.api.stack_asks.Asked": {
             reconciliation_id: string;
             client_id: string;
             stack_id: string;
@@ -5281,7 +5437,7 @@ export interface components {
         AskedList: {
             client_id: string;
             position: number;
-            reconciliations: components["schemas"]["Asked"][];
+            reconciliations: components["schemas"]["helios.api.stack_asks.Asked"][];
         };
         /**
          * ReconciliationList
@@ -6636,6 +6792,164 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    get_saved_views: {
+        parameters: {
+            query?: {
+                /** @description Of this screen only. */
+                screen?: string;
+                /** @description Whose; `default` without it. */
+                client_id?: string;
+            };
+            header?: {
+                /** @description Answer once this position is visible, at most 30 s later. */
+                "Helios-After"?: number;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedViewList"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_saved_views_id: {
+        parameters: {
+            query?: {
+                /** @description Whose; `default` without it. */
+                client_id?: string;
+            };
+            header?: {
+                /** @description Answer once this position is visible, at most 30 s later. */
+                "Helios-After"?: number;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The view. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SavedView"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    put_saved_views_id: {
+        parameters: {
+            query?: {
+                /** @description Whose; `default` without it. */
+                client_id?: string;
+            };
+            header?: {
+                /** @description Its version, to change only that. */
+                "If-Match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["helios.api.routes.saved_views.Asked"];
+            };
+        };
+        responses: {
+            /** @description It is changed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description It is new. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    delete_saved_views_id: {
+        parameters: {
+            query?: {
+                /** @description Whose; `default` without it. */
+                client_id?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     get_stacks_graph: {
         parameters: {
             query?: {
@@ -7805,6 +8119,15 @@ export interface operations {
                     "application/x-ndjson": components["schemas"]["LettersProgress"];
                 };
             };
+            /** @description With `background`: the job that does it. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobView"];
+                };
+            };
             /** @description A problem (RFC 9457). */
             default: {
                 headers: {
@@ -7836,6 +8159,15 @@ export interface operations {
                 };
                 content: {
                     "application/x-ndjson": components["schemas"]["LettersProgress"];
+                };
+            };
+            /** @description With `background`: the job that does it. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobView"];
                 };
             };
             /** @description A problem (RFC 9457). */
@@ -11753,7 +12085,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Asked"];
+                    "application/json": components["schemas"]["helios.api.stack_asks.Asked"];
                 };
             };
             /** @description A problem (RFC 9457). */
@@ -11919,7 +12251,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Asked"];
+                    "application/json": components["schemas"]["helios.api.stack_asks.Asked"];
                 };
             };
             /** @description A problem (RFC 9457). */

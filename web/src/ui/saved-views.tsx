@@ -1,30 +1,41 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Trash2 } from "lucide-react";
 import { type ReactElement, useId, useState } from "react";
-import { call } from "@/api/client";
+import { call, type Schemas } from "@/api/client";
 import { ApiError } from "@/api/problem";
+import { useTenant } from "@/app/console-search";
 import { Button } from "./button";
 import { Dialog } from "./dialog";
 import { Menu, MenuItem, MenuLabel, MenuLine } from "./menu";
 import { toast } from "./toast";
 
-interface SavedView {
-  name: string;
-  screen: string;
-  query: string;
-  shared?: boolean;
-}
+type SavedView = Pick<
+  Schemas["SavedView"],
+  "id" | "title" | "filter" | "is_shared" | "is_default" | "is_mine"
+>;
 
 const PATH = "/api/v1/saved-views";
 
-async function read(screen: string): Promise<SavedView[]> {
+async function read(screen: string, tenant: string | undefined): Promise<SavedView[]> {
   try {
-    const found = await call<{ views: SavedView[] }>("GET", PATH, { query: { screen } });
+    const found = await call<{ views: SavedView[] }>("GET", PATH, {
+      query: { screen, client_id: tenant },
+    });
     return found.views;
   } catch (error) {
     if (error instanceof ApiError && error.status === 404) return [];
     throw error;
   }
+}
+
+/** A title as the id of a view: lower case, without what a path would have to escape. */
+function idOf(screen: string, title: string): string {
+  const plain = title
+    .normalize("NFKD")
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-+|-+$/g, "");
+  return `${screen}-${plain || "view"}`.slice(0, 60);
 }
 
 /** Filters that were given a name, one's own and those shared by others. */
@@ -41,27 +52,54 @@ export function SavedViews({
   children: ReactElement;
 }) {
   const queries = useQueryClient();
-  const queryKey = ["saved-views", screen];
-  const { data: views = [] } = useQuery({ queryKey, queryFn: () => read(screen) });
+  const tenant = useTenant();
+  const queryKey = ["saved-views", screen, tenant];
+  const { data: views = [] } = useQuery({ queryKey, queryFn: () => read(screen, tenant) });
   const [isNaming, setNaming] = useState(false);
   const [name, setName] = useState("");
   const [isShared, setShared] = useState(false);
   const id = useId();
 
+  const put = (view: Omit<SavedView, "is_mine">) =>
+    call("PUT", `${PATH}/${encodeURIComponent(view.id)}`, {
+      query: { client_id: tenant },
+      json: {
+        screen,
+        title: view.title,
+        filter: view.filter,
+        is_shared: view.is_shared,
+        is_default: view.is_default,
+      },
+    });
   const save = async () => {
-    await call("PUT", `${PATH}/${encodeURIComponent(name)}`, {
-      json: { screen, query: value, shared: isShared },
+    const title = name.trim();
+    await put({
+      id: idOf(screen, title),
+      title,
+      filter: value,
+      is_shared: isShared,
+      is_default: false,
     });
     setNaming(false);
+    setName("");
     await queries.invalidateQueries({ queryKey });
-    toast(`View “${name}” saved`);
+    toast(`View “${title}” saved`);
   };
   const remove = async (view: SavedView) => {
-    await call("DELETE", `${PATH}/${encodeURIComponent(view.name)}`, { query: { screen } });
+    await call("DELETE", `${PATH}/${encodeURIComponent(view.id)}`, {
+      query: { client_id: tenant },
+    });
     await queries.invalidateQueries({ queryKey });
-    toast(`View “${view.name}” removed`);
+    toast(`View “${view.title}” removed`, {
+      undo: async () => {
+        await put(view);
+        await queries.invalidateQueries({ queryKey });
+      },
+    });
   };
-  const held = views.find((view) => view.query === value);
+  const failed = (error: unknown) =>
+    toast(error instanceof Error ? error.message : String(error), { tone: "bad" });
+  const held = views.find((view) => view.filter === value);
 
   return (
     <>
@@ -74,12 +112,12 @@ export function SavedViews({
         )}
         {views.map((view) => (
           <MenuItem
-            key={view.name}
-            checked={view.query === value}
-            onSelect={() => onChange(view.query)}
+            key={view.id}
+            checked={view.filter === value}
+            onSelect={() => onChange(view.filter)}
           >
-            {view.name}
-            {view.shared && <span className="text-soft"> · shared</span>}
+            {view.title}
+            {view.is_shared && <span className="text-soft"> · shared</span>}
           </MenuItem>
         ))}
         <MenuLine />
@@ -89,9 +127,9 @@ export function SavedViews({
         >
           Save this filter…
         </MenuItem>
-        {held && (
-          <MenuItem icon={Trash2} onSelect={() => void remove(held)}>
-            Remove “{held.name}”
+        {held?.is_mine && (
+          <MenuItem icon={Trash2} onSelect={() => void remove(held).catch(failed)}>
+            Remove “{held.title}”
           </MenuItem>
         )}
       </Menu>
@@ -100,9 +138,7 @@ export function SavedViews({
           className="flex flex-col gap-4 px-5 pt-1 pb-5"
           onSubmit={(event) => {
             event.preventDefault();
-            void save().catch((error: unknown) =>
-              toast(String((error as Error).message), { tone: "bad" }),
-            );
+            void save().catch(failed);
           }}
         >
           <code className="mono rounded-md bg-sunken px-2.5 py-1.5 break-all">{value}</code>

@@ -1,7 +1,9 @@
 import { Terminal } from "lucide-react";
 import { Button } from "@/ui/button";
+import { CausationTree } from "@/ui/causation-tree";
 import { JsonTree } from "@/ui/json-tree";
 import { Facts, Section } from "@/ui/page";
+import { Thread } from "@/ui/thread";
 import { toast } from "@/ui/toast";
 import { Id, Instant, TimeAgo } from "@/ui/values";
 import { sizeOf } from "./event-fields";
@@ -96,6 +98,12 @@ export function EventDetail({ event }: { event: Event }) {
           <JsonTree value={event.metadata} label="metadata" />
         </Section>
       )}
+      <Section title="Causes and effects">
+        <CausationTree eventId={event.event_id} clientId={event.client_id} />
+      </Section>
+      <Section title="What came of it">
+        <Thread of="event" id={String(event.position)} clientId={event.client_id} />
+      </Section>
     </>
   );
 }
