@@ -7,19 +7,19 @@ import urllib.parse
 
 EVENTS = "/events"
 INGEST = "/ingest"
-DEAD_LETTERS = "/ingest/dead-letters"
+DEAD_LETTERS = "/dead-letters"
 VIEWS = "/views"
 STREAMS = "/streams"
-STATE = "/state"
-DRIFTS = "/state/drifts"
+STATE = "/stacks"
+DRIFTS = "/stacks/drifts"
 APPROVALS = "/approvals"
 HEALING = "/healing"
-BUILDS = "/ingest/builds"
+BUILDS = "/builds"
 
 
 def listed(path: str, *, filter: str = "", client_id: str | None = None) -> str:  # noqa: A002
     """A list, narrowed by a filter and to a client."""
-    given = {"client_id": client_id, "filter": filter or None}
+    given = {"tenant": client_id, "q": filter or None}
     query = urllib.parse.urlencode({name: value for name, value in given.items() if value})
     return f"{path}?{query}" if query else path
 

@@ -43,7 +43,7 @@ def test_what_does_not_match_and_what_waits_is_told_with_the_most_urgent_first(r
         assert items["mismatch_rate"]["client_id"] == "acme"
         assert items["mismatch_rate"]["count"] == found["figures"]["not_matched"] == 2
         waiting = items["approval_pending"]
-        assert waiting["link"] == f"/approvals/{samples.APPROVAL}?client_id={samples.CLIENT}"
+        assert waiting["link"] == f"/approvals/{samples.APPROVAL}?tenant={samples.CLIENT}"
         assert waiting["since"] is not None
         assert found["figures"]["match_rate"] == 1 / 3
         assert found["empty"]["start"] is None
@@ -93,6 +93,6 @@ def test_cases_of_one_kind_are_one_item_that_names_some_of_them() -> None:
     (item,) = attention.ranked(cases)
     assert item.title == "5 sources are failing"
     assert item.detail == "acme/s0, acme/s1, acme/s2 and 2 more"
-    assert (item.count, item.client_id, item.link) == (5, "acme", "/ingest?client_id=acme")
+    assert (item.count, item.client_id, item.link) == (5, "acme", "/ingest?tenant=acme")
     (one,) = attention.ranked(cases[:1])
     assert (one.title, one.link) == ("Source acme/s0 is failing", "/0")
