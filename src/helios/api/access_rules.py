@@ -124,6 +124,8 @@ TABLE: Mapping[tuple[str, str], Rule] = {
     ),
     **_all(
         Rule(P.READ, "any"),
+        "GET /api/v1/jobs",
+        "GET /api/v1/jobs/{id}",
         "GET /api/v1/thread",
         "GET /api/v1/causation/{event_id}",
         "GET /api/v1/verdicts",
@@ -251,6 +253,7 @@ TABLE: Mapping[tuple[str, str], Rule] = {
         "DELETE /api/v1/configuration/{name}",
         "POST /api/v1/configuration/{name}/undo",
     ),
+    **_all(Rule(P.OPERATE, "any"), "POST /api/v1/jobs/{id}/cancel"),
     **_all(
         Rule(P.APPROVE, "one", "handler"),
         "POST /api/v1/approvals/{id}/approve",

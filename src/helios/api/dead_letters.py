@@ -94,9 +94,12 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     Attributes:
         since, until: RFC 3339; when they were recorded (`until` exclusive).
+        filter: expression over source, reason, type, client, status, via and attempts.
         per_s: letters a second.
         dry_run: say how many there are and of which groups, and do nothing.
         note: why; kept with a discard.
+        background: do it as a job that goes on by itself; the answer is the job.
+        stop_after: failures after which it stops; null: it does not.
     """
 
     client_id: str | None = None
@@ -105,20 +108,23 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     type: str | None = None
     since: str | None = None
     until: str | None = None
+    filter: str = ""
     per_s: float = PER_S
     dry_run: bool = False
     note: str = ""
+    background: bool = False
+    stop_after: int | None = None
 
 
 class LettersProgress(msgspec.Struct, frozen=True, kw_only=True):
     """A line of work on many letters; the last has another `phase` than `working`.
 
     Attributes:
-        phase: `working`, `preview`, `done` or `failed`.
+        phase: `working`, `preview`, `done`, `stopped` (too many failed) or `failed`.
         done, total: letters.
         stored, duplicates, dead, discarded, skipped: what became of those that are done; skipped
             ones cannot be tried as things are.
-        groups: of a preview.
+        groups: of a preview; sample: some of the letters, the oldest first, at most 10.
         problem: of a failure; what is done stays done.
     """
 
@@ -131,6 +137,7 @@ class LettersProgress(msgspec.Struct, frozen=True, kw_only=True):
     discarded: int = 0
     skipped: int = 0
     groups: list[GroupView] = []
+    sample: list[LetterView] = []
     problem: msgspec.Raw | None = None
 
 

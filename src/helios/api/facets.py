@@ -8,7 +8,7 @@ import msgspec
 
 from helios.api import event_filter, scoping, searching, services
 from helios.eventlog import envelope
-from helios.kernel import filtering, limits
+from helios.kernel import errors, filtering, limits
 from helios.projections.views import dead_letters
 from helios.reconcile.compositions import audit_view, reading
 from helios.reconcile.streams import verdicts
@@ -300,6 +300,20 @@ async def of_audit(parts: services.Services, tenants: scoping.Tenants) -> list[R
             for each in await audit_view.entries(parts.store, asked, limits.PAGE_EVENTS_MAX)
         ]
     return rows
+
+
+def check(expression: filtering.Expression, kind: Kind) -> None:
+    """Refuse a field that these things do not have.
+
+    Raises:
+        InvalidInputError: lists those they have.
+    """
+    unknown = sorted(expression.fields() - {"", *TITLES[kind]})
+    if unknown:
+        raise errors.InvalidInputError(
+            f"{kind} have no field {unknown[0][:60]!r}; there are {', '.join(TITLES[kind])}",
+            field="filter",
+        )
 
 
 def look(row: Row) -> filtering.Look:

@@ -7,6 +7,7 @@ import msgspec
 
 from helios.access import oidc_sign_in
 from helios.access import parts as access_parts
+from helios.api import jobs as job_desks
 from helios.api import metrics as meters
 from helios.api import pulse as pulses
 from helios.configuration import desk as settings_desk
@@ -271,3 +272,9 @@ class Services(msgspec.Struct, kw_only=True):
     """What flows; None: sampled only when it is asked for."""
     threshold: Callable[[str], float] | None = None
     """Above what something needs attention, by name; None: `attention.DEFAULTS`."""
+    jobs: job_desks.Jobs | None = None
+    """Long work of this process; made with the services."""
+
+    def __post_init__(self) -> None:
+        if self.jobs is None:
+            self.jobs = job_desks.Jobs(self.clock, self.ids)

@@ -12,7 +12,10 @@ from helios.api import (
     thread,
     timeline,
 )
+from helios.api import dead_letters as letters
+from helios.api import jobs as shown_jobs
 from helios.api.routes import facets as facet_routes
+from helios.api.routes import jobs as job_routes
 from helios.api.routes import matching as matching_routes
 from helios.api.routes import overview as overview_routes
 from helios.api.routes import saved_views as saved
@@ -145,6 +148,32 @@ class ConsoleCalls(base.Calls):
         return await self._send(
             saved.Done, "DELETE", _saved(name), params=base.given({"client_id": client_id})
         )
+
+    async def letters_job(
+        self, operation: Literal["retry", "discard"], wanted: letters.Wanted
+    ) -> shown_jobs.JobView:
+        """Work on all open dead letters of a filter, as a job that goes on by itself."""
+        fields = {each: getattr(wanted, each) for each in wanted.__struct_fields__}
+        asked = {name: value for name, value in fields.items() if value is not None}
+        return await self._send(
+            shown_jobs.JobView,
+            "POST",
+            f"/api/v1/dead-letters/{operation}",
+            json={**asked, "background": True},
+        )
+
+    async def jobs(self, client_id: str | None = None) -> shown_jobs.JobList:
+        """Jobs of the server, newest first."""
+        return await self._get(shown_jobs.JobList, job_routes.PATH, {"client_id": client_id})
+
+    async def job(self, job_id: str) -> shown_jobs.JobView:
+        """How far a job has come."""
+        return await self._get(shown_jobs.JobView, f"{job_routes.PATH}/{base.segment(job_id)}")
+
+    async def cancel_job(self, job_id: str) -> shown_jobs.JobView:
+        """End a job; what is done stays done."""
+        path = f"{job_routes.PATH}/{base.segment(job_id)}/cancel"
+        return await self._send(shown_jobs.JobView, "POST", path)
 
 
 def _saved(name: str) -> str:

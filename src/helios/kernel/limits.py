@@ -146,3 +146,18 @@ SAVED_VIEW_BYTES_MAX = 64 << 10
 
 SAVED_VIEW_TITLE_MAX = 120
 """Characters of its title. Above: refused (400)."""
+
+JOBS_RUNNING_MAX = 4
+"""Jobs that one process has under way. Above: `OverloadError` (503 with Retry-After)."""
+
+JOBS_KEPT_MAX = 200
+"""Jobs that are remembered. Above: those that ended first are forgotten."""
+
+JOB_FAILURES_SHOWN = 20
+"""Failures of one job that are shown. Above: they are counted only."""
+
+JOB_STOP_S = 5.0
+"""Longest wait for a job that was cancelled to end what it is at."""
+
+LETTERS_FILTERED_MAX = 10_000
+"""Dead letters that a filter expression is asked of for a preview. Above: counted up to there."""

@@ -21,6 +21,7 @@ from helios.api.routes import (
     graph,
     guards,
     ingest,
+    jobs,
     live,
     matching,
     mirror,
@@ -51,6 +52,7 @@ def table(parts: services.Services) -> list[web.Route]:
     """Every route, in the order in which the description lists them."""
     live_feed = following.Feed(parts)
     routes = [
+        *jobs.routes(parts),
         *saved_views.routes(parts),
         *stack_graph.routes(parts),
         *thread.routes(parts),

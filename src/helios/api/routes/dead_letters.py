@@ -7,11 +7,20 @@ from typing import Any, Literal
 
 import msgspec
 
+from helios.access import model
 from helios.api import dead_letters as shown
-from helios.api import problems, services, web, wire
+from helios.api import facets, jobs, links, problems, services, web, wire
 from helios.eventlog import envelope
 from helios.ingest import dead_letters
-from helios.kernel import acting, cloudevents_wire, errors, jsonio, rfc3339
+from helios.kernel import (
+    acting,
+    cloudevents_wire,
+    errors,
+    filtering,
+    jsonio,
+    limits,
+    rfc3339,
+)
 from helios.kernel import clock as clocks
 from helios.projections.views import dead_letters as view
 
@@ -21,6 +30,7 @@ VISIBLE_S = 5.0
 
 PER_S_MAX = 10_000.0
 NOTE_CHARS_MAX = 1_000
+_SAMPLE = 10
 _STATUSES = ("open", "retried", "discarded", "all")
 
 
@@ -113,7 +123,8 @@ def _together(bulk: "_Bulk") -> list[web.Route]:
     lines = {
         200: web.Reply(
             "A line per step; the last says what came of all.", shown.LettersProgress, NDJSON
-        )
+        ),
+        202: web.Reply("With `background`: the job that does it.", jobs.JobView),
     }
     return [
         web.Route(
@@ -241,63 +252,122 @@ class _Bulk:
     async def _work(self, request: web.Request, what: Literal["retry", "discard"]) -> web.Response:
         request.query()
         wanted = _asked(await _document(request))
-        where = _open(wanted)
+        if wanted.client_id is not None:
+            request.principal.require(model.Permission.OPERATE, wanted.client_id)
+        where, expression = _open(wanted), _expression(wanted)
         await caught_up(self._parts)
         upto = await self._parts.log.head()
-        total = await view.count(self._parts.store, where)
         if wanted.dry_run:
-            found = await view.groups(self._parts.store, where)
-            groups = [shown.group(one) for one in found]
-            preview = shown.LettersProgress(phase="preview", total=total, groups=groups)
+            preview = await self._preview(where, expression, upto)
             return web.Response(body=jsonio.encode(preview) + b"\n", content_type=NDJSON.encode())
-        lines = self._lines(wanted, where, upto, total, what)
-        return web.Response(content_type=NDJSON.encode(), stream=lines)
+        total = (await self._preview(where, expression, upto)).total
+        work = _Work(wanted, where, expression, upto, total, what)
+        if not wanted.background:
+            return web.Response(content_type=NDJSON.encode(), stream=self._lines(work))
+        assert self._parts.jobs is not None, "an application has jobs"
+        asked = jobs.Asked(
+            kind=f"dead-letters.{what}",
+            title=f"{what} {total} dead letters",
+            client_id=wanted.client_id,
+            total=total,
+            failures_max=wanted.stop_after,
+        )
+        return web.answer(self._parts.jobs.start(asked, lambda: self._steps(work)), status=202)
 
-    async def _lines(
-        self,
-        wanted: shown.Wanted,
-        where: view.Where,
-        upto: envelope.Position,
-        total: int,
-        what: Literal["retry", "discard"],
-    ) -> AsyncIterator[bytes]:
-        """Work letter by letter; a client that goes away ends it between two of them."""
-        counts: dict[str, int] = {}
+    async def _preview(
+        self, where: view.Where, expression: filtering.Expression, upto: envelope.Position
+    ) -> shown.LettersProgress:
+        """How many there are, of which groups, and some of them."""
+        if not expression.terms:
+            found = await view.groups(self._parts.store, where)
+            first = await view.oldest(
+                self._parts.store, where, after=envelope.Position(0), upto=upto, limit=_SAMPLE
+            )
+            return shown.LettersProgress(
+                phase="preview",
+                total=await view.count(self._parts.store, where),
+                groups=[shown.group(one) for one in found],
+                sample=[shown.letter(one) for one in first],
+            )
+        letters = []
+        async for row in self._open_letters(where, expression, upto):
+            letters.append(row)
+            if len(letters) >= limits.LETTERS_FILTERED_MAX:
+                break
+        return shown.LettersProgress(
+            phase="preview",
+            total=len(letters),
+            groups=[shown.group(one) for one in view.grouped(letters)],
+            sample=[shown.letter(one) for one in letters[:_SAMPLE]],
+        )
+
+    async def _steps(self, work: "_Work") -> AsyncIterator[jobs.Step]:
+        """Work letter by letter, not faster than asked for."""
         clock = self._parts.clock
         due_s = clock.monotonic()
+        async for row in self._open_letters(work.where, work.expression, work.upto):
+            await clock.sleep(max(0.0, due_s - clock.monotonic()))
+            due_s = max(due_s, clock.monotonic() - 1.0) + 1.0 / work.wanted.per_s
+            yield await self._one(row, work.wanted, work.what)
+
+    async def _lines(self, work: "_Work") -> AsyncIterator[bytes]:
+        """The same as lines; a client that goes away ends it between two letters."""
+        counts: dict[str, int] = {}
+        failed, phase = 0, "done"
         try:
-            async for row in self._open_letters(where, upto):
-                await clock.sleep(max(0.0, due_s - clock.monotonic()))
-                due_s = max(due_s, clock.monotonic() - 1.0) + 1.0 / wanted.per_s
-                result = await self._one(row, wanted, what)
-                counts[result] = counts.get(result, 0) + 1
-                yield jsonio.encode(_progress("working", counts, total)) + b"\n"
+            async for step in self._steps(work):
+                counts[step.outcome] = counts.get(step.outcome, 0) + 1
+                failed += step.failure is not None
+                yield jsonio.encode(_progress("working", counts, work.total)) + b"\n"
+                if work.wanted.stop_after is not None and failed >= work.wanted.stop_after:
+                    phase = "stopped"
+                    break
         except errors.HeliosError as error:
             problem = msgspec.Raw(problems.of(error).body)
-            last = msgspec.structs.replace(_progress("failed", counts, total), problem=problem)
+            last = msgspec.structs.replace(_progress("failed", counts, work.total), problem=problem)
         else:
-            last = _progress("done", counts, total)
+            last = _progress(phase, counts, work.total)
         yield jsonio.encode(last) + b"\n"
 
     async def _open_letters(
-        self, where: view.Where, upto: envelope.Position
+        self, where: view.Where, expression: filtering.Expression, upto: envelope.Position
     ) -> AsyncIterator[view.Letter]:
         after = envelope.Position(0)
         while rows := await view.oldest(self._parts.store, where, after=after, upto=upto):
             for row in rows:
-                yield row
+                if filtering.holds(expression, facets.look(facets.letter(row))):
+                    yield row
             after = rows[-1].position
 
-    async def _one(self, row: view.Letter, wanted: shown.Wanted, what: str) -> str:
+    async def _one(self, row: view.Letter, wanted: shown.Wanted, what: str) -> jobs.Step:
         desk = self._parts.letters
         if what == "discard":
             await desk.discard(row.client_id, row.id, note=wanted.note, actor=acting.current())
-            return "discarded"
+            return jobs.Step(outcome="discarded")
         letter = await desk.read(row.position, row.edited_position)
         try:
-            return (await desk.retry(letter, actor=acting.current())).outcome.result
+            told = (await desk.retry(letter, actor=acting.current())).outcome
         except errors.ConflictError:
-            return "skipped"
+            return jobs.Step(outcome="skipped")
+        failure = None
+        if told.result == "dead":
+            failure = jobs.Failure(
+                id=row.id,
+                client_id=row.client_id,
+                reason=told.reason,
+                detail=told.detail,
+                link=links.event(row.position),
+            )
+        return jobs.Step(outcome=told.result, failure=failure)
+
+
+class _Work(msgspec.Struct, frozen=True):
+    wanted: shown.Wanted
+    where: view.Where
+    expression: filtering.Expression
+    upto: envelope.Position
+    total: int
+    what: Literal["retry", "discard"]
 
 
 async def caught_up(parts: services.Services) -> None:
@@ -338,6 +408,14 @@ def _asked(document: bytes) -> shown.Wanted:
         raise errors.InvalidInputError(f"expected above 0, up to {PER_S_MAX:g}", field="per_s")
     _note(wanted.note)
     return wanted
+
+
+def _expression(wanted: shown.Wanted) -> filtering.Expression:
+    if wanted.stop_after is not None and wanted.stop_after < 1:
+        raise errors.InvalidInputError("expected 1 or more", field="stop_after")
+    expression = filtering.parse(wanted.filter)
+    facets.check(expression, "dead-letters")
+    return expression
 
 
 def _open(wanted: shown.Wanted) -> view.Where:

@@ -125,7 +125,7 @@ class _Desk:
             "audit": facets.of_audit,
         }
         expression = filtering.parse(text)
-        check_fields(expression, kind)
+        facets.check(expression, kind)
         rows = await readers[kind](self._parts, tenants)
         return [row for row in rows if filtering.holds(expression, facets.look(row))]
 
@@ -183,7 +183,7 @@ class _Desk:
         self, query: dict[str, str], start: clocks.Timestamp, width: int, buckets: int
     ) -> tuple[list[float], bool, int]:
         expression = filtering.parse(query.get("filter", ""))
-        check_fields(expression, "verdicts")
+        facets.check(expression, "verdicts")
         asked = verdict_reading.Asked(
             tenants=scoping.tenants(query.get("client_id")),
             expression=expression,
@@ -201,17 +201,3 @@ class _Desk:
         for each in page.verdicts:
             counts[min(buckets - 1, (each.created_at - start) // width)] += 1
         return counts, page.next is None, page.scanned
-
-
-def check_fields(expression: filtering.Expression, kind: facets.Kind) -> None:
-    """Refuse a field that these things do not have.
-
-    Raises:
-        InvalidInputError: lists those they have.
-    """
-    unknown = sorted(expression.fields() - {"", *facets.TITLES[kind]})
-    if unknown:
-        raise errors.InvalidInputError(
-            f"{kind} have no field {unknown[0][:60]!r}; there are {', '.join(facets.TITLES[kind])}",
-            field="filter",
-        )

@@ -3,7 +3,6 @@
 import msgspec
 
 from helios.api import facets, matching_reading, scoping, services, verdict_reading, web, wire
-from helios.api.routes import facets as facet_routes
 from helios.api.routes import verdicts as shown
 from helios.kernel import clock as clocks
 from helios.kernel import durations, errors, filtering, limits
@@ -116,7 +115,7 @@ class _Desk:
         if query.get("status"):
             text = f"status:{query['status']} {text}"
         expression = filtering.parse(text)
-        facet_routes.check_fields(expression, "verdicts")
+        facets.check(expression, "verdicts")
         asked = verdict_reading.Asked(
             tenants=scoping.tenants(query.get("client_id")),
             expression=expression,

@@ -269,6 +269,29 @@ async def groups(store: ports.ViewStore, where: Where) -> list[Group]:
     ]
 
 
+def grouped(letters: Sequence[Letter]) -> list[Group]:
+    """The same of letters at hand, in the order in which they were recorded."""
+    found: dict[tuple[str, str, str, str | None], list[Letter]] = {}
+    for each in letters:
+        cause = (each.client_id, each.source, each.reason, each.event_type)
+        found.setdefault(cause, []).append(each)
+    made = [
+        Group(
+            client_id=cause[0],
+            source=cause[1],
+            reason=cause[2],
+            event_type=cause[3],
+            count=len(of),
+            first_at=min(each.recorded_at for each in of),
+            last_at=max(each.recorded_at for each in of),
+            sample=of[-1],
+        )
+        for cause, of in found.items()
+    ]
+    made.sort(key=lambda group: (group.count, group.sample.position), reverse=True)
+    return made[:GROUPS_MAX]
+
+
 async def _select(
     store: ports.ViewStore, where: Where, more: str, given: ports.Row, order: str
 ) -> list[Letter]:

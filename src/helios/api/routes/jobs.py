@@ -1,0 +1,56 @@
+"""Jobs: long work that goes on by itself, watched and cancelled by its id."""
+
+from helios.api import jobs, scoping, services, web
+
+PATH = "/api/v1/jobs"
+
+
+def routes(parts: services.Services) -> list[web.Route]:
+    """The operations."""
+    assert parts.jobs is not None, "an application has jobs"
+    desk = _Desk(parts.jobs)
+    one = f"{PATH}/{{id}}"
+    return [
+        web.Route(
+            method="GET",
+            path=PATH,
+            handler=desk.listing,
+            summary="Jobs of this process, newest first",
+            tag="system",
+            replies={200: web.Reply("Those under way, and those that ended last.", jobs.JobList)},
+            parameters=(web.Parameter("client_id", "Of this client only."),),
+        ),
+        web.Route(
+            method="GET",
+            path=one,
+            handler=desk.one,
+            summary="How far a job has come",
+            tag="system",
+            replies={200: web.Reply("The job.", jobs.JobView)},
+        ),
+        web.Route(
+            method="POST",
+            path=f"{one}/cancel",
+            handler=desk.cancel,
+            summary="End a job between two things; what is done stays done",
+            tag="system",
+            replies={200: web.Reply("The job, ended.", jobs.JobView)},
+        ),
+    ]
+
+
+class _Desk:
+    def __init__(self, found: jobs.Jobs) -> None:
+        self._jobs = found
+
+    async def listing(self, request: web.Request) -> web.Response:
+        client_id = request.query("client_id").get("client_id")
+        return web.answer(self._jobs.listed(scoping.tenants(client_id)))
+
+    async def one(self, request: web.Request) -> web.Response:
+        request.query()
+        return web.answer(self._jobs.one(request.params["id"]))
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        request.query()
+        return web.answer(await self._jobs.cancel(request.params["id"]))
