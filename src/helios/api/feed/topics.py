@@ -14,7 +14,7 @@ from helios.fanout import events as fanout
 from helios.heal.notices import events as notices
 from helios.ingest import marks
 from helios.kernel import errors
-from helios.projections.views import content, contracts, dead_letters, sources
+from helios.projections.views import content, contracts, dead_letters, saved_views, sources
 from helios.reconcile.builds import events as builds
 from helios.reconcile.bus import events as bus
 from helios.reconcile.compositions import events as stacks
@@ -129,6 +129,9 @@ _NEWS: Mapping[Topic, tuple[str, ...]] = {
         access.USER_REMOVED,
         access.TOKEN_ISSUED,
         access.TOKEN_REVOKED,
+        saved_views.SAVED,
+        saved_views.REMOVED,
+        saved_views.DEFAULT_CHOSEN,
     ),
 }
 

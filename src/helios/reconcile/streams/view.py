@@ -181,7 +181,7 @@ class Reader:
 
         What is not stored, as a pending one, is left out.
         """
-        known = {}
+        known: dict[int, rows.Contract] = {}
         for tenant in {place[0] for place in wanted}:
             known |= await self._contracts(tenant, None)
         ids = {(each.tenant, each.name): each.id for each in known.values()}
