@@ -84,16 +84,15 @@ _SECURED = {
     "events": "origin = ANY (ARRAY(SELECT id FROM origins))",
     "aggregates": "family = ANY (ARRAY(SELECT id FROM families))",
 }
-_GRANTED = ("types", "batches")
+GRANTED = ("types", "batches")
+"""What a reader within a scope reads besides: no tenant's data."""
 
 
 async def secure(connection: connections.Connection, schema: str, role: str | None) -> None:
     """Put events under row-level security, or see that they are; see `tenants.secure`."""
     async with connection.transaction():
-        await connection.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"helios.{schema}"
-        )
-        await tenants.secure(connection, schema, _SECURED, role=role, granted=_GRANTED)
+        await tenants.alone(connection, schema)
+        await tenants.secure(connection, schema, _SECURED, role=role)
 
 
 async def log_id(connection: connections.Connection, clock: clocks.Clock, fresh: ids.Ids) -> str:

@@ -251,7 +251,7 @@ class PostgresLogStorage:
             await migrations.migrate(
                 connection, self._schema, kind="log", migrations=log_schema.MIGRATIONS
             )
-            await self._net.ready(connection)
+            await self._net.ready(connection, granted=log_schema.GRANTED)
             await log_schema.secure(connection, self._schema, self._net.role)
             return await log_schema.log_id(connection, self._clock, self._fresh)
         except Exception as error:

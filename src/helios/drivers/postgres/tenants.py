@@ -74,12 +74,9 @@ async def role(connection: connections.Connection, schema: str) -> str | None:
     user = await connection.fetchval("SELECT current_user")
     name = role_name(database, schema)
     try:
-        # Whoever was faster has made the same.
-        with contextlib.suppress(asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):
-            if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", name):
-                await connection.execute(f'CREATE ROLE "{name}" NOLOGIN')
-        await _join(connection, name)
-        await connection.execute(f'GRANT USAGE ON SCHEMA "{schema}" TO "{name}"')
+        async with connection.transaction():
+            await alone(connection, schema)
+            await _make(connection, name, schema)
     except asyncpg.InsufficientPrivilegeError as error:
         _log.warning(
             "row-level security is not in use for reads within the scope of a client: filters "
@@ -91,6 +88,22 @@ async def role(connection: connections.Connection, schema: str) -> str | None:
         )
         return None
     return name
+
+
+async def alone(connection: connections.Connection, schema: str) -> None:
+    """Let no other process change the same until the transaction ends: it would be refused."""
+    await connection.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"helios.{schema}"
+    )
+
+
+async def _make(connection: connections.Connection, name: str, schema: str) -> None:
+    if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", name):
+        await connection.execute(f'CREATE ROLE "{name}" NOLOGIN')
+    await _join(connection, name)
+    may_use = "SELECT has_schema_privilege($1, $2, 'USAGE')"
+    if not await connection.fetchval(may_use, name, schema):
+        await connection.execute(f'GRANT USAGE ON SCHEMA "{schema}" TO "{name}"')
 
 
 async def _join(connection: connections.Connection, name: str) -> None:
@@ -128,7 +141,7 @@ async def secure(
         for sql in _statements(name, tables, user, forced=forced, policies=policies):
             await connection.execute(sql)
         wanted = name in granted or tables.get(name) is not None
-        if wanted and not readable:
+        if role is not None and wanted and not readable:
             await connection.execute(f'GRANT SELECT ON "{name}" TO "{role}"')
 
 
@@ -199,9 +212,17 @@ class Net:
         self.role: str | None = None
         """Who reads within a scope; None: the filters stand alone."""
 
-    async def ready(self, connection: connections.Connection) -> None:
-        """Find the role, with a connection of the owner outside a transaction."""
+    async def ready(self, connection: connections.Connection, granted: Sequence[str] = ()) -> None:
+        """Find the role, with a connection of the owner outside a transaction.
+
+        Args:
+            connection: of the owner.
+            granted: tables that hold no tenant's data and that the role may read whole.
+        """
         self.role = await role(connection, self._schema)
+        async with connection.transaction():
+            await alone(connection, self._schema)
+            await secure(connection, self._schema, {}, role=self.role, granted=granted)
 
     async def close(self) -> None:
         """Let go of the connections."""

@@ -211,7 +211,7 @@ async def secure(
     for table in names or ():
         one = said.get(table, scoping.HIDDEN)
         conditions[f"{slot.prefix}{table}"] = _condition(one, f"{slot.prefix}{table}", slot.prefix)
-    await tenants.secure(connection, schema, conditions, role=role, granted=("helios_slots",))
+    await tenants.secure(connection, schema, conditions, role=role)
 
 
 def _condition(one: scoping.Tenancy, name: str, prefix: str) -> str | None:

@@ -103,7 +103,7 @@ class PostgresViewStore:
         try:
             await self._writers.open()
             await self._writers.run(migrate)
-            await self._writers.run(self._net.ready)
+            await self._writers.run(lambda c: self._net.ready(c, granted=("helios_slots",)))
             await self._readers.open()
         except BaseException:
             await self.close()
