@@ -36,6 +36,8 @@ def test_what_was_healed_and_seen_to_have_helped_is_settled() -> None:
     healed = _drift(faults.CMS_DELETED, state="healed")
     book = _after(healed, heals=(_heal(healed, status="unverified"),))
     assert not book.entries[0].is_settled
+    book.compare([_drift(faults.CMS_DELETED, state="verifying")], [_heal(healed)])
+    assert not book.entries[0].is_settled
     book.compare([healed], [_heal(healed)])
     assert book.entries[0].is_settled
     assert book.standing(99.0).is_perfect
@@ -87,10 +89,27 @@ def test_the_same_fault_again_is_another_drift() -> None:
 
 def test_who_waits_for_an_approval_has_been_found_and_is_settled() -> None:
     book = ledger.Ledger()
-    book.put_in(faults.AGREED, 0.0)
+    book.put_in(faults.ASKED[0], 0.0)
     assert book.waiting()
-    book.compare([_drift(faults.AGREED, state="awaiting_approval")], [])
+    book.compare([_drift(faults.ASKED[0], state="awaiting_approval")], [])
     assert book.entries[0].is_settled
     assert book.standing(1.0).total("waiting") == 1
-    book.compare([_drift(faults.AGREED, state="healed")], [])
+    book.compare([_drift(faults.ASKED[0], state="healed")], [])
     assert not book.waiting()
+
+
+def test_what_somebody_of_the_demo_agrees_to_is_not_settled_by_waiting() -> None:
+    book = ledger.Ledger()
+    book.put_in(faults.AGREED, 0.0)
+    assert not book.waiting(), "nobody else is asked"
+    book.compare([_drift(faults.AGREED, state="awaiting_approval")], [])
+    assert not book.entries[0].is_settled
+
+
+def test_a_drift_of_an_earlier_demo_is_no_false_alarm_and_still_a_fault_that_comes_again() -> None:
+    book = ledger.Ledger()
+    book.put_in(faults.ASKED[0], 0.0)
+    still = _drift(faults.ASKED[0], -900.0, state="awaiting_approval", is_old=True)
+    book.compare([still, _drift(faults.SITE_DOWN, -800.0, drift_id="d2", is_old=True)], [])
+    assert book.standing(1.0).alarms == 0
+    assert book.entries[0].waiting

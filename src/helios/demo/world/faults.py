@@ -52,7 +52,7 @@ COMPONENT_MAX = 4
 STACK_MAX = 16
 """Faults of a component and of a stack within an hour, below the budgets of healing."""
 
-PAUSE_S = 100.0
+PAUSE_S = 75.0
 """Between two faults after the first minute, on average."""
 
 ASK_AGAIN_S = 25.0
@@ -193,7 +193,9 @@ ASKED: tuple[Fault, ...] = (
 """Faults of which one waits for an approval at any time, in their order. Nothing else goes wrong
 where they are: a plan is void once the world is another, and would be asked about anew."""
 
-AGREED = _setting(STOREFRONT, "resource/flags", "checkout", value=False)
+AGREED = msgspec.structs.replace(
+    _setting(STOREFRONT, "resource/flags", "checkout", value=False), ends="healed"
+)
 """The one that somebody of the demo agrees to, so that this can be seen too."""
 
 AGREES_AFTER_S = 2.5

@@ -23,7 +23,12 @@ _WRONG_MAX = 20
 
 
 class Drift(msgspec.Struct, frozen=True, kw_only=True):
-    """A drift as Helios tells it; `at_s` is when it was seen first, since the beginning."""
+    """A drift as Helios tells it.
+
+    Attributes:
+        at_s: when it was seen first, in seconds since the beginning.
+        is_old: it was there before; the data are those of an earlier demo.
+    """
 
     drift_id: str
     occurrence: int
@@ -34,6 +39,7 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True):
     state: str
     at_s: float
     is_confirmed: bool
+    is_old: bool = False
 
 
 class Heal(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,9 +67,9 @@ class Entry(msgspec.Struct, kw_only=True):
     def is_settled(self) -> bool:
         """Nothing more has to come of it, unless somebody answers."""
         if self.fault.ends == "healed":
-            return self.verified
+            return self.verified and self.ended
         if self.fault.ends == "approved":
-            return self.verified or self.waiting
+            return self.waiting or (self.verified and self.ended)
         return self.found and self.ended
 
 
@@ -129,7 +135,7 @@ class Ledger:
             entry = self._entry_of(drift)
             if entry is not None:
                 _note(entry, drift, heals)
-            elif drift.is_confirmed and drift.state not in QUIET and not self._is_excused(drift):
+            elif _is_alarm(drift) and not self._is_excused(drift):
                 name = (drift.stack, drift.drift_id, drift.occurrence)
                 said = f"{drift.stack} {drift.component}{drift.path}: {drift.cause}, {drift.state}"
                 self._alarms[name] = said
@@ -144,7 +150,9 @@ class Ledger:
         fits = [
             e
             for e in of_it
-            if e.drift is None and drift.at_s >= e.at_s - SLACK_S and drift.cause == e.fault.cause
+            if e.drift is None
+            and drift.cause == e.fault.cause
+            and (drift.at_s >= e.at_s - SLACK_S or (drift.is_old and drift.state not in _GONE))
         ]
         if not fits:
             return None
@@ -197,6 +205,10 @@ class Ledger:
             verified=sum(e.verified for e in of_it),
             waiting=sum(e.waiting for e in of_it),
         )
+
+
+def _is_alarm(drift: Drift) -> bool:
+    return drift.is_confirmed and drift.state not in QUIET and not drift.is_old
 
 
 def _note(entry: Entry, drift: Drift, heals: Sequence[Heal]) -> None:

@@ -25,7 +25,10 @@ BUILT_S = 6.0
 NUDGED_S = 45.0
 """Within this time after the start each fault has its stack looked at: turns begin only later."""
 
-PERSON = "ana@acme.example"
+ON_CALL = "on-call"
+"""Who agrees to what is theirs: a service with a token that may approve for one client."""
+
+TOKEN_S = 24 * 3600.0
 _PAGE = 100
 
 
@@ -35,6 +38,7 @@ class Script:
     Args:
         world: what is played with.
         helios: the server.
+        on_call: the server, as the one who agrees speaks to it.
         clock: whose time passes.
         seed: of what is drawn.
         began: since when there is something to be told; before, the data may be of another demo.
@@ -44,6 +48,7 @@ class Script:
         self,
         world: running.Running,
         helios: clients.Client,
+        on_call: clients.Client,
         *,
         clock: clocks.Clock,
         seed: int,
@@ -52,6 +57,7 @@ class Script:
         self.ledger = ledger.Ledger()
         self._world = world
         self._helios = helios
+        self._on_call = on_call
         self._clock = clock
         self._rng = random.Random(seed)  # noqa: S311 - a play, no secret
         self._schedule = faults.Schedule(self._rng)
@@ -164,9 +170,10 @@ class Script:
                 state=each.state,
                 at_s=self._since(each.detected_at),
                 is_confirmed=each.confirmed_at is not None,
+                is_old=self._since(each.detected_at) < self._began_s,
             )
             for each in found.drifts
-            if self._since(each.detected_at) >= self._began_s
+            if each.closed_at is None or self._since(each.closed_at) >= self._began_s
         ]
 
     async def _heals(self, stack_id: str) -> list[ledger.Heal]:
@@ -182,11 +189,11 @@ class Script:
         ]
 
     async def _agree(self) -> None:
-        """Somebody agrees to the one approval that is theirs, once they have looked at it."""
+        """On-call agrees to the one approval that is theirs, once they have looked at it."""
         stack, component, _ = faults.AGREED.drift
         if not any(e.fault is faults.AGREED and e.waiting for e in self.ledger.entries):
             return
-        pending = await self._helios.approvals(
+        pending = await self._on_call.approvals(
             client_id=running.CLIENT, status="pending", limit=_PAGE
         )
         for each in pending.approvals:
@@ -195,15 +202,11 @@ class Script:
             if not is_theirs or self.now_s - self._since(each.requested_at) < faults.AGREES_AFTER_S:
                 continue
             answer = stack_asks.Answer(
-                digest=each.digest,
-                reason="the switch was flipped by mistake",
-                actor=PERSON,
-                roles=["on-call"],
+                digest=each.digest, reason="the switch was flipped by mistake", roles=[ON_CALL]
             )
-            with contextlib.suppress(errors.HeliosError):
-                await self._helios.answer_approval(
-                    each.approval_id, answer, approve=True, client_id=running.CLIENT
-                )
+            await self._on_call.answer_approval(
+                each.approval_id, answer, approve=True, client_id=running.CLIENT
+            )
 
     def _since(self, at: str) -> float:
         return (clocks.parse_rfc3339(at) - self._start) / clocks.SECOND_US
@@ -215,8 +218,8 @@ async def played(
 ) -> AsyncIterator[Script]:
     """A world that is served, declared and played while the block runs."""
     began = clock.now()
-    async with running.served(root, helios, clock=clock) as world:
-        script = Script(world, helios, clock=clock, seed=seed, began=began)
+    async with running.served(root, helios, clock=clock) as world, _approver(helios) as on_call:
+        script = Script(world, helios, on_call, clock=clock, seed=seed, began=began)
         playing = asyncio.ensure_future(script.run())
         try:
             yield script
@@ -224,3 +227,16 @@ async def played(
             playing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await playing
+
+
+@contextlib.asynccontextmanager
+async def _approver(helios: clients.Client) -> AsyncIterator[clients.Client]:
+    """A client that may approve and no more; where nobody has to say who they are, the same one."""
+    grants = [{"role": "approver", "tenant": running.CLIENT}]
+    try:
+        issued = await helios.issue_token(ON_CALL, grants, expires_in_s=TOKEN_S)
+    except errors.NotFoundError:
+        yield helios
+        return
+    async with clients.Client(helios.url, token=issued.secret) as made:
+        yield made
