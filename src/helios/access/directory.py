@@ -58,8 +58,8 @@ class Directory:
     def apply(self, event: envelope.Event) -> None:
         """Take in one event; one that is older than what is known changes nothing.
 
-        Raises:
-            msgspec.DecodeError: its payload is none of ours.
+        A state that cannot be read, because a newer Helios wrote it, ends what it is about here:
+        whoever may do something unknown may do nothing.
         """
         if not events.STATE_CHANGES.passes(event):
             return
@@ -105,6 +105,14 @@ class Directory:
             self._end(events.SESSION, name)
 
     def _put(self, kind: str, name: str, sequence: int, state: bytes) -> None:
+        try:
+            self._read(kind, state)
+        except msgspec.DecodeError:
+            self._end(kind, name)
+        self._sequences[kind, name] = sequence
+        self.revision += 1
+
+    def _read(self, kind: str, state: bytes) -> None:
         if kind == events.USER:
             self._put_user(_User.decode(state))
         elif kind == events.SERVICE_TOKEN:
@@ -114,8 +122,6 @@ class Directory:
             session = _Session.decode(state)
             self.sessions[session.id] = session
             self._of_user.setdefault(session.user_id, set()).add(session.id)
-        self._sequences[kind, name] = sequence
-        self.revision += 1
 
     def _put_user(self, user: events.User) -> None:
         self.users[user.id] = user

@@ -86,5 +86,7 @@ def made(
         id_source=id_source,
         random=random,
     )
-    managing = people.Desk(follower=follower, writer=writer, kept=kept, clock=clock, random=random)
+    managing = people.Desk(
+        follower=follower, writer=writer, kept=kept, limits=limits, clock=clock, random=random
+    )
     return Access(follower=follower, sessions=desk, people=managing, keep=keep)

@@ -9,6 +9,7 @@ from helios.access import (
     directory,
     events,
     following,
+    limiting,
     model,
     passwords,
     tokens,
@@ -44,6 +45,7 @@ class Desk:
         follower: owns the directory.
         writer: appends what happens.
         kept: the passwords.
+        limits: of tries of a password.
         clock: for times.
         random: so many random bytes.
     """
@@ -54,12 +56,14 @@ class Desk:
         follower: following.Follower,
         writer: writing.Writer,
         kept: passwords.Passwords,
+        limits: limiting.Limits,
         clock: clocks.Clock,
         random: Callable[[int], bytes],
     ) -> None:
         self._follower = follower
         self._writer = writer
         self._passwords = kept
+        self._limits = limits
         self._clock = clock
         self._random = random
 
@@ -211,6 +215,7 @@ class Desk:
             NotFoundError: there is none, or it is not for `by` to know.
             InvalidInputError: the new one cannot be taken, or the user signs in elsewhere.
             ForbiddenError: the old one is not right.
+            LimitedError: too many tries of the old one failed.
             OverloadError: too many passwords are being checked.
         """
         await self._follower.caught_up()
@@ -226,12 +231,8 @@ class Desk:
                 f"{user.name} signs in elsewhere and has no password here", field="id"
             )
         passwords.check(new, user.name, user.display_name)
-        if (
-            is_own
-            and await self._passwords.has(user.id)
-            and not await self._passwords.fits(user.id, old or "")
-        ):
-            raise errors.ForbiddenError("the old password is not right")
+        if is_own and await self._passwords.has(user.id):
+            await self._require_old(user, old or "")
         await self._passwords.set(user.id, new)
         others = [each for each in self._directory.sessions_of(user.id) if each.id != by.session]
         await self._writer.closed(others, "password_changed", by.actor)
@@ -348,6 +349,13 @@ class Desk:
         raise errors.NotFoundError(f"there is no session {session_id[:80]}")
 
     # Parts
+
+    async def _require_old(self, user: events.User, old: str) -> None:
+        """Refuse whoever does not know the password: a session may be used by somebody else."""
+        with self._limits.trying(user.id, ""):
+            if not await self._passwords.fits(user.id, old):
+                await self._writer.failed(events.Failed(who=user.id, name=user.name))
+                raise errors.ForbiddenError("the old password is not right")
 
     async def _administering(self, by: model.Principal) -> None:
         await self._follower.ready()

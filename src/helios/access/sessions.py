@@ -212,9 +212,11 @@ class Desk(recognising.Recogniser):
             StorageError: it cannot be told now.
         """
         await self._follower.caught_up()
-        with self._limits.trying(LINK, where.address):
+        # By address alone: nobody may keep the person at the machine from using it.
+        who = f"{LINK} {where.address}"[: events.NAME_CHARS_MAX]
+        with self._limits.trying(who, where.address):
             if not await self._takes_link(token):
-                await self._failed(LINK, None, where, "link")
+                await self._failed(who, None, where, "link")
                 raise errors.UnauthenticatedError(
                     "the link was used or has ended; `helios users link` at the machine of the "
                     "server makes a new one"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helios.access import bounds, events, model, parts, people
+from helios.access import bounds, events, limiting, model, parts, people
 from helios.kernel import errors
 from helios.testing import access_bench
 
@@ -200,7 +200,6 @@ def test_a_name_that_could_be_taken_for_something_else_is_refused(
 
 def test_a_password_is_changed_by_its_owner_who_knows_the_old_one(tmp_path: Path) -> None:
     async def scenario(bench: access_bench.Bench, access: parts.Access) -> None:
-        del bench
         desk, sessions = access.people, access.sessions
         await desk.invite(ROOT, name="alice", grants=[], password=PASSWORD)
         own = await sessions.sign_in("alice", PASSWORD, HERE)
@@ -215,7 +214,22 @@ def test_a_password_is_changed_by_its_owner_who_knows_the_old_one(tmp_path: Path
             await sessions.principal_of(elsewhere.access_token)
         with pytest.raises(errors.UnauthenticatedError):
             await sessions.sign_in("alice", PASSWORD, HERE)
+        bench.clock.turn(60)
         assert await sessions.sign_in("alice", new, HERE)
+
+    play(tmp_path, scenario)
+
+
+def test_the_old_password_cannot_be_guessed_by_who_has_a_session(tmp_path: Path) -> None:
+    async def scenario(bench: access_bench.Bench, access: parts.Access) -> None:
+        del bench
+        await access.people.invite(ROOT, name="alice", grants=[], password=PASSWORD)
+        own = (await access.sessions.sign_in("alice", PASSWORD, HERE)).principal
+        for _ in range(limiting.NAME_FREE):
+            with pytest.raises(errors.ForbiddenError):
+                await access.people.set_password(own, "alice", "a fine sentence", old="wrong")
+        with pytest.raises(errors.LimitedError):
+            await access.people.set_password(own, "alice", "a fine sentence", old=PASSWORD)
 
     play(tmp_path, scenario)
 
