@@ -24,7 +24,9 @@ def event(**change: object) -> envelope.Event:
         aggregate_type="source",
         aggregate_id="shop",
         actor="service:shop",
-        payload=b'{"orderId":"ORD-7","total":120.5,"items":[{"sku":"A"},{"sku":"B"}],"status":"ok"}',
+        payload=(
+            b'{"orderId":"ORD-7","total":120.5,"items":[{"sku":"A"},{"sku":"B"}],"status":"ok"}'
+        ),
         metadata=b'{"environment":"prod"}',
     )
     return msgspec.structs.replace(made, **change)
