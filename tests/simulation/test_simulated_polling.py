@@ -68,8 +68,9 @@ class World:
         self.confirmed: list[clocks.Timestamp] = []
         self.restart()
 
-    def restart(self, ttl: int | None = None) -> None:
+    def restart(self, ttl: int | None = None, every_min: Callable[[], int] = int) -> None:
         """A new process: all that the poller knew is gone."""
+        grows_stale = None if ttl is None else lambda: ttl
         tools = sources.Tools(
             declared=DECLARED,
             source=SOURCE,
@@ -78,7 +79,9 @@ class World:
             random=self.rng.random,
             api=ports.Api(source=SOURCE, client=self.cms, clock=self.clock),
         )
-        self.poller = poller.Poller(tools, self.provider, self.log, self, ttl)
+        self.poller = poller.Poller(
+            tools, self.provider, self.log, self, grows_stale, every_min=every_min
+        )
 
     async def deliver(self, *, lost: float = 0.0) -> None:
         """Let the webhooks that are on their way arrive, in any order, or not at all."""
@@ -335,6 +338,33 @@ def test_an_edit_taken_back_that_nobody_told_is_found_by_two_listings() -> None:
             before = await world.log.head()
             await world.clock.sleep(3 * 3600)
             assert await world.log.head() == before
+
+    simulated(main)
+
+
+def test_polls_are_slowed_down_and_sped_up_again_while_they_run() -> None:
+    async def main(world: World) -> None:
+        least = [0]
+        world.restart(every_min=lambda: least[0])
+        world.cms.create("a")
+        async with running(world):
+
+            async def polls(seconds: float) -> int:
+                begun, count = world.poller._polled_at, 0
+                for _ in range(int(seconds)):
+                    await world.clock.sleep(1)
+                    count += world.poller._polled_at != begun
+                    begun = world.poller._polled_at
+                return count
+
+            usual = await polls(20 * EVERY_S)
+            least[0] = 10 * EVERY_S * clocks.SECOND_US
+            await world.clock.sleep(2 * EVERY_S)
+            slow = await polls(20 * EVERY_S)
+            least[0] = 0
+            await world.clock.sleep(11 * EVERY_S)
+            again = await polls(20 * EVERY_S)
+        assert slow <= 3 < 15 <= min(usual, again)
 
     simulated(main)
 

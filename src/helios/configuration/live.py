@@ -99,6 +99,14 @@ class Live:
             if name == said.name:
                 then()
 
+    def forget(self) -> None:
+        """Everything that was set: the log begins anew."""
+        self._set.clear()
+        self._taken.clear()
+        self.unreadable.clear()
+        for _, then in self._watchers:
+            then()
+
     def unread(self, event: envelope.Event, error: Exception) -> None:
         """An event that is no change as we know them."""
         self.unreadable[event.aggregate_id] = f"position {event.position}: {error}"
@@ -183,6 +191,7 @@ class Follower:
                 raise
             except errors.CursorError:
                 # The log was restored to an earlier point: what was set then is in force.
+                self._live.forget()
                 self._position = envelope.Position(0)
             except errors.HeliosError as error:
                 _log.warning("settings_not_followed", error=str(error))

@@ -5,6 +5,11 @@ from typing import Any
 
 import pytest
 
+from helios import app_configuration
+from helios.api import attention
+from helios.configuration import events, registry
+from helios.eventlog import envelope
+
 PATH = "/api/v1/configuration"
 
 
@@ -236,3 +241,46 @@ def test_an_idempotency_key_makes_a_change_once(run: Any) -> None:
         assert len(await types(helios)) == 1
 
     run(scenario)
+
+
+def test_a_value_of_a_newer_helios_leaves_the_last_good_one_and_is_told_in_ready(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        await put(helios, "content.ttl", "2h")
+        event = envelope.NewEvent(
+            id="newer",
+            source=events.SOURCE,
+            type=events.CHANGED,
+            occurred_at=helios.parts.clock.now(),
+            tenant=events.INSTALLATION,
+            aggregate_type=events.AGGREGATE_TYPE,
+            aggregate_id="content.ttl",
+            payload=b'{"name": "content.ttl", "client_id": "helios", "value": {"adaptive": true}}',
+        )
+        await helios.parts.log.append([event])
+        await helios.parts.kept.follower.catch_up()
+        assert helios.parts.kept.live.get("content.ttl") == "2h"
+        checks = (await helios.get("/ready")).json()["checks"]
+        told = next(each for each in checks if each["name"] == "configuration")
+        assert told["ok"]
+        assert "content.ttl: position 2" in told["detail"]
+        assert (await one(helios, "content.ttl"))["value"] == "2h"
+        await put(helios, "content.ttl", "3h")
+        assert (await one(helios, "content.ttl"))["value"] == "3h"
+
+    run(scenario)
+
+
+def test_a_threshold_changes_what_needs_attention(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        found = helios.parts.kept.live
+        assert found.get("attention.lag_events_max") == 5_000
+        await put(helios, "attention.lag_events_max", "7")
+        threshold = app_configuration.threshold(found, "attention.lag_events_max")
+        assert threshold == 7.0
+
+    run(scenario)
+
+
+def test_every_threshold_of_the_overview_is_a_setting_with_its_default() -> None:
+    for name, default in attention.DEFAULTS.items():
+        assert registry.SETTINGS[name].default == default
