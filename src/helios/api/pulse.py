@@ -7,12 +7,12 @@ client only sees the flow of that client, and nobody pays for it while events po
 
 import asyncio
 import collections
-import contextlib
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, Protocol, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import Literal, TypeAlias
 
 import msgspec
+import structlog
 
 from helios.api import scoping
 from helios.eventlog import envelope
@@ -36,6 +36,10 @@ _LATENCIES = 300
 _PROBE_S = 1.0
 _PROBE_STEP_S = 0.002
 _OURS = "helios"
+_MISSED = 3
+"""Samples after which nobody seems to take them regularly."""
+
+_log = structlog.get_logger("helios.api")
 
 Signal: TypeAlias = Literal["ingested", "appended", "judged", "observed", "healed", "dead"]
 """What is counted: events of others; all events; those a contract may want; what was said of
@@ -44,12 +48,6 @@ stacks; heals that helped; dead letters."""
 SIGNALS: tuple[Signal, ...] = ("ingested", "appended", "judged", "observed", "healed", "dead")
 
 Counts: TypeAlias = dict[Signal, float]
-
-
-class Totals(Protocol):
-    """Says how many verdicts there are."""
-
-    async def counts(self, tenant: str | None) -> Mapping[str, int]: ...
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -97,12 +95,22 @@ class Pulse:
         self.sources: Sequence[tuple[directory.Entry, source_runners.Now]] = ()
 
     async def run(self) -> None:
-        """Sample until cancelled."""
+        """Sample until cancelled; what cannot be sampled now is left out."""
         while True:
-            with contextlib.suppress(errors.HeliosError):
+            try:
                 await self.refresh()
                 await self._probe()
+            except errors.HeliosError:
+                pass
+            except Exception:  # noqa: BLE001 - see below
+                # A figure of the first screen is nothing to stop a server for.
+                _log.exception("pulse_failed")
             await self._clock.sleep(EVERY_S)
+
+    async def begin(self) -> None:
+        """Take a sample if nobody samples regularly; returns at once where somebody does."""
+        if self._at is None or self._clock.monotonic() - self._at > _MISSED * EVERY_S:
+            await self.refresh()
 
     async def refresh(self) -> None:
         """Take a sample if the last one is older than `EVERY_S`.

@@ -40,7 +40,7 @@ class _Desk:
             return kept[1]
         # What flows is counted once for all readers, whoever asks first.
         with tenancy.within(tenancy.EVERYTHING):
-            await self._beat.refresh()
+            await self._beat.begin()
         made = web.answer(await self._maker.make(client_id, tenants))
         if len(self._kept) >= limits.OVERVIEWS_MAX:
             self._kept.clear()
