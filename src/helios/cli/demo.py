@@ -94,14 +94,16 @@ def demo(
 ) -> int:
     """Watch contracts judge a live load that has faults.
 
-    Serves as `helios serve` does, applies a contract on orders, payments and stock, tells it of
-    orders over HTTP, and checks each verdict against what it knows to be true. Exit code 0 when
+    Serves as `helios serve` does. A shop over three clouds has orders that a contract judges; a
+    CMS, a shop and sites on this machine belong to stacks that drift and are healed, or wait for
+    your approval. Everything that is told is checked against what was put in. Exit code 0 when
     every fault was found and nothing else, 1 otherwise.
 
     \b
     Examples:
       helios demo
       helios demo --rate 200 --faults 0.1
+      helios demo --no-stacks --no-open
       helios demo --for 20s --data-dir helios-demo-data
     """  # noqa: D301 - click reads \b as the character
     plan = drive.Plan(rate=rate, faults=faults, seed=seed, lasting_s=lasting_s, stacks=stacks)
@@ -154,7 +156,7 @@ def _watched(
     with contextlib.ExitStack() as stack:
         shown: drive.Screen = screens.Lines(click.echo)
         if screen.is_terminal:
-            shown = stack.enter_context(screens.Picture(screen, _command()))
+            shown = stack.enter_context(screens.Picture(screen, _command(), settings.data_dir))
         main = run.run(settings, plan, clock=clock.SystemClock(), screen=shown, started=started)
         return app.on_loop(main)
 

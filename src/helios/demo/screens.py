@@ -1,6 +1,7 @@
 """The demo in a terminal: a live picture for people, a line now and then for logs."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Self
 
 from rich import console, live, table, text
@@ -11,7 +12,7 @@ from helios.demo.world import ledger
 
 _STYLES = {"matched": "green", "mismatched": "red", "partial": "yellow"}
 _BAR_CHARS = 24
-_MISMATCHES = 5
+_MISMATCHES = 4
 
 
 class Lines:
@@ -43,12 +44,14 @@ class Picture:
     Args:
         screen: where to draw.
         command: how people call `helios` here.
+        folder: of the data, where commands find the server and what lets them in.
     """
 
     every_s = 0.5
 
-    def __init__(self, screen: console.Console, command: str) -> None:
+    def __init__(self, screen: console.Console, command: str, folder: Path) -> None:
         self._command = command
+        self._folder = folder
         self._live = live.Live(console=screen, auto_refresh=False, transient=True)
 
     def __enter__(self) -> Self:
@@ -60,10 +63,10 @@ class Picture:
 
     def show(self, board: boards.Board, /) -> None:
         """Draw this moment."""
-        self._live.update(picture(board, self._command), refresh=True)
+        self._live.update(picture(board, self._command, self._folder), refresh=True)
 
 
-def picture(board: boards.Board, command: str) -> console.Group:
+def picture(board: boards.Board, command: str, folder: Path) -> console.Group:
     """One moment, as rich draws it."""
     blank = text.Text("")
     return console.Group(
@@ -79,7 +82,7 @@ def picture(board: boards.Board, command: str) -> console.Group:
         _faults(board.score),
         *_stacks(board),
         blank,
-        *_where(board, command),
+        *_where(board, command, folder),
     )
 
 
@@ -271,13 +274,13 @@ def _faults(score: scores.Score) -> table.Table:
     return rows
 
 
-def _where(board: boards.Board, command: str) -> list[text.Text]:
+def _where(board: boards.Board, command: str, folder: Path) -> list[text.Text]:
     mismatched = f"{command} verdicts list order-fulfilment --status mismatched"
     return [
         text.Text.assemble(
             ("Look  ", "bold"), (board.url, "cyan"), "   API  ", (f"{board.url}/docs", "cyan")
         ),
-        text.Text.assemble(("Try   ", "bold"), f"export HELIOS_URL={board.url}"),
+        text.Text.assemble(("Try   ", "bold"), f"export HELIOS_DATA_DIR={folder}"),
         text.Text(f"      {mismatched}"),
         text.Text("Ctrl-C closes the shop and checks every order.", style="dim"),
     ]
