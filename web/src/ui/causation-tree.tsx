@@ -31,11 +31,18 @@ interface Tree {
 }
 
 /** What an event goes back to, and what came of it: a nested list with a line along it. */
-export function CausationTree({ eventId, clientId }: { eventId: string; clientId: string }) {
+export function CausationTree({
+  event,
+  clientId,
+}: {
+  /** Its position, or its id. */
+  event: string;
+  clientId: string;
+}) {
   const { data, error, refetch } = useQuery({
-    queryKey: ["causation", clientId, eventId],
+    queryKey: ["causation", clientId, event],
     queryFn: () =>
-      call<Tree>("GET", `/api/v1/causation/${encodeURIComponent(eventId)}`, {
+      call<Tree>("GET", `/api/v1/causation/${encodeURIComponent(event)}`, {
         query: { client_id: clientId },
       }),
   });

@@ -117,7 +117,6 @@ export function DataTable<T>({
     Boolean(pageOf),
   );
 
-  const span = columns.length + (checked ? 1 : 0);
   return (
     <section
       ref={scroller}
@@ -152,7 +151,7 @@ export function DataTable<T>({
           </tr>
         </thead>
         <tbody>
-          <Gap px={first?.start ?? 0} span={span} />
+          <Gap px={first?.start ?? 0} />
           {shown.map((item) => {
             const row = rows[item.index];
             if (row === undefined) return null;
@@ -205,7 +204,7 @@ export function DataTable<T>({
               </tr>
             );
           })}
-          <Gap px={virtual.getTotalSize() - (last?.end ?? 0)} span={span} />
+          <Gap px={virtual.getTotalSize() - (last?.end ?? 0)} />
         </tbody>
       </table>
       {rows.length === 0 && empty}
@@ -236,12 +235,12 @@ function HeadCell({
   );
 }
 
-/** Stands for the rows that are scrolled away. */
-function Gap({ px, span }: { px: number; span: number }) {
+/** Stands for the rows that are scrolled away; one cell, as a span would count hidden columns too. */
+function Gap({ px }: { px: number }) {
   if (px <= 0) return null;
   return (
     <tr aria-hidden style={{ height: px }}>
-      <td colSpan={span} />
+      <td />
     </tr>
   );
 }

@@ -99,7 +99,7 @@ export function FilterBar({
 
   return (
     <div className="flex flex-wrap items-start gap-2">
-      <div className="relative min-w-0 flex-1 basis-72">
+      <div className="relative min-w-0 flex-1 basis-48">
         <div className="flex min-h-8 flex-wrap items-center gap-1 rounded-md border border-edge bg-raised py-0.5 pr-1 pl-2 focus-within:outline-2 focus-within:outline-focus">
           <Filter className="size-4 shrink-0 text-faint" aria-hidden />
           {tokens.map((token, index) => (
@@ -231,16 +231,14 @@ function suggest(
   const key = text.slice(0, colon);
   const values = text.slice(colon + 1).split(",");
   const begins = values.pop() ?? "";
-  const before = values.map((value) => `${value},`).join("");
   return (facets?.(key, begins) ?? [])
     .filter((each) => each.value.toLowerCase().includes(begins.toLowerCase()))
     .slice(0, MOST)
     .map((each) => {
-      const [token] = parseFilter(`${key}:${before}`);
       const next: Token = {
         key,
         op: ":",
-        values: [...(token?.values ?? []), quote(each.value)],
+        values: [...values, quote(each.value)],
         negated: minus === "-",
       };
       return { text: formatToken(next), words: "", count: each.count, isWhole: true };

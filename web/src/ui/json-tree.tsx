@@ -44,9 +44,14 @@ export function JsonTree({
         {size !== undefined && <span className="text-xs text-soft">{bytes(size)}</span>}
         <CopyButton text={JSON.stringify(value, null, 2)} label={`Copy ${label}`} />
       </div>
-      <div className="mono overflow-x-auto px-1.5 py-1.5 leading-5.5">
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
+      <section
+        aria-label={label}
+        tabIndex={0}
+        className="mono max-h-112 overflow-auto px-1.5 py-1.5 leading-5.5 -outline-offset-2"
+      >
         <Node name={undefined} value={value} path={[]} hits={hits} />
-      </div>
+      </section>
     </div>
   );
 }

@@ -93,17 +93,17 @@ export function EventDetail({ event }: { event: Event }) {
       <Section title="Payload">
         <JsonTree value={event.payload} label="payload" size={sizeOf(event)} />
       </Section>
+      <Section title="What came of it">
+        <Thread of="event" id={String(event.position)} clientId={event.client_id} />
+      </Section>
+      <Section title="Causes and effects">
+        <CausationTree event={String(event.position)} clientId={event.client_id} />
+      </Section>
       {hasMetadata && (
         <Section title="Metadata">
           <JsonTree value={event.metadata} label="metadata" />
         </Section>
       )}
-      <Section title="Causes and effects">
-        <CausationTree eventId={event.event_id} clientId={event.client_id} />
-      </Section>
-      <Section title="What came of it">
-        <Thread of="event" id={String(event.position)} clientId={event.client_id} />
-      </Section>
     </>
   );
 }

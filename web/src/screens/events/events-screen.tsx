@@ -15,6 +15,7 @@ import { FilterBar } from "@/ui/filter-bar";
 import { ListPage } from "@/ui/page";
 import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
 import { Instant } from "@/ui/values";
+import { Density } from "./density";
 import { eventMatches, sizeOf } from "./event-fields";
 import { EventInspector } from "./event-inspector";
 import { type Event, searchQuery } from "./event-queries";
@@ -67,7 +68,7 @@ export function EventsScreen() {
   const set = useSetSearch();
   const { keys, facets } = useFacets("events", tenant);
   const tokens = useMemo(() => parseFilter(q), [q]);
-  const follow = useFollowing();
+  const follow = useFollowing(sel !== undefined);
   const { rows, search, live } = useEvents(tokens, q, tenant, follow.isPaused);
   const { fetchNextPage, hasNextPage, isFetching } = search;
   const onEnd = useCallback(() => {
@@ -92,6 +93,7 @@ export function EventsScreen() {
           facets={facets}
         />
       }
+      strip={<Density filter={q} />}
       list={
         search.isPending ? (
           <Skeleton lines={12} className="p-6" />
@@ -132,19 +134,20 @@ export function EventsScreen() {
 type Search = ReturnType<typeof useEvents>["search"];
 
 interface Following {
-  /** New rows wait, because of the button or because the reader has scrolled away. */
+  /** New rows wait: by the button, while a row is open, or as the reader has scrolled away. */
   isPaused: boolean;
   isHeld: boolean;
   toggle: () => void;
   setAway: (away: boolean) => void;
 }
 
-function useFollowing(): Following {
+/** @param isReading a row is open, and must not be pushed away. */
+function useFollowing(isReading: boolean): Following {
   const [isHeld, setHeld] = useState(false);
   const [isAway, setAway] = useState(false);
   const toggle = () => setHeld(!isHeld);
   useShortcut("pause", toggle);
-  return { isPaused: isHeld || isAway, isHeld, toggle, setAway };
+  return { isPaused: isHeld || isAway || isReading, isHeld, toggle, setAway };
 }
 
 /** The found events, with those that came since on top while the range is live. */
