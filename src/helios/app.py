@@ -22,6 +22,7 @@ from helios import (
     app_configuration,
     app_fanout,
     app_gate,
+    app_ground,
     app_ingest,
     app_loop,
     app_notices,
@@ -34,18 +35,13 @@ from helios.api import pulse as pulses
 from helios.eventlog import log as logs
 from helios.eventlog import ports as log_ports
 from helios.fanout import dispatcher
-from helios.fanout import view as subscribers_view
-from helios.ingest import normalising, runners
+from helios.ingest import runners
 from helios.kernel import clock as clocks
 from helios.kernel import errors, ids
 from helios.kernel import settings as config
 from helios.projections import catalog
 from helios.projections import ports as view_ports
-from helios.projections.views import content
 from helios.reconcile.builds import builder
-from helios.reconcile.builds import view as builds_view
-from helios.reconcile.compositions import audit_view
-from helios.reconcile.compositions import view as stacks_view
 from helios.reconcile.runtime import keys, waking
 from helios.reconcile.runtime import runtime as runtimes
 from helios.reconcile.streams import asking, rejudge, repairer, repairs, standing, ticker
@@ -120,94 +116,81 @@ async def opened(
     """
     clock = clocks.SystemClock()
     async with contextlib.AsyncExitStack() as stack:
-        storage, store = app_storage.opened(settings, clock, stack, briefly=briefly)
-        failure = _undone()
-        log = logs.Log(storage, clock, on_fatal=_once(failure))
-        await log.open()
-        stack.push_async_callback(log.close)
-        await store.open()
-        stack.push_async_callback(store.close)
-        verdicts = verdict_view.VerdictView()
-        alone = settings.database_url is None
-        views = catalog.Catalog(_views(verdicts), log, store, clock=clock, alone=alone)
-        metrics = _metrics(log, views)
-        id_source = ids.Uuid7Ids(clock)
+        ground = await app_ground.opened(settings, clock, stack, briefly=briefly)
         kept_settings = await app_configuration.opened(
             settings,
-            log,
-            store,
-            views,
-            verdicts=verdicts,
+            ground.log,
+            ground.store,
+            ground.views,
+            verdicts=ground.verdicts,
             clock=clock,
-            id_source=id_source,
+            id_source=ground.ids,
             origins=origins,
             follows_level=not briefly,
         )
-        access = await stack.enter_async_context(
-            app_access.opened(
-                settings, log, store, visible=views.wait_for, clock=clock, id_source=id_source
-            )
+        yield await _put_together(settings, ground, kept_settings, stack)
+
+
+async def _put_together(
+    settings: config.Settings,
+    ground: app_ground.Ground,
+    kept_settings: app_configuration.Kept,
+    stack: contextlib.AsyncExitStack,
+) -> Parts:
+    """What runs over the log and the views."""
+    log, store, views, clock = ground.log, ground.store, ground.views, ground.clock
+    access = await stack.enter_async_context(
+        app_access.opened(
+            settings, log, store, visible=views.wait_for, clock=clock, id_source=ground.ids
         )
-        leases = await stack.enter_async_context(app_ingest.leases(settings, clock))
-        ingestion = await stack.enter_async_context(
-            app_ingest.opened(
-                settings,
-                log,
-                clock=clock,
-                id_source=id_source,
-                metrics=metrics,
-                leases=leases,
-                store=store,
-                values=kept_settings.live,
-            )
-        )
-        base = app_compositions.based(
+    )
+    leases = await stack.enter_async_context(app_ingest.leases(settings, clock))
+    ingestion = await stack.enter_async_context(
+        app_ingest.opened(
             settings,
             log,
-            store,
-            views=views,
-            results=metrics.results,
             clock=clock,
-            id_source=id_source,
+            id_source=ground.ids,
+            metrics=ground.metrics,
+            leases=leases,
+            store=store,
             values=kept_settings.live,
         )
-        stacks = await stack.enter_async_context(
-            app_compositions.opened(base, ingestion, leases, metrics)
-        )
-        yield Parts(
-            settings=settings,
-            kept=kept_settings,
-            clock=clock,
-            ids=id_source,
-            metrics=metrics,
-            log=log,
-            storage=storage,
-            store=store,
-            views=views,
-            verdicts=verdicts,
-            access=access,
-            ingestion=ingestion,
-            leases=leases,
-            fanout=_fanout(base, metrics, ingestion, leases),
-            runtime=base.runtime,
-            waking=base.waking,
-            stacks=stacks,
-            where=base.where,
-            failure=failure,
-        )
-
-
-def _undone() -> "asyncio.Future[errors.StorageFailedError]":
-    return asyncio.get_running_loop().create_future()
-
-
-def _metrics(log: logs.Log, views: catalog.Catalog) -> meters.Metrics:
-    metrics = meters.Metrics()
-    metrics.watch_views(lambda: ((h.view, h.lag_events, h.lag_s) for h in views.health()))
-    metrics.gauge(
-        "helios_log_queue_events", "Events waiting for a commit.", lambda: log.queued_events
     )
-    return metrics
+    base = app_compositions.based(
+        settings,
+        log,
+        store,
+        views=views,
+        results=ground.metrics.results,
+        clock=clock,
+        id_source=ground.ids,
+        values=kept_settings.live,
+    )
+    stacks = await stack.enter_async_context(
+        app_compositions.opened(base, ingestion, leases, ground.metrics)
+    )
+    return Parts(
+        settings=settings,
+        kept=kept_settings,
+        clock=clock,
+        ids=ground.ids,
+        metrics=ground.metrics,
+        log=log,
+        storage=ground.storage,
+        store=store,
+        views=views,
+        verdicts=ground.verdicts,
+        access=access,
+        ingestion=ingestion,
+        leases=leases,
+        fanout=_fanout(base, ground.metrics, ingestion, leases),
+        runtime=base.runtime,
+        waking=base.waking,
+        stacks=stacks,
+        where=base.where,
+        failure=ground.failure,
+    )
 
 
 def _fanout(
@@ -227,23 +210,6 @@ def _fanout(
         leases=leases,
         told=metrics.delivered,
     )
-
-
-def _views(verdicts: verdict_view.VerdictView) -> list[view_ports.View]:
-    return [
-        *catalog.SHIPPED,
-        content.ContentView(normalising.changes),
-        verdicts,
-        repairs.VIEW,
-        stacks_view.VIEW,
-        audit_view.VIEW,
-        app_access.VIEW,
-        app_bus.VIEW,
-        app_notices.VIEW,
-        app_configuration.VIEW,
-        builds_view.VIEW,
-        subscribers_view.VIEW,
-    ]
 
 
 @contextlib.asynccontextmanager
@@ -478,16 +444,6 @@ def _repairer(parts: Parts) -> repairer.Repairer:
         told_max=parts.kept.live.whole("alerts.per_minute_max"),
         open_max=parts.kept.live.whole("alerts.asked_max"),
     )
-
-
-def _once(
-    future: "asyncio.Future[errors.StorageFailedError]",
-) -> Callable[[errors.StorageFailedError], None]:
-    def tell(error: errors.StorageFailedError) -> None:
-        if not future.done():
-            future.set_result(error)
-
-    return tell
 
 
 def run(

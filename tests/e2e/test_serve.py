@@ -184,7 +184,8 @@ def _raw(url: str, request: bytes) -> bytes:
 
 def test_malformed_http_is_refused_and_does_not_disturb(serving: Any, tmp_path: Path) -> None:
     body = json.dumps(EVENT).encode()
-    head = b"POST /api/v1/events/ingest HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    path = b"/api/v1/events/ingest"
+    head = b"POST %s HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n" % path
     length = b"content-length: %d\r\n"
     with serving.serving(tmp_path / "data") as server:
         for request in (

@@ -17,6 +17,7 @@ FROZEN = {
     "deadline_exceeded": 504,
     "digest_mismatch": 409,
     "drift_closed": 409,
+    "forbidden": 403,
     "gone": 410,
     "idempotency_key_reused": 422,
     "internal": 500,
