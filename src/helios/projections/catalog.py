@@ -129,7 +129,7 @@ class Catalog:
 
     def health(self) -> list[worker.Health]:
         """How each view is doing, by name, without asking the log or the store."""
-        return [self._health(name) for name in self.names]
+        return [self._health(name).shown() for name in self.names]
 
     async def rebuild(
         self, name: str, *, report: Callable[[rebuild.Step], None] = _silent
