@@ -240,6 +240,7 @@ TABLE: Mapping[tuple[str, str], Rule] = {
     ),
     **_all(
         Rule(P.OPERATE, "body"),
+        "POST /api/v1/drifts/acknowledge",
         "POST /api/v1/dead-letters/retry",
         "POST /api/v1/dead-letters/discard",
         "POST /api/v1/reconciliation/replay",

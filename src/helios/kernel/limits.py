@@ -161,3 +161,6 @@ JOB_STOP_S = 5.0
 
 LETTERS_FILTERED_MAX = 10_000
 """Dead letters that a filter expression is asked of for a preview. Above: counted up to there."""
+
+DRIFTS_CHOSEN_MAX = 1_000
+"""Open drifts that one order is about. Above: the newest."""

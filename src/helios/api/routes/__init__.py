@@ -7,6 +7,7 @@ from helios.api.routes import (
     access_people,
     access_sign_in,
     alerts,
+    all_drifts,
     approvals,
     audit,
     configuration,
@@ -52,6 +53,7 @@ def table(parts: services.Services) -> list[web.Route]:
     """Every route, in the order in which the description lists them."""
     live_feed = following.Feed(parts)
     routes = [
+        *all_drifts.routes(parts),
         *jobs.routes(parts),
         *saved_views.routes(parts),
         *stack_graph.routes(parts),
