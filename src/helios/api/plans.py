@@ -15,6 +15,7 @@ class ActionView(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         provider: what is written at, `<adapter>@<host>`.
         needs: addresses of components that it relies on; it is not done while one is unhealthy.
+        undo: params that undo it; null: it cannot be undone, or that is known once it is done.
     """
 
     id: str
@@ -26,6 +27,7 @@ class ActionView(msgspec.Struct, frozen=True, kw_only=True):
     drift_ids: list[str]
     risk: model.Risk
     reversible: bool
+    undo: dict[str, Any] | None
     requires_approval: bool
     approval_reason: str
     effects: list[str]
@@ -188,7 +190,7 @@ def plan(found: model.Plan, void: str = "") -> PlanView:
         desired_hash=found.desired_hash,
         observed_hash=found.observed_hash,
         observed_cursor=found.observed_cursor,
-        actions=[_action(each) for each in found.actions],
+        actions=[action(each) for each in found.actions],
         blockers=[_blocker(each) for each in found.blockers],
         remaining=found.remaining,
         blast_radius=dict(found.blast_radius),
@@ -210,7 +212,8 @@ def _runs_at(found: model.Plan) -> clocks.Timestamp | None:
     return max(times)
 
 
-def _action(found: model.Action) -> ActionView:
+def action(found: model.Action) -> ActionView:
+    """An action as it is shown."""
     return ActionView(
         id=found.id,
         kind=found.kind,
@@ -221,6 +224,7 @@ def _action(found: model.Action) -> ActionView:
         drift_ids=list(found.drift_ids),
         risk=found.risk,
         reversible=found.reversible,
+        undo=None if found.inverse is None else dict(found.inverse),
         requires_approval=found.requires_approval,
         approval_reason=found.approval_reason,
         effects=list(found.effects),

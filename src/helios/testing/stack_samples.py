@@ -196,13 +196,12 @@ def healed(now: clocks.Timestamp, status: str = "started", **change: Any) -> wri
     }
     kind, told = kinds[status]
     found = model.Heal(
-        action=action(),
         plan_id=PLAN,
         digest=DIGEST,
         attempt=1,
         actor=events.ACTOR,
         started_at=now,
-        **{"status": status, **change},
+        **{"action": action(), "status": status, **change},
     )
     return kind, events.HealMoved(
         event_id="",

@@ -4,7 +4,7 @@ Pure. The rules stand in one list in the order in which they are asked; the firs
 opinion decides. What the guards (windows, breakers, budgets …) say comes later and only delays.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -58,7 +58,12 @@ def mode_of(rules: policy.Policy, drift: model.Drift) -> tuple[policy.Mode, str]
     A mode that is declared for one of its words goes before `enabled`, `allowed_drift_types` and
     `require_approval`; of several the one of the narrowest word.
     """
-    heal, words = rules.auto_heal, causes.words_of(drift)
+    return mode_by(rules, causes.words_of(drift))
+
+
+def mode_by(rules: policy.Policy, words: Sequence[str]) -> tuple[policy.Mode, str]:
+    """The same of a drift that policy knows by these words, the narrowest first."""
+    heal = rules.auto_heal
     for word in words:
         if word in heal.modes:
             return heal.modes[word], f"policy has mode {heal.modes[word]} for {word}"

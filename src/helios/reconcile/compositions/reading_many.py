@@ -54,6 +54,32 @@ async def known(store: ports.ViewStore, names: Sequence[Name]) -> dict[Name, rea
     return {(each.state.client_id, each.state.stack_id): each for each in read}
 
 
+async def known_after(
+    store: ports.ViewStore, clients: Sequence[str] | None, after: Name, limit: int
+) -> list[tuple[Name, reading.Known]]:
+    """Declared stacks of some clients, or of all, in order of client and name, after one."""
+    of = "1 = 1" if clients is None else f"s.tenant IN ({', '.join('?' * len(clients)) or 'NULL'})"
+    found = await store.query(
+        view.NAME,
+        f"{reading.KNOWN}WHERE {of} AND (s.tenant > ? OR (s.tenant = ? AND s.stack > ?)) "
+        "AND s.removed = 0 ORDER BY s.tenant, s.stack LIMIT ?",
+        (*(clients or ()), after[0], *after, limit),
+    )
+    read = [reading.known_of(row) for row in found]
+    return [((each.state.client_id, each.state.stack_id), each) for each in read]
+
+
+async def by_id(store: ports.ViewStore, table: str, client_id: str, name: str) -> Found | None:
+    """A record of a client by its id."""
+    rows = await store.query(
+        view.NAME,
+        f"SELECT {_columns(table)} FROM {{t}}{table} WHERE tenant = ? AND {_id(table)} = ? "
+        "ORDER BY position DESC LIMIT 1",
+        (client_id, name),
+    )
+    return _found(table, rows[0]) if rows else None
+
+
 async def entries(
     store: ports.ViewStore,
     table: str,
