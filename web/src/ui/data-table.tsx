@@ -122,7 +122,6 @@ export function DataTable<T>({
       ref={scroller}
       data-scroll-restoration-id={scrollId}
       onScroll={(event) => onScrollAway?.(event.currentTarget.scrollTop > ROW_PX / 2)}
-      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
       tabIndex={0}
       aria-label={label}
       className="@container min-h-0 flex-1 overflow-auto -outline-offset-2"

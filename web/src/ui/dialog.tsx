@@ -1,7 +1,8 @@
 import { X } from "lucide-react";
-import { type ReactNode, useEffect, useId, useRef } from "react";
+import { type ReactNode, useEffect, useId, useRef, useState } from "react";
 import { cx } from "@/lib/cx";
 import { IconButton } from "./button";
+import { Layer } from "./layer";
 
 /**
  * A modal dialog on the browser's own element: it keeps the focus, closes on Escape, makes the rest
@@ -28,17 +29,26 @@ export function Dialog({
 }) {
   const ref = useRef<HTMLDialogElement>(null);
   const id = useId();
+  const [layer, setLayer] = useState<HTMLElement | null>(null);
   useEffect(() => {
     const dialog = ref.current;
     if (!dialog) return;
-    if (open && !dialog.open) dialog.showModal();
+    if (open && !dialog.open) {
+      dialog.showModal();
+      // A field is what the dialog is for; the browser would begin at the button that closes it.
+      const first = dialog.querySelector<HTMLElement>("input, textarea, select") ?? null;
+      (first ?? dialog.querySelector<HTMLElement>("h2"))?.focus();
+    }
     if (!open && dialog.open) dialog.close();
   }, [open]);
 
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: Escape closes it, the click is on what lies behind
     <dialog
-      ref={ref}
+      ref={(element) => {
+        ref.current = element;
+        setLayer(element);
+      }}
       aria-labelledby={id}
       onClose={onClose}
       onClick={(event) => {
@@ -58,15 +68,15 @@ export function Dialog({
       )}
     >
       {open && (
-        <>
+        <Layer.Provider value={layer}>
           <header className={cx(bare ? "sr-only" : "flex items-center gap-3 px-5 pt-4 pb-1")}>
-            <h2 id={id} className="flex-1 text-lg font-semibold">
+            <h2 id={id} tabIndex={-1} className="flex-1 text-lg font-semibold outline-none">
               {title}
             </h2>
             {!bare && <IconButton icon={X} label="Close" keys="Escape" onClick={onClose} />}
           </header>
           {children}
-        </>
+        </Layer.Provider>
       )}
     </dialog>
   );

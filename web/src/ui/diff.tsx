@@ -53,7 +53,6 @@ export function Diff({
         </Button>
       </div>
       {visible.length > 0 && (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
         <section className="overflow-x-auto" aria-label="Differences" tabIndex={0}>
           <table className="w-full min-w-120 table-fixed">
             <thead>

@@ -44,7 +44,6 @@ export function JsonTree({
         {size !== undefined && <span className="text-xs text-soft">{bytes(size)}</span>}
         <CopyButton text={JSON.stringify(value, null, 2)} label={`Copy ${label}`} />
       </div>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
       <section
         aria-label={label}
         tabIndex={0}

@@ -59,7 +59,6 @@ export function Lanes({
   const height = HEAD_PX + lanes.length * LANE_PX + 8;
   const first = Math.min(...times);
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
     <section aria-label={label} tabIndex={0} className="overflow-x-auto">
       <svg
         viewBox={`0 0 ${width} ${height}`}

@@ -4,6 +4,7 @@ import { DropdownMenu } from "radix-ui";
 import type { ReactElement, ReactNode } from "react";
 import { cx } from "@/lib/cx";
 import type { Icon } from "./button";
+import { useLayer } from "./layer";
 
 const ITEM =
   "flex w-full items-center gap-2 rounded px-2 py-1.5 text-left text-base text-ink outline-none select-none data-[highlighted]:bg-sunken data-[disabled]:opacity-50";
@@ -18,10 +19,11 @@ export function Menu({
   align?: "start" | "end";
   children: ReactNode;
 }) {
+  const layer = useLayer();
   return (
     <DropdownMenu.Root modal={false}>
       <DropdownMenu.Trigger asChild>{trigger}</DropdownMenu.Trigger>
-      <DropdownMenu.Portal>
+      <DropdownMenu.Portal {...layer}>
         <DropdownMenu.Content
           align={align}
           sideOffset={6}

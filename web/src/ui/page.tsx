@@ -161,7 +161,6 @@ export function Inspector({
           {actions}
         </div>
       )}
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
       <div className="min-h-0 flex-1 overflow-y-auto px-4 py-4 -outline-offset-2" tabIndex={0}>
         {children}
       </div>

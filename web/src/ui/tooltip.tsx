@@ -1,6 +1,7 @@
 import { Tooltip as Radix } from "radix-ui";
 import type { ReactElement } from "react";
 import { Kbd } from "./kbd";
+import { useLayer } from "./layer";
 
 export const TooltipProvider = Radix.Provider;
 
@@ -16,10 +17,11 @@ export function Tooltip({
   /** One element that can take a ref and focus. */
   children: ReactElement;
 }) {
+  const layer = useLayer();
   return (
     <Radix.Root>
       <Radix.Trigger asChild>{children}</Radix.Trigger>
-      <Radix.Portal>
+      <Radix.Portal {...layer}>
         <Radix.Content
           side={side}
           sideOffset={6}
