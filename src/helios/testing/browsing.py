@@ -39,6 +39,7 @@ RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
 """Rules of axe that pages are held to: WCAG 2.2 AA."""
 
 _OPTIONS = ("--no-sandbox", "--disable-dev-shm-usage", "--font-render-hinting=none")
+_HTML_CHARS = 200
 _ABORTED = "net::ERR_ABORTED"
 _NONE = 3
 
@@ -273,7 +274,7 @@ def axe(page: sync_api.Page, source: str, *, within: str | None = None) -> list[
             rule=each["id"],
             help=each["help"],
             places=tuple(
-                f"{' '.join(map(str, node['target']))}: {_one_line(node['failureSummary'])}"
+                f"{node['html'][:_HTML_CHARS]}: {_one_line(node['failureSummary'])}"
                 for node in each["nodes"]
             ),
         )
