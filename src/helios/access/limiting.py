@@ -57,7 +57,11 @@ class Limits:
         self._under_way: collections.Counter[str] = collections.Counter()
 
     def saw(self, event: envelope.Event) -> None:
-        """Take in an event of access."""
+        """Take in an event of access; one that a newer Helios wrote otherwise is left out."""
+        with contextlib.suppress(msgspec.DecodeError):
+            self._saw(event)
+
+    def _saw(self, event: envelope.Event) -> None:
         if event.type == events.SIGN_IN_FAILED:
             failed = _failed.decode(event.payload)
             self._failed(_name(failed.who), event.recorded_at)

@@ -189,6 +189,7 @@ _LOCAL = model.Principal(
 
 
 def principal(user: events.User, session: str, by: Literal["cookie", "bearer"]) -> model.Principal:
+    """Who a user is in a session, shown in a cookie or as bearer."""
     return model.Principal(
         kind="user",
         name=user.name,

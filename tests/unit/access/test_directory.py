@@ -148,6 +148,13 @@ def failed(who: str, address: str = "", at: int = NOW) -> envelope.Event:
     return msgspec.structs.replace(made, recorded_at=clocks.Timestamp(at))
 
 
+def test_a_failure_that_cannot_be_read_is_left_out() -> None:
+    limits = limiting.Limits(access_bench.Clock())
+    for _ in range(limiting.ADDRESS_FREE):
+        limits.saw(msgspec.structs.replace(failed("u"), payload=b'{"who": 7}'))
+    assert waits(limits, "u") == 0
+
+
 def waits(limits: limiting.Limits, who: str, address: str = "") -> float:
     try:
         with limits.trying(who, address):
@@ -195,7 +202,11 @@ def test_whoever_signs_in_is_free_again_and_his_address_is_not() -> None:
         ("a name", "a name", True),
     ],
 )
-def test_addresses_of_one_network_count_together(one: str, other: str, same: bool) -> None:  # noqa: FBT001
+def test_addresses_of_one_network_count_together(
+    one: str,
+    other: str,
+    same: bool,  # noqa: FBT001 - a table
+) -> None:
     clock = access_bench.Clock()
     limits = limiting.Limits(clock)
     for _ in range(limiting.ADDRESS_FREE):
