@@ -40,6 +40,7 @@ RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
 
 _OPTIONS = ("--no-sandbox", "--disable-dev-shm-usage", "--font-render-hinting=none")
 _HTML_CHARS = 200
+_PLACES_MAX = 5
 _ABORTED = "net::ERR_ABORTED"
 _NONE = 3
 
@@ -231,11 +232,13 @@ class Violation(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         rule: its name, as in `color-contrast`.
         help: what it asks for.
-        places: each element that breaks it, with what is wrong there.
+        count: of elements that break it.
+        places: the first of them, with what is wrong there.
     """
 
     rule: str
     help: str
+    count: int
     places: tuple[str, ...]
 
 
@@ -273,9 +276,10 @@ def axe(page: sync_api.Page, source: str, *, within: str | None = None) -> list[
         Violation(
             rule=each["id"],
             help=each["help"],
+            count=len(each["nodes"]),
             places=tuple(
                 f"{node['html'][:_HTML_CHARS]}: {_one_line(node['failureSummary'])}"
-                for node in each["nodes"]
+                for node in each["nodes"][:_PLACES_MAX]
             ),
         )
         for each in found["violations"]
