@@ -4,6 +4,74 @@
  */
 
 export interface paths {
+    "/api/v1/drifts/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take note of all open drifts of a filter, as a job */
+        post: operations["post_drifts_acknowledge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Jobs of this process, newest first */
+        get: operations["get_jobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How far a job has come */
+        get: operations["get_jobs_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End a job between two things; what is done stays done */
+        post: operations["post_jobs_id_cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/saved-views": {
         parameters: {
             query?: never;
@@ -49,6 +117,74 @@ export interface paths {
         };
         /** A stack as nodes and edges, what is not well first */
         get: operations["get_stacks_graph"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/stacks/board": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Stacks with whether they agree and whether they are well, by a filter */
+        get: operations["get_stacks_board"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/heals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Actions of healing of all stacks by a filter, newest first, and how it went */
+        get: operations["get_heals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/heals/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One action of healing: what it should bring about, and what came */
+        get: operations["get_heals_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/clients/{client}/stacks/{stack}/policy/effective": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What holds for a stack, of its policy and of the defaults */
+        get: operations["get_clients_client_stacks_stack_policy_effective"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2834,6 +2970,162 @@ export interface components {
             actual: number | null;
         };
         /**
+         * Wanted
+         * @description Open drifts to take note of.
+         *
+         *         Attributes:
+         *             client_id: of this client only; null: of all that one may operate.
+         *             filter: which; required, so that nobody means all by saying nothing. `state:*` is all.
+         *             reason: why; kept with each.
+         *             dry_run: say how many there are, and some of them, and do nothing.
+         */
+        "helios.api.routes.all_drifts.Wanted": {
+            filter: string;
+            reason: string;
+            /** @default null */
+            client_id: string | null;
+            /** @default false */
+            dry_run: boolean;
+        };
+        /**
+         * Preview
+         * @description How many drifts an order would be about, and the newest of them.
+         */
+        Preview: {
+            total: number;
+            sample: components["schemas"]["DriftView"][];
+        };
+        /**
+         * DriftView
+         * @description A difference between what is declared and what is so (DriftDetail).
+         *
+         *         Attributes:
+         *             drift_id: the same for the same difference.
+         *             occurrence: 2 when it was closed once and came again.
+         *             path: JSON pointer below the component; empty: the component itself.
+         *             attempts: heals of this occurrence that were begun.
+         *             auto_heal_eligible: policy would let it be healed without asking.
+         *             rule: what makes it ignored.
+         *             origin, evidence: who brought it about, and who saw it.
+         */
+        DriftView: {
+            drift_id: string;
+            client_id: string;
+            stack_id: string;
+            occurrence: number;
+            /** @enum {unknown} */
+            type: "configuration" | "content" | "integration" | "provider" | "resource";
+            /** @enum {unknown} */
+            cause: "build_broken" | "cms_provider_change" | "configuration_changed" | "content_differs" | "content_missing" | "content_stale" | "credential_invalid" | "integration_changed" | "provider_missing" | "resource_missing" | "resource_unhealthy" | "webhook_broken";
+            component: string;
+            path: string;
+            expected: unknown;
+            observed: unknown;
+            /** @enum {unknown} */
+            severity: "critical" | "high" | "low" | "medium";
+            confidence: number;
+            /** @enum {unknown} */
+            state: "acknowledged" | "awaiting_approval" | "confirmed" | "escalated" | "failed" | "false_positive" | "healed" | "healing" | "ignored" | "planned" | "resolved_externally" | "superseded" | "suspected" | "verifying";
+            reason: string;
+            detected_at: string;
+            confirmed_at: string | null;
+            last_seen: string;
+            closed_at: string | null;
+            seen_count: number;
+            attempts: number;
+            next_attempt_at: string | null;
+            auto_heal_eligible: boolean;
+            healable: boolean;
+            plan_id: string | null;
+            rule: string | null;
+            fingerprint: string;
+            origin: components["schemas"]["OriginView"];
+            evidence: components["schemas"]["EvidenceView"][];
+        };
+        /**
+         * OriginView
+         * @description Who brought a drift about and how that came to us, as far as the log tells.
+         */
+        OriginView: {
+            actor: string | null;
+            event_id: string | null;
+            position: number | null;
+            channel: string | null;
+        };
+        /**
+         * EvidenceView
+         * @description One witness of what was seen; `supports` is false where it speaks against it.
+         *
+         *         Attributes:
+         *             fields: what it speaks of; empty: all that was seen.
+         */
+        EvidenceView: {
+            /** @enum {unknown} */
+            kind: "direct_read" | "failed_call" | "missed_heartbeat" | "signed_event" | "silence";
+            witness: string;
+            at: string;
+            supports: boolean;
+            fields: string[];
+            detail: string;
+            event_id: string | null;
+            position: number | null;
+        };
+        /**
+         * JobView
+         * @description A job.
+         *
+         *         Attributes:
+         *             kind: such as `dead-letters.retry`.
+         *             client_id: whose data it is about; null: all that who asked may operate.
+         *             total: things it is about; done: how many of them are done.
+         *             counts: what became of them, by outcome.
+         *             rate: things a second so far.
+         *             left_s: seconds that the rest will take at that rate; null: not known.
+         *             failures: the first of them, at most 20.
+         *             detail: why it ended before all was done; empty: it did not.
+         *             asked_by: actor; started_at, ended_at: RFC 3339.
+         *             link: page of what it works on.
+         */
+        JobView: {
+            id: string;
+            kind: string;
+            title: string;
+            client_id: string | null;
+            /** @enum {unknown} */
+            state: "cancelled" | "done" | "failed" | "running" | "stopped";
+            total: number;
+            done: number;
+            counts: {
+                [key: string]: number;
+            };
+            rate: number | null;
+            left_s: number | null;
+            failures: components["schemas"]["Failure"][];
+            detail: string;
+            asked_by: string;
+            started_at: string;
+            ended_at: string | null;
+            link: string;
+        };
+        /**
+         * Failure
+         * @description One thing that it did not succeed with.
+         */
+        Failure: {
+            id: string;
+            client_id: string;
+            reason: string;
+            detail: string;
+            link: string;
+        };
+        /**
+         * JobList
+         * @description Jobs of this process, newest first.
+         */
+        JobList: {
+            jobs: components["schemas"]["JobView"][];
+        };
+        /**
          * SavedViewList
          * @description Saved views by screen and title.
          */
@@ -2957,6 +3249,241 @@ export interface components {
             target: string;
             /** @enum {unknown} */
             kind: "builds" | "feeds" | "needs" | "sends";
+        };
+        /**
+         * StackBoard
+         * @description Stacks by client and name.
+         *
+         *         Attributes:
+         *             next_cursor: to go on; null at the end. A page may be short, or empty, and have one.
+         *             scanned: stacks that were looked at for it.
+         */
+        StackBoard: {
+            stacks: components["schemas"]["StackRow"][];
+            next_cursor: string | null;
+            scanned: number;
+        };
+        /**
+         * StackRow
+         * @description How a stack stands, on a line.
+         *
+         *         Attributes:
+         *             agreement, health: the two axes.
+         *             drifts: open ones by severity, without those only suspected or ignored.
+         *             auto_heal: policy lets something heal by itself; null: the policy cannot be read.
+         *             paused_until: null: until somebody lets it go on, or it is not paused.
+         *             pinned: generation that it stays at.
+         *             approval_id: what somebody has to answer.
+         *             heals: that are under way; predicted: drifts that are foreseen.
+         */
+        StackRow: {
+            client_id: string;
+            stack_id: string;
+            environment: string;
+            state_version: string;
+            generation: number;
+            /** @enum {unknown} */
+            status: "drift_detected" | "error" | "healthy" | "reconciling";
+            /** @enum {unknown} */
+            agreement: "drifted" | "in_sync" | "unknown";
+            /** @enum {unknown} */
+            health: "degraded" | "failed" | "healing" | "healthy" | "paused" | "unknown";
+            drift_count: number;
+            drifts: {
+                [key: string]: number;
+            };
+            auto_heal: boolean | null;
+            paused: string | null;
+            paused_until: string | null;
+            pinned: number | null;
+            plan_id: string | null;
+            approval_id: string | null;
+            heals: number;
+            predicted: number;
+            components: number;
+            last_verified: string | null;
+            updated_at: string;
+            error: string;
+        };
+        /**
+         * HealBoard
+         * @description Actions that were begun, newest first; paged as a StackBoard.
+         *
+         *         Attributes:
+         *             figures: over the newest actions of the range, at most a thousand; not of the filter.
+         */
+        HealBoard: {
+            heals: components["schemas"]["HealView"][];
+            next_cursor: string | null;
+            scanned: number;
+            figures: components["schemas"]["helios.api.boards.Figures"];
+        };
+        /**
+         * HealView
+         * @description One action that was begun.
+         *
+         *         Attributes:
+         *             status: `started`: it may have happened or not; `acted`: done and not verified;
+         *                 `succeeded`: seen to have helped; `failed`; `unverified`: done, and did not help;
+         *                 `avoided`: the drift was gone before anything was written.
+         *             changes: field to [before, after]; masked where secret.
+         */
+        HealView: {
+            action_id: string;
+            client_id: string;
+            stack_id: string;
+            /** @enum {unknown} */
+            kind: "create_resource" | "create_webhook" | "notify_only" | "rebuild_resource" | "register_provider" | "resync_content" | "rollback" | "update_integration" | "update_resource" | "update_webhook";
+            target: string;
+            summary: string;
+            status: string;
+            plan_id: string;
+            digest: string;
+            attempt: number;
+            actor: string;
+            approved_by: string[];
+            manual: boolean;
+            started_at: string;
+            acted_at: string | null;
+            ended_at: string | null;
+            detail: string;
+            error_code: string;
+            changes: Record<string, never>;
+            drift_ids: string[];
+        };
+        /**
+         * Figures
+         * @description How healing went; null where nothing was to be counted.
+         *
+         *         Attributes:
+         *             success_rate: share of those that ended well among those that ended.
+         *             mean_s: from the beginning of an action until it was seen to have helped.
+         *             mean_drift_s: from the first sight of a drift until it was healed.
+         */
+        "helios.api.boards.Figures": {
+            actions: number;
+            open: number;
+            succeeded: number;
+            failed: number;
+            by_itself: number;
+            approved: number;
+            success_rate: number | null;
+            mean_s: number | null;
+            mean_drift_s: number | null;
+        };
+        /**
+         * HealRun
+         * @description One action with what it should bring about, and what came.
+         *
+         *         Attributes:
+         *             window_s: in which what is expected should come.
+         *             others: the other actions of its plan that were begun.
+         */
+        HealRun: {
+            heal: components["schemas"]["HealView"];
+            action: components["schemas"]["ActionView"];
+            window_s: number;
+            events: components["schemas"]["Expected"][];
+            others: components["schemas"]["HealView"][];
+        };
+        /**
+         * ActionView
+         * @description One step of a plan; `params` hold references, never secrets.
+         *
+         *         Attributes:
+         *             provider: what is written at, `<adapter>@<host>`.
+         *             needs: addresses of components that it relies on; it is not done while one is unhealthy.
+         *             undo: params that undo it; null: it cannot be undone, or that is known once it is done.
+         */
+        ActionView: {
+            id: string;
+            /** @enum {unknown} */
+            kind: "create_resource" | "create_webhook" | "notify_only" | "rebuild_resource" | "register_provider" | "resync_content" | "rollback" | "update_integration" | "update_resource" | "update_webhook";
+            target: string;
+            provider: string;
+            summary: string;
+            params: Record<string, never>;
+            drift_ids: string[];
+            /** @enum {unknown} */
+            risk: "destructive" | "high" | "low" | "medium";
+            reversible: boolean;
+            undo: Record<string, never> | null;
+            requires_approval: boolean;
+            approval_reason: string;
+            effects: string[];
+            precondition: string;
+            idempotency_key: string;
+            depends_on: string[];
+            needs: string[];
+            wave: number;
+            expected_events: string[];
+            timeout_s: number;
+        };
+        /**
+         * Expected
+         * @description An event that an action should bring about.
+         *
+         *         Attributes:
+         *             state: `arrived`; `late`: it came after the window; `awaited`; `missing`: it did not come
+         *                 and will not.
+         *             after_s: from the beginning of the action.
+         *             is_expected: false: it came all the same.
+         */
+        Expected: {
+            event_type: string;
+            /** @enum {unknown} */
+            state: "arrived" | "awaited" | "late" | "missing";
+            at: string | null;
+            after_s: number | null;
+            position: number | null;
+            is_expected: boolean;
+            summary: string;
+        };
+        /**
+         * EffectivePolicy
+         * @description What holds for a stack, whoever said so.
+         *
+         *         Attributes:
+         *             declared: a policy was declared; readable: this version of Helios can read it.
+         */
+        EffectivePolicy: {
+            client_id: string;
+            stack_id: string;
+            declared: boolean;
+            readable: boolean;
+            modes: components["schemas"]["Mode"][];
+            settings: components["schemas"]["Setting"][];
+        };
+        /**
+         * Mode
+         * @description What is done about drifts of one cause.
+         *
+         *         Attributes:
+         *             severity: of such a drift; severity_origin: whether the policy says so.
+         *             reason: why it is this mode; origin: whether the policy says so, or the defaults.
+         */
+        Mode: {
+            cause: string;
+            type: string;
+            severity: string;
+            /** @enum {unknown} */
+            severity_origin: "default" | "policy";
+            /** @enum {unknown} */
+            mode: "approve" | "heal" | "observe" | "off" | "warn";
+            reason: string;
+            /** @enum {unknown} */
+            origin: "default" | "policy";
+        };
+        /**
+         * Setting
+         * @description One value that holds for a stack, as the policy would write it.
+         */
+        Setting: {
+            name: string;
+            value: unknown;
+            default: unknown;
+            /** @enum {unknown} */
+            origin: "default" | "policy";
         };
         /**
          * Thread
@@ -3368,7 +3895,7 @@ export interface components {
             position: number;
             client_id: string | null;
             flow: components["schemas"]["Station"][];
-            figures: components["schemas"]["Figures"];
+            figures: components["schemas"]["helios.api.overview.Figures"];
             attention: components["schemas"]["helios.api.attention.Item"][];
             healed: components["schemas"]["Healed"][];
             empty: components["schemas"]["Empty"];
@@ -3423,7 +3950,7 @@ export interface components {
          *             p50_s, p99_s: seconds from append until the verdicts are told up to an event, of events
          *                 tried over the last minutes.
          */
-        Figures: {
+        "helios.api.overview.Figures": {
             match_rate: number | null;
             keys: number;
             not_matched: number;
@@ -3953,54 +4480,6 @@ export interface components {
             sample: components["schemas"]["LetterView"][];
             /** @default null */
             problem: unknown | null;
-        };
-        /**
-         * JobView
-         * @description A job.
-         *
-         *         Attributes:
-         *             kind: such as `dead-letters.retry`.
-         *             client_id: whose data it is about; null: all that who asked may operate.
-         *             total: things it is about; done: how many of them are done.
-         *             counts: what became of them, by outcome.
-         *             rate: things a second so far.
-         *             left_s: seconds that the rest will take at that rate; null: not known.
-         *             failures: the first of them, at most 20.
-         *             detail: why it ended before all was done; empty: it did not.
-         *             asked_by: actor; started_at, ended_at: RFC 3339.
-         *             link: page of what it works on.
-         */
-        JobView: {
-            id: string;
-            kind: string;
-            title: string;
-            client_id: string | null;
-            /** @enum {unknown} */
-            state: "cancelled" | "done" | "failed" | "running" | "stopped";
-            total: number;
-            done: number;
-            counts: {
-                [key: string]: number;
-            };
-            rate: number | null;
-            left_s: number | null;
-            failures: components["schemas"]["Failure"][];
-            detail: string;
-            asked_by: string;
-            started_at: string;
-            ended_at: string | null;
-            link: string;
-        };
-        /**
-         * Failure
-         * @description One thing that it did not succeed with.
-         */
-        Failure: {
-            id: string;
-            client_id: string;
-            reason: string;
-            detail: string;
-            link: string;
         };
         /**
          * EventList
@@ -4910,39 +5389,6 @@ export interface components {
             rejected: boolean;
         };
         /**
-         * HealView
-         * @description One action that was begun.
-         *
-         *         Attributes:
-         *             status: `started`: it may have happened or not; `acted`: done and not verified;
-         *                 `succeeded`: seen to have helped; `failed`; `unverified`: done, and did not help;
-         *                 `avoided`: the drift was gone before anything was written.
-         *             changes: field to [before, after]; masked where secret.
-         */
-        HealView: {
-            action_id: string;
-            client_id: string;
-            stack_id: string;
-            /** @enum {unknown} */
-            kind: "create_resource" | "create_webhook" | "notify_only" | "rebuild_resource" | "register_provider" | "resync_content" | "rollback" | "update_integration" | "update_resource" | "update_webhook";
-            target: string;
-            summary: string;
-            status: string;
-            plan_id: string;
-            digest: string;
-            attempt: number;
-            actor: string;
-            approved_by: string[];
-            manual: boolean;
-            started_at: string;
-            acted_at: string | null;
-            ended_at: string | null;
-            detail: string;
-            error_code: string;
-            changes: Record<string, never>;
-            drift_ids: string[];
-        };
-        /**
          * Comparison
          * @description What two environments of a composition differ in.
          *
@@ -5096,81 +5542,6 @@ export interface components {
             drift_details: components["schemas"]["DriftView"][];
         };
         /**
-         * DriftView
-         * @description A difference between what is declared and what is so (DriftDetail).
-         *
-         *         Attributes:
-         *             drift_id: the same for the same difference.
-         *             occurrence: 2 when it was closed once and came again.
-         *             path: JSON pointer below the component; empty: the component itself.
-         *             attempts: heals of this occurrence that were begun.
-         *             auto_heal_eligible: policy would let it be healed without asking.
-         *             rule: what makes it ignored.
-         *             origin, evidence: who brought it about, and who saw it.
-         */
-        DriftView: {
-            drift_id: string;
-            client_id: string;
-            stack_id: string;
-            occurrence: number;
-            /** @enum {unknown} */
-            type: "configuration" | "content" | "integration" | "provider" | "resource";
-            /** @enum {unknown} */
-            cause: "build_broken" | "cms_provider_change" | "configuration_changed" | "content_differs" | "content_missing" | "content_stale" | "credential_invalid" | "integration_changed" | "provider_missing" | "resource_missing" | "resource_unhealthy" | "webhook_broken";
-            component: string;
-            path: string;
-            expected: unknown;
-            observed: unknown;
-            /** @enum {unknown} */
-            severity: "critical" | "high" | "low" | "medium";
-            confidence: number;
-            /** @enum {unknown} */
-            state: "acknowledged" | "awaiting_approval" | "confirmed" | "escalated" | "failed" | "false_positive" | "healed" | "healing" | "ignored" | "planned" | "resolved_externally" | "superseded" | "suspected" | "verifying";
-            reason: string;
-            detected_at: string;
-            confirmed_at: string | null;
-            last_seen: string;
-            closed_at: string | null;
-            seen_count: number;
-            attempts: number;
-            next_attempt_at: string | null;
-            auto_heal_eligible: boolean;
-            healable: boolean;
-            plan_id: string | null;
-            rule: string | null;
-            fingerprint: string;
-            origin: components["schemas"]["OriginView"];
-            evidence: components["schemas"]["EvidenceView"][];
-        };
-        /**
-         * OriginView
-         * @description Who brought a drift about and how that came to us, as far as the log tells.
-         */
-        OriginView: {
-            actor: string | null;
-            event_id: string | null;
-            position: number | null;
-            channel: string | null;
-        };
-        /**
-         * EvidenceView
-         * @description One witness of what was seen; `supports` is false where it speaks against it.
-         *
-         *         Attributes:
-         *             fields: what it speaks of; empty: all that was seen.
-         */
-        EvidenceView: {
-            /** @enum {unknown} */
-            kind: "direct_read" | "failed_call" | "missed_heartbeat" | "signed_event" | "silence";
-            witness: string;
-            at: string;
-            supports: boolean;
-            fields: string[];
-            detail: string;
-            event_id: string | null;
-            position: number | null;
-        };
-        /**
          * DriftList
          * @description Drifts, newest first, closed ones too; read on with `cursor=next_cursor`.
          */
@@ -5312,37 +5683,6 @@ export interface components {
             runs_at: string | null;
             requested_by: string;
             void: string;
-        };
-        /**
-         * ActionView
-         * @description One step of a plan; `params` hold references, never secrets.
-         *
-         *         Attributes:
-         *             provider: what is written at, `<adapter>@<host>`.
-         *             needs: addresses of components that it relies on; it is not done while one is unhealthy.
-         */
-        ActionView: {
-            id: string;
-            /** @enum {unknown} */
-            kind: "create_resource" | "create_webhook" | "notify_only" | "rebuild_resource" | "register_provider" | "resync_content" | "rollback" | "update_integration" | "update_resource" | "update_webhook";
-            target: string;
-            provider: string;
-            summary: string;
-            params: Record<string, never>;
-            drift_ids: string[];
-            /** @enum {unknown} */
-            risk: "destructive" | "high" | "low" | "medium";
-            reversible: boolean;
-            requires_approval: boolean;
-            approval_reason: string;
-            effects: string[];
-            precondition: string;
-            idempotency_key: string;
-            depends_on: string[];
-            needs: string[];
-            wave: number;
-            expected_events: string[];
-            timeout_s: number;
         };
         /**
          * BlockerView
@@ -6792,6 +7132,142 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    post_drifts_acknowledge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["helios.api.routes.all_drifts.Wanted"];
+            };
+        };
+        responses: {
+            /** @description With `dry_run`: what it would be about. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Preview"];
+                };
+            };
+            /** @description The job that does it. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobView"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_jobs: {
+        parameters: {
+            query?: {
+                /** @description Of this client only. */
+                client_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those under way, and those that ended last. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobList"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_jobs_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobView"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    post_jobs_id_cancel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job, ended. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobView"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     get_saved_views: {
         parameters: {
             query?: {
@@ -6974,6 +7450,162 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Graph"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_stacks_board: {
+        parameters: {
+            query?: {
+                /** @description Of this client only. */
+                client_id?: string;
+                /** @description An expression over the fields agreement, health, status, severity, environment, client, stack, version, drifts, heals, waiting. */
+                filter?: string;
+                /** @description Read on after this place: next_cursor of the page before. */
+                cursor?: string;
+                /** @description Most items of a page, 1 to 1000. */
+                limit?: number;
+            };
+            header?: {
+                /** @description Answer once this position is visible, at most 30 s later. */
+                "Helios-After"?: number;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StackBoard"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_heals: {
+        parameters: {
+            query?: {
+                /** @description Of this client only. */
+                client_id?: string;
+                /** @description Changed not before this time (RFC 3339). */
+                start_time?: string;
+                /** @description An expression over the fields status, how, kind, target, stack, client, actor. */
+                filter?: string;
+                /** @description Read on after this place: next_cursor of the page before. */
+                cursor?: string;
+                /** @description Most items of a page, 1 to 1000. */
+                limit?: number;
+            };
+            header?: {
+                /** @description Answer once this position is visible, at most 30 s later. */
+                "Helios-After"?: number;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HealBoard"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_heals_id: {
+        parameters: {
+            query?: {
+                /** @description Whose; `default` without it. */
+                client_id?: string;
+            };
+            header?: {
+                /** @description Answer once this position is visible, at most 30 s later. */
+                "Helios-After"?: number;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The action. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HealRun"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_clients_client_stacks_stack_policy_effective: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Answer once this position is visible, at most 30 s later. */
+                "Helios-After"?: number;
+            };
+            path: {
+                client: string;
+                stack: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Modes and settings. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EffectivePolicy"];
                 };
             };
             /** @description A problem (RFC 9457). */

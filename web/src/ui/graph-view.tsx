@@ -119,6 +119,7 @@ export default function GraphView({
         nodeTypes={TYPES}
         colorMode={shownTheme()}
         fitView
+        fitViewOptions={{ maxZoom: 1, padding: 0.12 }}
         minZoom={0.2}
         nodesDraggable={false}
         nodesConnectable={false}

@@ -55,7 +55,7 @@ export function Lanes({
     ...(watermark ? [watermark.getTime()] : []),
   ];
   if (times.length === 0) return null;
-  const x = scale(Math.min(...times), Math.max(...times), NAME_PX + 16, width - 16);
+  const x = scale(Math.min(...times), Math.max(...times), NAME_PX + 24, width - 16);
   const height = HEAD_PX + lanes.length * LANE_PX + 8;
   const first = Math.min(...times);
   return (
@@ -63,9 +63,8 @@ export function Lanes({
       <svg
         viewBox={`0 0 ${width} ${height}`}
         width={width}
-        height={height}
         aria-hidden="true"
-        className="block w-full min-w-140 text-xs"
+        className="block h-auto w-full max-w-5xl min-w-140"
         preserveAspectRatio="xMinYMin meet"
       >
         {window && (
@@ -82,7 +81,13 @@ export function Lanes({
         {ticks(first, Math.max(...times)).map((tick) => (
           <g key={tick}>
             <line x1={x(tick)} x2={x(tick)} y1={HEAD_PX} y2={height - 4} stroke="var(--line)" />
-            <text x={x(tick)} y={14} textAnchor="middle" fill="var(--faint)" fontSize={11}>
+            <text
+              x={x(tick)}
+              y={14}
+              textAnchor={x(tick) > width - 40 ? "end" : "middle"}
+              fill="var(--faint)"
+              fontSize={11}
+            >
               {tick === first
                 ? clockTime(new Date(tick), zone)
                 : `+${duration((tick - first) / 1000)}`}

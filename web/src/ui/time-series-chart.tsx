@@ -1,7 +1,7 @@
 import "uplot/dist/uPlot.min.css";
 import { useEffect, useRef } from "react";
 import uPlot from "uplot";
-import { short } from "@/lib/format";
+import { clockTime, dateTime, short, type Zone } from "@/lib/format";
 import { usePreference } from "@/lib/preferences";
 import { TONE_COLOUR } from "./status";
 import type { TimeSeriesProps } from "./time-series";
@@ -10,6 +10,15 @@ import type { TimeSeriesProps } from "./time-series";
 function resolved(colour: string): string {
   const name = /var\((--[\w-]+)\)/.exec(colour)?.[1];
   return name ? getComputedStyle(document.documentElement).getPropertyValue(name).trim() : colour;
+}
+
+/** `14:05`, the day where it begins, and all of it where the crosshair is. */
+function axisTime(seconds: number, zone: Zone, isWhole = false): string {
+  const at = new Date(seconds * 1000);
+  if (isWhole) return dateTime(at, zone).replace(/\.000/, "");
+  const [hour, minute, second] = clockTime(at, zone).split(/[:.]/);
+  if (hour === "00" && minute === "00" && second === "00") return dateTime(at, zone).slice(5, 10);
+  return second === "00" ? `${hour}:${minute}` : `${hour}:${minute}:${second}`;
 }
 
 export default function TimeSeriesChart({
@@ -24,9 +33,10 @@ export default function TimeSeriesChart({
   const place = useRef<HTMLDivElement>(null);
   const chart = useRef<uPlot>(undefined);
   const theme = usePreference("theme");
+  const zone = usePreference("zone");
   const names = series.map((each) => `${each.name}:${each.tone}`).join();
-  const latest = useRef({ onRange, format, at, series });
-  latest.current = { onRange, format, at, series };
+  const latest = useRef({ onRange, format, at, series, zone });
+  latest.current = { onRange, format, at, series, zone };
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: new data is given to the chart below
   useEffect(() => {
@@ -48,7 +58,7 @@ export default function TimeSeriesChart({
         drag: { x: Boolean(latest.current.onRange), y: false, setScale: false },
       },
       axes: [
-        axis,
+        { ...axis, values: (_, ticks) => ticks.map((tick) => axisTime(tick, latest.current.zone)) },
         {
           ...axis,
           size: 56,
@@ -56,7 +66,10 @@ export default function TimeSeriesChart({
         },
       ],
       series: [
-        {},
+        {
+          label: "",
+          value: (_, at) => (at === null ? "" : axisTime(at, latest.current.zone, true)),
+        },
         ...latest.current.series.map((each): uPlot.Series => {
           const colour = resolved(TONE_COLOUR[each.tone]);
           return {
@@ -89,7 +102,7 @@ export default function TimeSeriesChart({
       made.destroy();
       chart.current = undefined;
     };
-  }, [names, theme, height, sync]);
+  }, [names, theme, zone, height, sync]);
 
   useEffect(() => chart.current?.setData(data(at, series)), [at, series]);
 
