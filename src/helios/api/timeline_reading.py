@@ -6,7 +6,6 @@ from helios.api import links, scoping, services, timeline
 from helios.eventlog import envelope
 from helios.kernel import clock as clocks
 from helios.kernel import errors, limits
-from helios.projections.views import contracts as contracts_view
 from helios.projections.views import event_mirror
 from helios.reconcile.streams import contract as contracts
 from helios.reconcile.streams import repairs, verdicts
@@ -40,9 +39,15 @@ async def read(parts: services.Services, client_id: str, name: str, key: str) ->
 
 async def _contract(parts: services.Services, seen: verdicts.Verdict) -> contracts.Contract:
     """The contract as it was when this was judged."""
-    for each in await contracts_view.history(parts.store, seen.tenant, seen.contract):
-        if each.version == seen.contract_version:
-            return contracts.parse(each.yaml)
+    # As the view of verdicts has it, so that it is there whenever the verdict is.
+    for each in await parts.standing.declared():
+        row = each.row
+        if (row.tenant, row.name, row.version) == (
+            seen.tenant,
+            seen.contract,
+            seen.contract_version,
+        ):
+            return each.parsed
     raise errors.NotFoundError(f"contract {seen.contract[:80]!r} has no such version any more")
 
 

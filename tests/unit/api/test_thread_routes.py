@@ -110,14 +110,15 @@ def test_a_drift_that_nothing_told_of_has_a_missing_event(run: Any) -> None:
 
 def test_the_thread_of_a_key_leads_from_its_events_to_its_verdict(run: Any) -> None:
     async def scenario(helios: Any) -> None:
-        await world.judged(helios)
+        after = await world.judged(helios)
         ours = {"client_id": world.CLIENT}
         for of, name in (("verdict", f"{world.NAME}/K2"), ("verdict", f"{world.NAME}/K2/1")):
             found = (await helios.get(PATH, params={"of": of, "id": name, **ours})).json()
             assert states(found) == {
                 "event": "done", "view": "done", "verdict": "done", "verification": "pending",
             }  # fmt: skip
-        event = (await helios.get(PATH, params={"of": "event", "id": "o-K2", **ours})).json()
+        event = {"of": "event", "id": "o-K2", **ours}
+        event = (await helios.get(PATH, params=event, headers=after)).json()
         assert event["links"][0]["is_asked"] is True
         assert states(event)["verdict"] == "done"
         matched = {"of": "verdict", "id": f"{world.NAME}/K/1", **ours}
@@ -155,7 +156,8 @@ def test_the_tree_tells_what_caused_an_event_and_what_came_of_it(run: Any) -> No
             answer = await helios.ingest(sent(name, cause, source))
             assert answer.status_code < 300, answer.text
         asked = {"client_id": "acme"}
-        found = (await helios.get("/api/v1/causation/b", params=asked)).json()
+        after = {"helios-after": answer.headers["helios-position"]}
+        found = (await helios.get("/api/v1/causation/b", params=asked, headers=after)).json()
         made = {each["event_id"]: each for each in found["nodes"]}
         assert {name: each["kind"] for name, each in made.items()} == {
             "a": "cause", "b": "self", "c": "effect", "d": "effect",

@@ -1,8 +1,12 @@
 """The thread from an event to what came of it, and the tree of causes and effects."""
 
+import asyncio
+
 from helios.api import causation, scoping, services, thread, thread_reading, web, wire
 from helios.kernel import errors
+from helios.projections.views import event_mirror
 from helios.reconcile.compositions import view
+from helios.reconcile.streams import view as verdict_view
 
 THREAD = "/api/v1/thread"
 CAUSATION = "/api/v1/causation/{event_id}"
@@ -37,7 +41,7 @@ def routes(parts: services.Services) -> list[web.Route]:
             summary="What an event goes back to and what came of it",
             tag="audit",
             replies={200: web.Reply("The tree, by position.", causation.Tree)},
-            parameters=(_OF_CLIENT,),
+            parameters=(_OF_CLIENT, wire.AFTER),
         ),
     ]
 
@@ -56,13 +60,19 @@ class _Desk:
             raise errors.InvalidInputError(f"expected one of {', '.join(thread.KINDS)}", field="of")
         if not query.get("id"):
             raise errors.InvalidInputError("required", field="id")
-        after = wire.after_header(request)
-        if after is not None:
-            await self._parts.views.wait_for(view.NAME, after)
+        await self._visible(request)
         return web.answer(await self._threads.follow(of, query["id"], client_id))
 
     async def causation(self, request: web.Request) -> web.Response:
         client_id = request.query("client_id").get("client_id")
         scoping.tenants(client_id)
+        await self._visible(request)
         event = await self._threads.event(request.params["event_id"], client_id)
         return web.answer(await causation.tree(self._parts, event))
+
+    async def _visible(self, request: web.Request) -> None:
+        """Wait for the views that something of a thread may show in."""
+        after = wire.after_header(request)
+        if after is not None:
+            names = (view.NAME, event_mirror.NAME, verdict_view.NAME)
+            await asyncio.gather(*(self._parts.views.wait_for(name, after) for name in names))
