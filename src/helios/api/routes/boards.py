@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
 
+import msgspec
+
 from helios.api import boards, facets, policy_board, scoping, services, web, wire
 from helios.api import plans as shown_plans
 from helios.api.routes import stack_desk as desks
@@ -107,7 +109,25 @@ class _Boards(desks.Desk):
                     more = True
                     break
         cursor = "/".join(place) if more else None
-        return web.answer(boards.StackBoard(stacks=rows, next_cursor=cursor, scanned=scanned))
+        shown = await self._verified(rows)
+        return web.answer(boards.StackBoard(stacks=shown, next_cursor=cursor, scanned=scanned))
+
+    async def _verified(self, rows: list[boards.StackRow]) -> list[boards.StackRow]:
+        """That nothing has changed is told once in a while only; that something was, at once."""
+        runs = await reading_many.entries(
+            self.parts.store,
+            "runs",
+            [(each.client_id, each.stack_id) for each in rows],
+            before=None,
+            limit=1,
+        )
+        made = []
+        for row in rows:
+            last = runs.get((row.client_id, row.stack_id))
+            times = [each for each in (row.last_verified,) if each is not None]
+            times += [each.record.completed_at for each in last or ()]
+            made.append(msgspec.structs.replace(row, last_verified=max(times, default=None)))
+        return made
 
     async def heals(self, request: web.Request) -> web.Response:
         query = request.query("client_id", "start_time", "filter", "cursor", "limit")
