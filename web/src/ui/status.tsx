@@ -75,6 +75,11 @@ const TONES: Record<Tone, readonly string[]> = {
     "delivered",
     "retried",
     "enabled",
+    "resolved_externally",
+    "avoided",
+    "hit",
+    "averted",
+    "arrived",
   ],
   bad: [
     "mismatched",
@@ -94,6 +99,7 @@ const TONES: Record<Tone, readonly string[]> = {
     "denied",
     "unverified",
     "rolled_back",
+    "miss",
   ],
   warn: [
     "drifted",
@@ -128,6 +134,11 @@ const TONES: Record<Tone, readonly string[]> = {
     "acting",
     "planned",
     "connecting",
+    "healing",
+    "verifying",
+    "awaiting_approval",
+    "awaited",
+    "acted",
   ],
   paused: [
     "paused",
@@ -140,6 +151,9 @@ const TONES: Record<Tone, readonly string[]> = {
     "cancelled",
     "superseded",
     "archived",
+    "false_positive",
+    "revoked",
+    "withdrawn",
   ],
   unknown: ["unknown", "none", "idle", "low", "void", "voided"],
 };
