@@ -46,7 +46,7 @@ def history(rng: random.Random) -> list[envelope.Event]:
                 "source": rng.choice(["shop", "cms"]),
                 "via": "webhook",
                 "reason": rng.choice(["schema", "conflict"]),
-                "detail": "ä" * rng.randint(0, 3),
+                "detail": f"{'ä' * rng.randint(0, 3)} at position {position}",
                 "event_type": rng.choice([None, "t", "u"]),
                 "event_id": rng.choice([None, "a"]),
                 "bytes": 2**40,
@@ -127,10 +127,30 @@ def test_the_view_agrees_with_a_plain_reading_of_the_events(seed: int, tmp_path:
     assert {one.id: one.status for one in pages} == status
     assert {one.id: one.attempts for one in pages} == attempts
     assert [one.position for one in pages] == sorted((o.position for o in pages), reverse=True)
-    assert sum(group.count for group in groups) == len(status)
-    for group in groups:
+    assert sum(group.count for group in groups.groups) == len(status)
+    for group in groups.groups:
+        assert sum(group.trend) == group.count
+        first = (group.first_at - groups.start) // groups.width
+        assert group.trend[first] > 0 == sum(group.trend[:first])
+        assert group.sample.template == group.template
         assert group.sample.reason == group.reason
         assert group.first_at <= group.sample.recorded_at == group.last_at
+
+
+@pytest.mark.parametrize(
+    ("detail", "expected"),
+    [
+        (
+            "the id invoice-1795218584-4 came before with another content, at position 1100",
+            "the id … came before with another content, at position …",
+        ),
+        ('payload.qty: the value is not of type "integer"', None),
+        ("items[3].qty: too small", "items[…].qty: too small"),
+        ("", None),
+    ],
+)
+def test_a_template_is_what_letters_of_one_cause_share(detail: str, expected: str | None) -> None:
+    assert view.template(detail) == (detail if expected is None else expected)
 
 
 def test_a_cursor_of_another_list_is_refused(tmp_path: Path) -> None:
@@ -142,6 +162,6 @@ def test_a_cursor_of_another_list_is_refused(tmp_path: Path) -> None:
                 await view.page(opened, view.Where(), after="1.2")
             with pytest.raises(errors.NotFoundError):
                 await view.one(opened, "acme", "none")
-            assert await view.groups(opened, view.Where()) == []
+            assert (await view.groups(opened, view.Where())).groups == []
 
     asyncio.run(main())

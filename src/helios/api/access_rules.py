@@ -258,7 +258,12 @@ TABLE: Mapping[tuple[str, str], Rule] = {
         "DELETE /api/v1/configuration/{name}",
         "POST /api/v1/configuration/{name}/undo",
     ),
-    **_all(Rule(P.OPERATE, "any"), "POST /api/v1/jobs/{id}/cancel"),
+    **_all(
+        Rule(P.OPERATE, "any"),
+        "POST /api/v1/jobs/{id}/cancel",
+        "POST /api/v1/jobs/{id}/pause",
+        "POST /api/v1/jobs/{id}/resume",
+    ),
     **_all(
         Rule(P.APPROVE, "one", "handler"),
         "POST /api/v1/approvals/{id}/approve",

@@ -1,7 +1,11 @@
 """Dead letters as the API shows them, and what it is asked about them."""
 
+from collections.abc import Sequence
+from typing import Final
+
 import msgspec
 
+from helios.eventlog import envelope
 from helios.kernel import clock as clocks
 from helios.projections.views import dead_letters as view
 
@@ -17,6 +21,7 @@ class LetterView(msgspec.Struct, frozen=True, kw_only=True):
         index: which event of its delivery, when only that one is dead.
         cut: not its whole body was kept.
         attempts: how often it was tried again.
+        template: the detail without what differs from letter to letter.
     """
 
     id: str
@@ -37,6 +42,7 @@ class LetterView(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: str
     attempts: int
     edited: bool
+    template: str
 
 
 class LetterList(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +59,28 @@ class Header(msgspec.Struct, frozen=True):
     value: str
 
 
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened to a letter.
+
+    Attributes:
+        kind: `recorded`, `edited`, `retried` or `discarded`.
+        result: of a retry: `stored`, `duplicate` or `dead`; positions: of the events it made.
+        reason, detail: why it was dead, or is still.
+        note: of who edited or discarded it.
+        position: of this event.
+    """
+
+    kind: str
+    at: str
+    actor: str
+    position: int
+    result: str = ""
+    positions: list[int] = []
+    reason: str = ""
+    detail: str = ""
+    note: str = ""
+
+
 class WholeLetter(msgspec.Struct, frozen=True, kw_only=True):
     """A dead letter with all that was kept of it.
 
@@ -60,6 +88,7 @@ class WholeLetter(msgspec.Struct, frozen=True, kw_only=True):
         headers: those that carry meaning; never a secret.
         body: base64 of the bytes that a retry would read.
         text: the same as text, where it is that.
+        history: what happened to it, oldest first.
     """
 
     letter: LetterView
@@ -68,25 +97,41 @@ class WholeLetter(msgspec.Struct, frozen=True, kw_only=True):
     headers: list[Header]
     body: str
     text: str | None
+    history: list[Said]
 
 
 class GroupView(msgspec.Struct, frozen=True, kw_only=True):
-    """Letters of one cause, and the newest as a sample."""
+    """Letters of one cause, and the newest as a sample.
+
+    Attributes:
+        template: the detail that they share, without what differs.
+        trend: how many were recorded in each window of the list, oldest first; empty in previews
+            by a filter expression.
+    """
 
     client_id: str
     source: str
     reason: str
     event_type: str | None
+    template: str
     count: int
     first_at: str
     last_at: str
     sample: LetterView
+    trend: list[int]
 
 
 class GroupList(msgspec.Struct, frozen=True, kw_only=True):
-    """What the letters died of, most frequent first."""
+    """What the letters died of, most frequent first.
+
+    Attributes:
+        trend_start: where the first window of the trends begins (RFC 3339); null: no groups.
+        trend_s: seconds of each window.
+    """
 
     groups: list[GroupView]
+    trend_start: str | None = None
+    trend_s: float = 0.0
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -106,6 +151,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     source: str | None = None
     reason: str | None = None
     type: str | None = None
+    template: str | None = None
     since: str | None = None
     until: str | None = None
     filter: str = ""
@@ -174,10 +220,12 @@ def group(found: view.Group) -> GroupView:
         source=found.source,
         reason=found.reason,
         event_type=found.event_type,
+        template=found.template,
         count=found.count,
         first_at=clocks.to_rfc3339(found.first_at),
         last_at=clocks.to_rfc3339(found.last_at),
         sample=letter(found.sample),
+        trend=list(found.trend),
     )
 
 
@@ -202,4 +250,52 @@ def letter(row: view.Letter) -> LetterView:
         updated_at=clocks.to_rfc3339(row.updated_at),
         attempts=row.attempts,
         edited=row.edited_position is not None,
+        template=row.template,
+    )
+
+
+_KINDS: Final = {
+    view.RECORDED: "recorded",
+    view.EDITED: "edited",
+    view.RETRIED: "retried",
+    view.DISCARDED: "discarded",
+}
+
+
+class _Payload(msgspec.Struct):
+    result: str = ""
+    positions: list[int] = []
+    reason: str = ""
+    detail: str = ""
+    note: str = ""
+
+
+_payload = msgspec.json.Decoder(_Payload).decode
+
+
+def history(events: Sequence[envelope.Event]) -> list[Said]:
+    """What happened to a letter, from its events."""
+    return [_said(each, _payload(each.payload)) for each in events if each.type in _KINDS]
+
+
+def _said(event: envelope.Event, told: _Payload) -> Said:
+    return Said(
+        kind=_KINDS[event.type],
+        at=clocks.to_rfc3339(event.recorded_at),
+        actor=event.actor,
+        position=event.position,
+        result=told.result,
+        positions=told.positions,
+        reason=told.reason,
+        detail=told.detail,
+        note=told.note,
+    )
+
+
+def grouped(found: view.Groups) -> GroupList:
+    """Groups as the API shows them."""
+    return GroupList(
+        groups=[group(one) for one in found.groups],
+        trend_start=clocks.to_rfc3339(found.start) if found.groups else None,
+        trend_s=found.width / clocks.SECOND_US,
     )

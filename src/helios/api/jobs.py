@@ -1,4 +1,4 @@
-"""Long work that goes on without whoever asked for it: watched, and cancelled, by its id.
+"""Long work that goes on without whoever asked for it: watched, paused, and cancelled, by its id.
 
 A job lives in the process that runs it. What it does is in the log like everything else, so when a
 process ends nothing is lost but the counting; the same work asked for again goes on where it was.
@@ -16,10 +16,11 @@ from helios.api import links, problems, scoping
 from helios.kernel import acting, errors, ids, limits, tenancy
 from helios.kernel import clock as clocks
 
-State: TypeAlias = Literal["running", "done", "stopped", "cancelled", "failed"]
+State: TypeAlias = Literal["running", "paused", "done", "stopped", "cancelled", "failed"]
 """`stopped`: too much failed, so it did not go on; `failed`: it could not go on."""
 
 _CANCELLED = "somebody cancelled it"
+_UNDER_WAY: tuple[State, ...] = ("running", "paused")
 _log = structlog.get_logger("helios.api")
 
 
@@ -111,6 +112,10 @@ class _Job:
         self.ended_at: clocks.Timestamp | None = None
         self.took_s: float | None = None
         self.task: asyncio.Task[None] | None = None
+        self.may_go_on = asyncio.Event()
+        self.may_go_on.set()
+        self.paused_at: float | None = None
+        self.paused_s = 0.0
 
     @property
     def done(self) -> int:
@@ -144,7 +149,7 @@ class Jobs:
         Raises:
             OverloadError: too many are under way.
         """
-        running = sum(each.state == "running" for each in self._jobs.values())
+        running = sum(each.state in _UNDER_WAY for each in self._jobs.values())
         if running >= limits.JOBS_RUNNING_MAX:
             raise errors.OverloadError(
                 f"{running} jobs are under way already; cancel one, or wait", retry_after_s=10.0
@@ -175,6 +180,32 @@ class Jobs:
         """
         return self._view(self._find(job_id))
 
+    def pause(self, job_id: str) -> JobView:
+        """Hold a job before its next thing; one that has ended stays as it is.
+
+        Raises:
+            NotFoundError: there is none, or not in this process any more.
+        """
+        job = self._find(job_id)
+        if job.state == "running":
+            job.state = "paused"
+            job.paused_at = self._clock.monotonic()
+            job.may_go_on.clear()
+        return self._view(job)
+
+    def resume(self, job_id: str) -> JobView:
+        """Have a paused job go on.
+
+        Raises:
+            NotFoundError: there is none, or not in this process any more.
+        """
+        job = self._find(job_id)
+        if job.state == "paused":
+            job.state = "running"
+            self._waited(job)
+            job.may_go_on.set()
+        return self._view(job)
+
     async def cancel(self, job_id: str) -> JobView:
         """End a job between two things; one that has ended stays as it is.
 
@@ -196,7 +227,7 @@ class Jobs:
         return found
 
     def _forget(self) -> None:
-        ended = [each.id for each in self._jobs.values() if each.state != "running"]
+        ended = [each.id for each in self._jobs.values() if each.state not in _UNDER_WAY]
         for job_id in ended[: max(0, len(self._jobs) - limits.JOBS_KEPT_MAX)]:
             del self._jobs[job_id]
 
@@ -209,6 +240,7 @@ class Jobs:
                 if most is not None and job.failed >= most:
                     job.state, job.detail = "stopped", f"{job.failed} have failed"
                     break
+                await job.may_go_on.wait()
             else:
                 job.state = "done"
         except asyncio.CancelledError:
@@ -227,10 +259,17 @@ class Jobs:
 
     def _close(self, job: _Job) -> None:
         """Note the end of a job, also of one that was cancelled before it began."""
-        if job.state == "running":
+        if job.state in _UNDER_WAY:
             job.state, job.detail = "cancelled", _CANCELLED
+        self._waited(job)
         job.ended_at = self._clock.now()
-        job.took_s = self._clock.monotonic() - job.begun
+        job.took_s = self._clock.monotonic() - job.begun - job.paused_s
+
+    def _waited(self, job: _Job) -> None:
+        """Leave the time of a pause out of the rate."""
+        if job.paused_at is not None:
+            job.paused_s += self._clock.monotonic() - job.paused_at
+            job.paused_at = None
 
     def _count(self, job: _Job, step: Step) -> None:
         job.counts[step.outcome] = job.counts.get(step.outcome, 0) + 1
@@ -240,7 +279,10 @@ class Jobs:
                 job.failures.append(step.failure)
 
     def _view(self, job: _Job) -> JobView:
-        took = job.took_s if job.took_s is not None else self._clock.monotonic() - job.begun
+        took = job.took_s
+        if took is None:
+            upto = self._clock.monotonic() if job.paused_at is None else job.paused_at
+            took = upto - job.begun - job.paused_s
         rate = job.done / took if took > 0 and job.done else None
         left = max(0, job.asked.total - job.done)
         return JobView(

@@ -34,6 +34,11 @@ def source(client_id: str, name: str) -> str:
     return _of_client(f"{INGEST}/{_segment(name)}", client_id)
 
 
+def letter(client_id: str, letter_id: str) -> str:
+    """One dead letter."""
+    return _of_client(f"{DEAD_LETTERS}/{_segment(letter_id)}", client_id)
+
+
 def view(name: str) -> str:
     """One view."""
     return f"{VIEWS}/{_segment(name)}"

@@ -1,4 +1,4 @@
-"""Work on many dead letters as a job: previewed, watched, stopped, cancelled."""
+"""Work on many dead letters as a job: previewed, watched, paused, stopped, cancelled."""
 
 import asyncio
 import base64
@@ -108,6 +108,57 @@ def test_a_job_stops_after_so_many_failures_and_is_cancelled_between_two_letters
         assert again.json()["state"] == "cancelled"
         zero = await helios.post(f"{PATH}/retry", {"stop_after": 0})
         assert zero.status_code == 400
+
+    run(scenario)
+
+
+def test_a_paused_job_does_nothing_until_it_is_resumed(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        await dead(helios, 3)
+        job = await begun(helios, per_s=1_000)
+        paused = (await helios.post(f"{JOBS}/{job['id']}/pause")).json()
+        assert (paused["state"], paused["ended_at"]) == ("paused", None)
+        held = (await helios.get(f"{JOBS}/{job['id']}")).json()
+        assert held["done"] < 3
+        assert (await helios.post(f"{JOBS}/{job['id']}/resume")).json()["state"] == "running"
+        done = await ended(helios, job["id"])
+        assert (done["state"], done["done"]) == ("done", 3)
+        again = (await helios.post(f"{JOBS}/{job['id']}/pause")).json()
+        assert again["state"] == "done"
+        bolt = world.seen_by(helios, "bolt")
+        assert (await bolt.post(f"{JOBS}/{job['id']}/resume")).status_code == 404
+
+    run(scenario)
+
+
+def test_a_paused_job_can_be_cancelled(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        await dead(helios, 2)
+        job = await begun(helios, per_s=1_000)
+        await helios.post(f"{JOBS}/{job['id']}/pause")
+        cancelled = (await helios.post(f"{JOBS}/{job['id']}/cancel")).json()
+        assert cancelled["state"] == "cancelled"
+
+    run(scenario)
+
+
+def test_letters_of_one_template_are_tried_together_and_tell_their_history(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        await dead(helios, 2)
+        await helios.post(f"{PATH}/retry", {"dry_run": True})  # It waits for the view.
+        found = (await helios.get(f"{PATH}/groups")).json()
+        (group,) = found["groups"]
+        assert sum(group["trend"]) == 2
+        other = await helios.get(f"{PATH}/groups?template=another")
+        assert other.json()["groups"] == []
+        wanted = {"template": group["template"], "per_s": 1_000}
+        job = await ended(helios, (await begun(helios, **wanted))["id"])
+        assert job["counts"] == {"dead": 2}
+        assert all(each["link"].startswith("/dead-letters/") for each in job["failures"])
+        letter = (await helios.get(f"{PATH}/{group['sample']['id']}")).json()
+        recorded, tried = letter["history"]
+        assert (recorded["kind"], tried["kind"], tried["result"]) == ("recorded", "retried", "dead")
+        assert tried["reason"] == "schema"
 
     run(scenario)
 

@@ -91,7 +91,7 @@ async def groups(
     """Dead letters by cause."""
     count = pages.size(first)
     found = await dead_letters.groups(context.of(info).parts.store, _where(where))
-    return [shown.group(each) for each in found[:count]]
+    return [shown.group(each) for each in found.groups[:count]]
 
 
 def views(_: Any, info: Any) -> Sequence[Any]:

@@ -31,6 +31,7 @@ VISIBLE_S = 5.0
 PER_S_MAX = 10_000.0
 NOTE_CHARS_MAX = 1_000
 _SAMPLE = 10
+_HISTORY_MAX = 200
 _STATUSES = ("open", "retried", "discarded", "all")
 
 
@@ -40,6 +41,7 @@ _FILTERS = (
     web.Parameter("source", "For this source only."),
     web.Parameter("reason", "Of this reason only."),
     web.Parameter("type", "Of this event type only."),
+    web.Parameter("template", "Whose detail is this, without what differs."),
     web.Parameter("status", "`open` (without it), `retried`, `discarded` or `all`."),
     web.Parameter("since", "Recorded at this time or later (RFC 3339)."),
     web.Parameter("until", "Recorded before this time (RFC 3339)."),
@@ -160,14 +162,23 @@ class _Reader:
     async def groups(self, request: web.Request) -> web.Response:
         query = request.query(*_FILTER_NAMES)
         await self._visible(request)
-        found = await view.groups(self._store, _where(query))
-        return web.answer(shown.GroupList(groups=[shown.group(one) for one in found]))
+        return web.answer(shown.grouped(await view.groups(self._store, _where(query))))
 
     async def one(self, request: web.Request) -> web.Response:
         client_id = wire.client(request)
         await self._visible(request)
         row = await view.one(self._store, client_id, request.params["id"])
         letter = await self._parts.letters.read(row.position, row.edited_position)
+        events = await self._parts.log.read(
+            envelope.Position(row.position - 1),
+            limit=_HISTORY_MAX,
+            where=envelope.Filter(
+                tenant=client_id,
+                types=(view.RECORDED, view.EDITED, view.RETRIED, view.DISCARDED),
+                aggregate_type=view.AGGREGATE_TYPE,
+                aggregate_id=row.id,
+            ),
+        )
         return web.answer(
             shown.WholeLetter(
                 letter=shown.letter(row),
@@ -176,6 +187,7 @@ class _Reader:
                 headers=[shown.Header(*pair) for pair in letter.recorded.headers],
                 body=base64.b64encode(letter.body).decode(),
                 text=_text(letter.body),
+                history=shown.history(events.events),
             )
         )
 
@@ -286,7 +298,7 @@ class _Bulk:
             return shown.LettersProgress(
                 phase="preview",
                 total=await view.count(self._parts.store, where),
-                groups=[shown.group(one) for one in found],
+                groups=[shown.group(one) for one in found.groups],
                 sample=[shown.letter(one) for one in first],
             )
         letters = []
@@ -356,7 +368,7 @@ class _Bulk:
                 client_id=row.client_id,
                 reason=told.reason,
                 detail=told.detail,
-                link=links.event(row.position),
+                link=links.letter(row.client_id, row.id),
             )
         return jobs.Step(outcome=told.result, failure=failure)
 
@@ -424,6 +436,7 @@ def _open(wanted: shown.Wanted) -> view.Where:
         source=wanted.source,
         reason=wanted.reason,
         event_type=wanted.type,
+        template=wanted.template,
         status="open",
         start=_time(wanted.since, "since"),
         end=_time(wanted.until, "until"),
@@ -446,6 +459,7 @@ def _where(query: dict[str, str]) -> view.Where:
         source=query.get("source"),
         reason=query.get("reason"),
         event_type=query.get("type"),
+        template=query.get("template"),
         status=None if status == "all" else status,
         start=wire.time(query, "since"),
         end=wire.time(query, "until"),

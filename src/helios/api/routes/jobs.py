@@ -1,4 +1,4 @@
-"""Jobs: long work that goes on by itself, watched and cancelled by its id."""
+"""Jobs: long work that goes on by itself, watched, paused and cancelled by its id."""
 
 from helios.api import jobs, scoping, services, web
 
@@ -28,6 +28,20 @@ def routes(parts: services.Services) -> list[web.Route]:
             tag="system",
             replies={200: web.Reply("The job.", jobs.JobView)},
         ),
+        *(
+            web.Route(
+                method="POST",
+                path=f"{one}/{name}",
+                handler=handler,
+                summary=summary,
+                tag="system",
+                replies={200: web.Reply("The job.", jobs.JobView)},
+            )
+            for name, handler, summary in (
+                ("pause", desk.pause, "Hold a job before its next thing"),
+                ("resume", desk.resume, "Have a paused job go on"),
+            )
+        ),
         web.Route(
             method="POST",
             path=f"{one}/cancel",
@@ -50,6 +64,14 @@ class _Desk:
     async def one(self, request: web.Request) -> web.Response:
         request.query()
         return web.answer(self._jobs.one(request.params["id"]))
+
+    async def pause(self, request: web.Request) -> web.Response:
+        request.query()
+        return web.answer(self._jobs.pause(request.params["id"]))
+
+    async def resume(self, request: web.Request) -> web.Response:
+        request.query()
+        return web.answer(self._jobs.resume(request.params["id"]))
 
     async def cancel(self, request: web.Request) -> web.Response:
         request.query()

@@ -5,6 +5,7 @@ however large a letter is. A letter that was tried again and failed stays open, 
 reason; one that was stored or turned out to be there already is `retried`, and never open again.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -26,14 +27,18 @@ DISCARDED = "DeadLetterDiscarded"
 GROUPS_MAX = 500
 """Groups of one answer; those with most letters come first."""
 
+TREND_BUCKETS = 24
+_TEMPLATE_CHARS_MAX = 200
+_VARYING = re.compile(r"[\w.+@/-]*\d[\w.+@/-]*")
+
 Status: TypeAlias = Literal["open", "retried", "discarded"]
 
 _COLUMNS = (
     "tenant, id, position, source, via, reason, detail, origin, event_type, event_id, bytes, cut, "
-    "nth, status, recorded_at, updated_at, attempts, edited_position, sequence"
+    "nth, status, recorded_at, updated_at, attempts, edited_position, sequence, template"
 )
 _INSERT = (
-    f"INSERT INTO {{t}}letters ({_COLUMNS}) VALUES ({', '.join('?' * 19)}) "
+    f"INSERT INTO {{t}}letters ({_COLUMNS}) VALUES ({', '.join('?' * 20)}) "
     "ON CONFLICT (tenant, id) DO NOTHING"
 )
 _EDIT = (
@@ -45,8 +50,8 @@ _DONE = (
     "sequence = ? WHERE tenant = ? AND id = ?"
 )
 _FAILED = (
-    "UPDATE {t}letters SET reason = ?, detail = ?, attempts = attempts + 1, updated_at = ?, "
-    "sequence = ? WHERE tenant = ? AND id = ?"
+    "UPDATE {t}letters SET reason = ?, detail = ?, template = ?, attempts = attempts + 1, "
+    "updated_at = ?, sequence = ? WHERE tenant = ? AND id = ?"
 )
 _DISCARD = (
     "UPDATE {t}letters SET status = CASE status WHEN 'open' THEN 'discarded' ELSE status END, "
@@ -86,6 +91,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
         attempts: how often it was tried again.
         edited_position: of the newest edit, or None.
         sequence: of the last event about it.
+        template: the detail without what differs from letter to letter; see `template`.
     """
 
     client_id: str
@@ -107,6 +113,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     edited_position: envelope.Position | None
     sequence: int
+    template: str
 
 
 class Where(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,22 +123,38 @@ class Where(msgspec.Struct, frozen=True, kw_only=True):
     source: str | None = None
     reason: str | None = None
     event_type: str | None = None
+    template: str | None = None
     status: Status | None = None
     start: clocks.Timestamp | None = None
     end: clocks.Timestamp | None = None
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
-    """Letters of one cause, with the newest of them as a sample."""
+    """Letters of one cause, with the newest of them as a sample.
+
+    Attributes:
+        template: the detail that they share.
+        trend: how many were recorded in each of the windows of the answer, oldest first.
+    """
 
     client_id: str
     source: str
     reason: str
     event_type: str | None
+    template: str
     count: int
     first_at: clocks.Timestamp
     last_at: clocks.Timestamp
     sample: Letter
+    trend: Sequence[int] = ()
+
+
+class Groups(msgspec.Struct, frozen=True, kw_only=True):
+    """Groups, and the windows of their trends: where the first begins, and how long each is."""
+
+    groups: list[Group]
+    start: clocks.Timestamp
+    width: int
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,7 +168,7 @@ class DeadLetters:
     """The projection; see the module."""
 
     name = NAME
-    version = 1
+    version = 2
     where = envelope.Filter(
         sources=(SOURCE,),
         types=(RECORDED, EDITED, RETRIED, DISCARDED),
@@ -162,7 +185,7 @@ class DeadLetters:
             "event_id TEXT, bytes INTEGER NOT NULL, cut INTEGER NOT NULL, nth INTEGER, "
             "status TEXT NOT NULL, recorded_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, "
             "attempts INTEGER NOT NULL, edited_position INTEGER NOT NULL, "
-            "sequence INTEGER NOT NULL, PRIMARY KEY (tenant, id))"
+            "sequence INTEGER NOT NULL, template TEXT NOT NULL, PRIMARY KEY (tenant, id))"
         ),
     )
     indexes: Sequence[str] = (
@@ -235,45 +258,69 @@ async def count(store: ports.ViewStore, where: Where) -> int:
     return int(found)
 
 
-async def groups(store: ports.ViewStore, where: Where) -> list[Group]:
+_CAUSE = "tenant, source, reason, event_type, template"
+
+
+async def groups(store: ports.ViewStore, where: Where) -> Groups:
     """How many there are of each cause, the most frequent first, then the newest."""
     clause, params = _clause(where)
     async with store.reading(NAME) as snapshot:
         rows = await snapshot.query(
-            "SELECT tenant, source, reason, event_type, count(*) AS n, min(recorded_at), "
+            f"SELECT {_CAUSE}, count(*) AS n, min(recorded_at), "
             f"max(recorded_at), max(position) FROM {{t}}letters WHERE {clause} "
-            "GROUP BY tenant, source, reason, event_type "
-            f"ORDER BY n DESC, max(position) DESC LIMIT {GROUPS_MAX}",
+            f"GROUP BY {_CAUSE} ORDER BY n DESC, max(position) DESC LIMIT {GROUPS_MAX}",
             params,
         )
         if not rows:
-            return []
+            return Groups(groups=[], start=clocks.Timestamp(0), width=0)
         marks = ", ".join("?" * len(rows))
         samples = await snapshot.query(
             f"SELECT {_COLUMNS} FROM {{t}}letters WHERE position IN ({marks})",
-            tuple(row[7] for row in rows),
+            tuple(row[8] for row in rows),
         )
+        start = where.start or min(row[6] for row in rows)
+        last = max(row[7] for row in rows)
+        width = max(1, -(-(last + 1 - start) // TREND_BUCKETS))
+        counts = await snapshot.query(
+            f"SELECT {_CAUSE}, bucket, count(*) FROM (SELECT {_CAUSE}, "
+            f"(recorded_at - ?) / ? AS bucket FROM {{t}}letters WHERE {clause}) AS placed "
+            f"GROUP BY {_CAUSE}, bucket",
+            (int(start), width, *params),
+        )
+    trends: dict[ports.Row, list[int]] = {}
+    for row in counts:
+        if 0 <= row[5] < TREND_BUCKETS:
+            trends.setdefault(tuple(row[:5]), [0] * TREND_BUCKETS)[row[5]] = int(row[6])
     by_position = {letter.position: letter for letter in map(_letter, samples)}
-    return [
-        Group(
-            client_id=row[0],
-            source=row[1],
-            reason=row[2],
-            event_type=row[3],
-            count=int(row[4]),
-            first_at=row[5],
-            last_at=row[6],
-            sample=by_position[row[7]],
-        )
-        for row in rows
-    ]
+    made = [_group(row, by_position[row[8]], trends[tuple(row[:5])]) for row in rows]
+    return Groups(groups=made, start=clocks.Timestamp(start), width=width)
+
+
+def _group(row: ports.Row, sample: Letter, trend: Sequence[int]) -> Group:
+    return Group(
+        client_id=row[0],
+        source=row[1],
+        reason=row[2],
+        event_type=row[3],
+        template=row[4],
+        count=int(row[5]),
+        first_at=row[6],
+        last_at=row[7],
+        sample=sample,
+        trend=trend,
+    )
+
+
+def template(detail: str) -> str:
+    """A detail without what differs from letter to letter: numbers, ids, times, places."""
+    return _VARYING.sub("…", detail)[:_TEMPLATE_CHARS_MAX]
 
 
 def grouped(letters: Sequence[Letter]) -> list[Group]:
     """The same of letters at hand, in the order in which they were recorded."""
-    found: dict[tuple[str, str, str, str | None], list[Letter]] = {}
+    found: dict[tuple[str, str, str, str | None, str], list[Letter]] = {}
     for each in letters:
-        cause = (each.client_id, each.source, each.reason, each.event_type)
+        cause = (each.client_id, each.source, each.reason, each.event_type, each.template)
         found.setdefault(cause, []).append(each)
     made = [
         Group(
@@ -281,6 +328,7 @@ def grouped(letters: Sequence[Letter]) -> list[Group]:
             source=cause[1],
             reason=cause[2],
             event_type=cause[3],
+            template=cause[4],
             count=len(of),
             first_at=min(each.recorded_at for each in of),
             last_at=max(each.recorded_at for each in of),
@@ -306,6 +354,7 @@ def _clause(where: Where) -> tuple[str, tuple[Any, ...]]:
         ("source = ?", where.source),
         ("reason = ?", where.reason),
         ("event_type = ?", where.event_type),
+        ("template = ?", where.template),
         ("status = ?", where.status),
         ("recorded_at >= ?", where.start),
         ("recorded_at < ?", where.end),
@@ -336,7 +385,8 @@ def _write(event: envelope.Event) -> ports.Write:
         return ports.Write(_DISCARD, [(event.recorded_at, event.sequence, *key)])
     said = folding.payload(event, _Retried)
     if said.result == "dead":
-        row = (said.reason, said.detail, event.recorded_at, event.sequence, *key)
+        what = (said.reason, said.detail, template(said.detail))
+        row = (*what, event.recorded_at, event.sequence, *key)
         return ports.Write(_FAILED, [row])
     return ports.Write(_DONE, [(event.recorded_at, event.sequence, *key)])
 
@@ -363,6 +413,7 @@ def _record(event: envelope.Event) -> ports.Write:
         0,
         0,
         event.sequence,
+        template(said.detail),
     )
     return ports.Write(_INSERT, [row])
 
@@ -388,4 +439,5 @@ def _letter(row: ports.Row) -> Letter:
         attempts=row[16],
         edited_position=row[17] or None,
         sequence=row[18],
+        template=row[19],
     )
