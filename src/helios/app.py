@@ -361,8 +361,8 @@ async def _run(
     ) as following:
         await app_ingest.declared(following, parts.ingestion)
         with (
-            app_address.told(parts.settings, url),
             app_gate.told(parts.settings, parts.access),
+            app_address.told(parts.settings, url),
         ):
             announce(Served(url=url, link=await _link(parts, url)))
             _log.info("started", url=url, log_id=parts.log.log_id)

@@ -57,6 +57,7 @@ class Client(every.Calls):
         session: shows it by a session that is kept going; instead of a token.
         transport: another way to it than the network: for tests, and for reading a data folder.
         timeout_s: longest wait for an answer.
+        speaks: whether to say on whose behalf it asks; not where the token says that.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Client(every.Calls):
         session: credentials.Kept | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         timeout_s: float = TIMEOUT_S,
+        speaks: bool = True,
     ) -> None:
         self.url = url.rstrip("/")
         self._http = httpx.AsyncClient(
@@ -75,6 +77,7 @@ class Client(every.Calls):
             transport=transport,
             timeout=timeout_s,
             trust_env=False,
+            event_hooks={"request": [] if speaks else [credentials.silent]},
         )
         # Who asks shows in each request by itself; cookies would be a second opinion.
         self._http.cookies.jar.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=()))

@@ -62,6 +62,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         grants: what they may do.
         session: id of the session that the request came with, of a user.
         by: how they showed who they are: `cookie` (needs proof against forged requests), `bearer`.
+        speaks: whether they say themselves on whose behalf they ask, as commands do at the machine
+            of a server.
         groups: names of the roles in which they may answer approvals, beside those of the grants.
     """
 
@@ -71,6 +73,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     session: str | None = None
     by: Literal["cookie", "bearer", "none"] = "none"
     groups: tuple[str, ...] = ()
+    speaks: bool = False
 
     @property
     def actor(self) -> str:
@@ -148,7 +151,7 @@ def _covers(granted: str, asked: str | None) -> bool:
     return granted in (ALL, asked)
 
 
-LOCAL = Principal(kind="local")
+LOCAL = Principal(kind="local", speaks=True)
 """Everybody, where access is switched off; and the process itself."""
 
 NOBODY = Principal(kind="nobody")

@@ -184,7 +184,11 @@ class Recogniser:
 
 
 _LOCAL = model.Principal(
-    kind="service", name="local", grants=(model.Grant(role="admin"),), by="bearer"
+    kind="service",
+    name="local",
+    grants=(model.Grant(role="admin"),),
+    by="bearer",
+    speaks=True,
 )
 
 

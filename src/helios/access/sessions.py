@@ -187,11 +187,15 @@ class Desk(recognising.Recogniser):
             raise errors.UnauthenticatedError("this user may not sign in here")
         return await self._open(user, where)
 
-    async def issue_link(self, *, actor: str = writing.SYSTEM) -> tuple[str, clocks.Timestamp]:
+    async def issue_link(self, *, actor: str | None = None) -> tuple[str, clocks.Timestamp]:
         """A secret that signs in as administrator of the installation, once, and when it ends.
 
         For the person at the machine: it is printed there, and sent nowhere. One that was issued
         before counts no more.
+
+        Args:
+            actor: who asked for it; None: nobody, it is the one of a server that starts, of which
+                the log does not tell.
 
         Raises:
             StorageError: it cannot be kept.
@@ -200,7 +204,8 @@ class Desk(recognising.Recogniser):
         ends = clocks.Timestamp(self._clock.now() + LINK_S * clocks.SECOND_US)
         kept = _KeptLink(tokens.digest(secret), ends)
         await self._keep.put(LINK, events.ADMINISTRATOR, msgspec.json.encode(kept))
-        await self._writer.link_issued(ends, actor)
+        if actor is not None:
+            await self._writer.link_issued(ends, actor)
         return secret, ends
 
     async def use_link(self, token: str, where: Where) -> Signed:

@@ -27,7 +27,7 @@ def actor_or(request: web.Request, text: str | None) -> str:
 def _speaks(request: web.Request, text: str | None, field: str) -> str:
     principal = request.principal
     named = actor(text, field)
-    if principal.kind == "local":
+    if principal.speaks:
         return named
     if text is not None and named != principal.actor:
         raise errors.ForbiddenError(f"{field}: you are {principal.actor}, not {named[:80]}")

@@ -16,6 +16,7 @@ from typing import Any
 import click
 import httpx
 import msgspec
+from click import core
 
 from helios import app, client
 from helios.access import local
@@ -112,14 +113,22 @@ def remote(where: Where, url: str, *, timeout_s: float = client.TIMEOUT_S) -> cl
     token = os.environ.get(TOKEN) or None
     if where.token_file is not None:
         token = whole_text(str(where.token_file)).strip()
-    session = None
+    session, is_given = None, token is not None
     if token is None:
         file, data_dir = kept(url), where.resolve().settings.data_dir
         if file.load() is not None:
             session = credentials.Kept(file.load, file.save)
         elif url == app.served_at(data_dir):
             token = local.read(data_dir)
-    return client.Client(url, token=token, session=session, timeout_s=timeout_s)
+    speaks = (session is None and not is_given) or _named_somebody()
+    return client.Client(url, token=token, session=session, timeout_s=timeout_s, speaks=speaks)
+
+
+def _named_somebody() -> bool:
+    """Whether the person said who asks, rather than leave it to the login."""
+    context = click.get_current_context(silent=True)
+    source = None if context is None else context.get_parameter_source("actor")
+    return source not in (None, core.ParameterSource.DEFAULT)
 
 
 @contextlib.asynccontextmanager

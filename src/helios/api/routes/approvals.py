@@ -217,7 +217,7 @@ def _may(request: web.Request, state: stack.Stack) -> None:
 
 def _roles(request: web.Request, state: stack.Stack, asked: stack_asks.Answer) -> Sequence[str]:
     """What somebody is who answers: as granted; where nobody signs in, as they say."""
-    if request.principal.kind == "local":
+    if request.principal.speaks:
         return asked.roles
     return request.principal.roles(state.client_id)
 
