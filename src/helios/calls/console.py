@@ -1,5 +1,6 @@
 """What the console shows: overview, search, matching, timelines, threads, saved views."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from helios.api import (
@@ -22,6 +23,7 @@ from helios.api.routes import saved_views as saved
 from helios.api.routes import search as search_routes
 from helios.api.routes import stack_graph as graph_routes
 from helios.api.routes import thread as thread_routes
+from helios.api.routes import verdicts as verdict_routes
 from helios.calls import base
 
 
@@ -169,6 +171,32 @@ class ConsoleCalls(base.Calls):
     async def job(self, job_id: str) -> shown_jobs.JobView:
         """How far a job has come."""
         return await self._get(shown_jobs.JobView, f"{job_routes.PATH}/{base.segment(job_id)}")
+
+    async def pause_job(self, job_id: str) -> shown_jobs.JobView:
+        """Hold a job before its next thing."""
+        return await self._send(
+            shown_jobs.JobView, "POST", f"{job_routes.PATH}/{base.segment(job_id)}/pause"
+        )
+
+    async def resume_job(self, job_id: str) -> shown_jobs.JobView:
+        """Have a paused job go on."""
+        return await self._send(
+            shown_jobs.JobView, "POST", f"{job_routes.PATH}/{base.segment(job_id)}/resume"
+        )
+
+    async def judge_again(
+        self,
+        contract: str,
+        *,
+        keys: Sequence[str] = (),
+        client_id: str | None = None,
+        start: str | None = None,
+        end: str | None = None,
+    ) -> verdict_routes.Replayed:
+        """Judge these keys of a contract again, or all with a verdict in a range of time."""
+        range_ = base.given({"client_id": client_id, "start_time": start, "end_time": end})
+        asked = {"contract": contract, **range_, **({"keys": list(keys)} if keys else {})}
+        return await self._send(verdict_routes.Replayed, "POST", verdict_routes.REPLAY, json=asked)
 
     async def cancel_job(self, job_id: str) -> shown_jobs.JobView:
         """End a job; what is done stays done."""

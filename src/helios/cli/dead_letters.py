@@ -16,7 +16,16 @@ from helios.kernel import errors
 EXIT_STILL_DEAD = 1
 
 _LETTERS = ("id", "recorded_at", "source", "event_type", "reason", "status", "attempts", "detail")
-_GROUPS = ("count", "source", "event_type", "reason", "first_at", "last_at", "sample_id")
+_GROUPS = (
+    "count",
+    "source",
+    "event_type",
+    "reason",
+    "template",
+    "first_at",
+    "last_at",
+    "sample_id",
+)
 _SUMS = ("total", "stored", "duplicates", "dead", "discarded", "skipped")
 
 _CLIENT = click.option("--client-id", help="Whose letter; `default` without it.")
@@ -30,6 +39,7 @@ def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--until", help="Recorded before this time (RFC 3339)."),
         click.option("--since", help="Recorded at this time or later (RFC 3339)."),
         click.option("--type", "event_type", help="Of this event type only."),
+        click.option("--template", help="Whose detail is this, as `groups` prints it."),
         click.option("--reason", help="Of this reason only."),
         click.option("--source", help="For this source only."),
         click.option("--client-id", help="Of this client only."),
@@ -42,6 +52,9 @@ def _bulk(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options of work on many letters."""
     for option in (
         click.option("--yes", is_flag=True, help="Do not ask before working on many."),
+        click.option(
+            "--stop-after", type=click.IntRange(min=1), help="Stop when so many have failed."
+        ),
         click.option("--dry-run", is_flag=True, help="Say how many there are, and do nothing."),
         click.option("--all", "every", is_flag=True, help="All open letters that the options say."),
         click.option(
@@ -235,6 +248,8 @@ def _work(
         source=given["source"],
         reason=given["reason"],
         type=given["event_type"],
+        template=given["template"],
+        stop_after=given["stop_after"],
         since=given["since"],
         until=given["until"],
         per_s=given["per_s"],

@@ -94,6 +94,44 @@ def show(
     return 0 if all(v.status in ("matched", "pending") for v in now) else EXIT_NOT_MATCHED
 
 
+@verdicts.command()
+@click.argument("contract")
+@click.argument("keys", nargs=-1, metavar="[KEY]...")
+@click.option("--client-id", help="Whose contract; `default` without it.")
+@click.option("--since", help="All keys decided at this time or later (RFC 3339).")
+@click.option("--until", help="All keys decided before this time (RFC 3339).")
+@session.options
+@outputs.option
+def replay(
+    where: session.Where,
+    output: outputs.Format,
+    *,
+    contract: str,
+    keys: tuple[str, ...],
+    client_id: str | None,
+    since: str | None,
+    until: str | None,
+) -> None:
+    """Judge KEYs of a CONTRACT again from the log, by the contract as it is now.
+
+    \b
+    Examples:
+      helios verdicts replay order-fulfilment ORD-7
+      helios verdicts replay order-fulfilment --since 2026-03-01T00:00:00Z
+    """  # noqa: D301 - click reads \b as the character
+    if bool(keys) == bool(since or until):
+        raise click.UsageError("Give KEYs, or --since or --until.")
+
+    async def run() -> routes.Replayed:
+        async with session.opened(where) as helios:
+            return await helios.client.judge_again(
+                contract, keys=keys, client_id=client_id, start=since, end=until
+            )
+
+    done = asyncio.run(run())
+    outputs.show(done, output, rows=[outputs.plain(done)], columns=("requested", "position"))
+
+
 def _row(verdict: routes.VerdictView) -> dict[str, object]:
     row: dict[str, object] = outputs.plain(verdict)
     wrong = verdict.validation_errors

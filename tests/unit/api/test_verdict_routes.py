@@ -2,6 +2,8 @@ from typing import Any
 
 import pytest
 
+from helios.client import Client
+
 CONTRACT = """\
 apiVersion: helios.io/v1
 kind: StreamContract
@@ -163,6 +165,20 @@ def test_a_replay_is_done_once_per_key_of_idempotency(run: Any) -> None:
         assert await helios.parts.log.head() == head
         other = await helios.post(path, {**asked, "keys": ["K3"]}, headers=key)
         assert other.status_code == 422
+
+    run(scenario)
+
+
+def test_the_client_has_keys_judged_again(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        after = await _judged(helios)
+        await helios.get(f"{BASE}/K2?client_id=acme", headers=after)
+        async with Client("http://helios", transport=helios.http._transport) as client:
+            keys = await client.judge_again("order-fulfilment", keys=["K2"], client_id="acme")
+            since = "2000-01-01T00:00:00Z"
+            all_ = await client.judge_again("order-fulfilment", client_id="acme", start=since)
+        assert (keys.requested, all_.requested > 1) == (1, True)
+        assert all_.position > keys.position
 
     run(scenario)
 

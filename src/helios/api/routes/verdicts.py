@@ -15,6 +15,7 @@ from helios.reconcile.streams import verdicts
 VIEW = "verdicts"
 """Name of the view that verdicts are read from."""
 
+REPLAY = "/api/v1/reconciliation/replay"
 REPLAY_KEYS_MAX = 1_000
 _NOT_MATCHED: tuple[verdicts.Status, ...] = ("mismatched", "partial")
 
@@ -82,6 +83,18 @@ class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     end_time: str | None = None
 
 
+class Replayed(msgspec.Struct, frozen=True, kw_only=True):
+    """Keys that are judged again.
+
+    Attributes:
+        requested: how many.
+        position: the verdicts are those of then; to wait for.
+    """
+
+    requested: int
+    position: int
+
+
 def routes(parts: services.Services) -> list[web.Route]:
     """The operations on verdicts."""
     desk = _Desk(parts)
@@ -104,12 +117,12 @@ def routes(parts: services.Services) -> list[web.Route]:
         ),
         web.Route(
             method="POST",
-            path="/api/v1/reconciliation/replay",
+            path=REPLAY,
             handler=desk.replay,
             summary="Judge keys again from the log",
             tag="reconciliation",
             body={"application/json": ReplayRequest},
-            replies={200: web.Reply("What changed.", dict[str, msgspec.Raw])},
+            replies={200: web.Reply("Asked for.", Replayed)},
             parameters=(wire.IDEMPOTENCY_KEY,),
         ),
         web.Route(
@@ -214,6 +227,7 @@ class _Desk:
             asked = msgspec.json.decode(body, type=ReplayRequest)
         except msgspec.ValidationError as error:
             incoming.refuse_shape(error)
+        request.principal.require(model.Permission.OPERATE, asked.client_id)
         keys = asked.keys
         if keys is not None and not 1 <= len(keys) <= REPLAY_KEYS_MAX:
             raise errors.InvalidInputError(f"1 to {REPLAY_KEYS_MAX} keys", field="keys")
