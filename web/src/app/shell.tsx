@@ -47,11 +47,12 @@ export function Shell({ children }: { children: ReactNode }) {
           <button
             type="button"
             onClick={() => setPaletteOpen(true)}
-            aria-label="Find a page or an action"
             className="flex h-8 items-center gap-2 rounded-md px-2 text-soft hover:bg-sunken hover:text-ink sm:border sm:border-line sm:bg-card sm:hover:border-line-strong"
           >
             <Search className="size-4" aria-hidden />
-            <span className="hidden text-sm lg:inline">Find</span>
+            <span className="text-sm max-lg:sr-only">
+              Find<span className="sr-only"> a page or an action</span>
+            </span>
             <span className="hidden lg:inline">
               <Kbd keys="mod+k" />
             </span>

@@ -25,7 +25,7 @@ export function TenantSwitch() {
       trigger={
         <button
           type="button"
-          aria-label={`Client: ${tenant ?? "all"}`}
+          aria-label={`Client: ${tenant ?? "All clients"}`}
           className="flex h-8 min-w-0 items-center gap-1.5 rounded-md px-2 hover:bg-sunken"
         >
           <Building2 className="size-4 shrink-0 text-faint" aria-hidden />

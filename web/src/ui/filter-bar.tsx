@@ -185,7 +185,7 @@ function Chip({
         type="button"
         onClick={onEdit}
         aria-label={`Edit ${text}`}
-        className="truncate py-px pl-1.5"
+        className="h-6 truncate pl-1.5"
       >
         {token.negated && <span className="text-bad">−</span>}
         {token.key && <span className="text-soft">{token.key}</span>}
@@ -195,7 +195,7 @@ function Chip({
         type="button"
         onClick={onRemove}
         aria-label={`Remove ${text}`}
-        className="grid h-5.5 w-5 shrink-0 place-items-center text-faint hover:text-ink"
+        className="grid size-6 shrink-0 place-items-center text-faint hover:text-ink"
       >
         <X className="size-3" aria-hidden />
       </button>

@@ -1,3 +1,4 @@
+import type { MouseEvent } from "react";
 import { cx } from "@/lib/cx";
 import { sparkPath } from "@/lib/spark";
 import { TONE_COLOUR, type Tone } from "./status";
@@ -44,7 +45,10 @@ export function Sparkline({
   );
 }
 
-/** Columns over time that are links or buttons: click one to narrow the range to it. */
+/**
+ * Columns over time; a click picks one. A picture to who cannot see it: columns are too narrow to be
+ * aimed at one by one, and the same is done with the time range.
+ */
 export function Histogram({
   buckets,
   label,
@@ -57,18 +61,25 @@ export function Histogram({
   height?: number;
 }) {
   const most = Math.max(1, ...buckets.map((bucket) => bucket.count));
+  const pick = (event: MouseEvent<HTMLDivElement>) => {
+    const { left, width } = event.currentTarget.getBoundingClientRect();
+    const index = Math.floor(((event.clientX - left) / width) * buckets.length);
+    onPick?.(Math.min(Math.max(index, 0), buckets.length - 1));
+  };
   return (
-    // biome-ignore lint/a11y/useSemanticElements: a fieldset has looks of its own
-    <div role="group" aria-label={label} className="flex items-end gap-px" style={{ height }}>
-      {buckets.map((bucket, index) => (
-        <button
+    // biome-ignore lint/a11y/useKeyWithClickEvents: see above
+    <div
+      role="img"
+      aria-label={`${label}; at most ${Math.round(most)} in one of ${buckets.length} columns`}
+      onClick={onPick ? pick : undefined}
+      className={cx("flex items-end", onPick && "cursor-pointer")}
+      style={{ height }}
+    >
+      {buckets.map((bucket) => (
+        <span
           key={bucket.start}
-          type="button"
-          disabled={!onPick}
-          onClick={() => onPick?.(index)}
           title={`${new Date(bucket.start).toLocaleString()}: ${Math.round(bucket.count)}`}
-          aria-label={`${bucket.start}: ${Math.round(bucket.count)}`}
-          className="group flex h-full min-w-0 flex-1 items-end"
+          className="group flex h-full min-w-0 flex-1 items-end pr-px"
         >
           <span
             className="w-full rounded-t-[1px] opacity-75 group-hover:opacity-100"
@@ -78,7 +89,7 @@ export function Histogram({
                 bucket.count > 0 ? TONE_COLOUR[bucket.tone ?? "wait"] : "var(--line-strong)",
             }}
           />
-        </button>
+        </span>
       ))}
     </div>
   );
