@@ -78,6 +78,7 @@ class Metrics:
         self._alerts: dict[tuple[str, str], int] = {}
         self._ratios: list[tuple[tuple[str, str], float, float | None]] = []
         self._source_events: dict[tuple[str, str], int] = {}
+        self._source_refusals: dict[tuple[str, str], int] = {}
         self._sources: list[tuple[str, str, str, float | None]] = []
         self._append = Histogram(_APPEND_S)
         self._views: Callable[[], Iterator[tuple[str, int, float]]] = lambda: iter(())
@@ -170,6 +171,17 @@ class Metrics:
         if key not in self._source_events and len(self._source_events) >= LABELS_MAX:
             key = ("other", result)
         self._source_events[key] = self._source_events.get(key, 0) + count
+
+    def source_refused(self, source: str, reason: str) -> None:
+        """A delivery for a source was refused."""
+        key = (source, reason)
+        if key not in self._source_refusals and len(self._source_refusals) >= LABELS_MAX:
+            key = (source, "other")
+        self._source_refusals[key] = self._source_refusals.get(key, 0) + 1
+
+    def refusals(self, source: str) -> dict[str, int]:
+        """How many deliveries of a source were refused since the start, by reason."""
+        return {reason: n for (name, reason), n in self._source_refusals.items() if name == source}
 
     def results(self, source: str) -> dict[str, int]:
         """What became of a source's events since the start."""

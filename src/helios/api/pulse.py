@@ -57,12 +57,14 @@ class Sample(msgspec.Struct, frozen=True):
         all: of everybody.
         of: by client.
         applied: positions that the slowest view has taken in.
+        sources: events by client and source.
     """
 
     seconds: float
     all: Counts
     of: dict[str, Counts]
     applied: float
+    sources: dict[tuple[str, str], float]
 
 
 class Pulse:
@@ -125,9 +127,9 @@ class Pulse:
             head = await self._log.head()
             applied = min((each.position for each in self._views.health()), default=0)
             if self._after is not None and self._at is not None:
-                sums, of = await self._counted(self._after, head)
+                sums, of, sources = await self._counted(self._after, head)
                 moved = max(0, applied - self._applied)
-                self._samples.append(Sample(now - self._at, sums, of, moved))
+                self._samples.append(Sample(now - self._at, sums, of, moved, sources))
             self._after, self._at, self._applied = head, now, applied
             self.sources = await self._runners.all()
 
@@ -147,6 +149,19 @@ class Pulse:
             return None
         return sum(_of(each, signal, tenants) for each in newest) / seconds
 
+    def source_rate(self, tenant: str, source: str, *, points: int = 5) -> float | None:
+        """Events a second of a source over the last samples; None: there is none yet."""
+        newest = list(self._samples)[-points:]
+        seconds = sum(each.seconds for each in newest)
+        if seconds <= 0:
+            return None
+        return sum(each.sources.get((tenant, source), 0.0) for each in newest) / seconds
+
+    def source_spark(self, tenant: str, source: str) -> list[float]:
+        """Events a second of a source at each of the last samples, oldest first."""
+        key = (tenant, source)
+        return [each.sources.get(key, 0.0) / each.seconds for each in self._samples]
+
     def per_minute(self, signal: Signal, tenants: scoping.Tenants) -> float:
         """A minute's count, over as much of the last minute as was sampled."""
         return 60.0 * (self.rate(signal, tenants, points=round(60 / EVERY_S)) or 0.0)
@@ -160,7 +175,7 @@ class Pulse:
 
     async def _counted(
         self, after: envelope.Position, head: envelope.Position
-    ) -> tuple[Counts, dict[str, Counts]]:
+    ) -> tuple[Counts, dict[str, Counts], dict[tuple[str, str], float]]:
         total = head - after
         start = envelope.Position(max(after, head - limits.PULSE_EVENTS_MAX))
         found: list[envelope.Event] = []
@@ -171,12 +186,14 @@ class Pulse:
                 break
             start = page.next_after
         sums, of = counted(found)
+        sources = by_source(found)
         scale = total / len(found) if found and total > len(found) else 1.0
         if scale > 1.0:
             for counts in (sums, *of.values()):
                 for signal in counts:
                     counts[signal] *= scale
-        return sums, of
+            sources = {key: count * scale for key, count in sources.items()}
+        return sums, of, sources
 
     async def _probe(self) -> None:
         """Follow the next event from its append until the verdicts are told up to it."""
@@ -211,6 +228,16 @@ def counted(found: Iterable[envelope.Event]) -> tuple[Counts, dict[str, Counts]]
             if counts is not None:
                 counts[signal] += 1
     return sums, of
+
+
+def by_source(found: Iterable[envelope.Event]) -> dict[tuple[str, str], float]:
+    """How many of these events are of each client's source, without our own."""
+    made: dict[tuple[str, str], float] = {}
+    for event in found:
+        key = (event.tenant, event.source)
+        if event.source != _OURS and (key in made or len(made) < TENANTS_MAX):
+            made[key] = made.get(key, 0.0) + 1
+    return made
 
 
 def _signals(event: envelope.Event) -> tuple[Signal, ...]:

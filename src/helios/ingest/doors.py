@@ -247,6 +247,7 @@ class Doors:
         self._meter.refused(reason)
         if source is not None:
             self._meter.source_event(source.name, "refused")
+            self._meter.source_refused(source.name, reason)
 
 
 @contextlib.contextmanager

@@ -62,6 +62,10 @@ class Meter(Protocol):
         """Events of a declared source came to this end."""
         ...
 
+    def source_refused(self, source: str, reason: str) -> None:
+        """A delivery for a declared source was refused; it is counted as an end elsewhere."""
+        ...
+
 
 class Arrived(msgspec.Struct, frozen=True, kw_only=True):
     """An authentic delivery and the events in it, or why there are none.

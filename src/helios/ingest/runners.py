@@ -88,18 +88,22 @@ class Now(msgspec.Struct, frozen=True, kw_only=True):
         status: what the runner tells.
         restarts: how often it broke off.
         results: events by what became of them, since the process started.
+        refusals: deliveries that were refused, by reason, likewise.
     """
 
     state: str
     status: sources.Status
     restarts: int = 0
     results: Mapping[str, int] = {}
+    refusals: Mapping[str, int] = {}
 
 
 class Tally(Protocol):
     """Knows what became of the events of a source."""
 
     def results(self, name: str) -> Mapping[str, int]: ...
+
+    def refusals(self, name: str) -> Mapping[str, int]: ...
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,14 +176,15 @@ class Manager:
 
     async def status(self, tenant: str, name: str) -> Now:
         """How a source is doing in this process."""
-        results = self._tally.results(name)
         kept = self._keepers.get((tenant, name))
         if kept is not None:
             found = await kept.status()
-            return Now(state=found.state, status=found, restarts=kept.restarts, results=results)
-        state, detail = self._resting(tenant, name)
-        rest = sources.Status(state="stopped", detail=detail)
-        return Now(state=state, status=rest, results=results)
+            now = Now(state=found.state, status=found, restarts=kept.restarts)
+        else:
+            state, detail = self._resting(tenant, name)
+            now = Now(state=state, status=sources.Status(state="stopped", detail=detail))
+        results, refusals = self._tally.results(name), self._tally.refusals(name)
+        return msgspec.structs.replace(now, results=results, refusals=refusals)
 
     async def all(self) -> list[tuple[directory.Entry, Now]]:
         """Every source with how it is doing."""

@@ -49,6 +49,8 @@ class Counts:
     def appended(self, seconds: float) -> None:  # noqa: ARG002 - port
         self.of["appends"] += 1
 
+    def source_refused(self, source: str, reason: str) -> None: ...
+
     def source_event(self, source: str, result: str, count: int = 1) -> None:
         self.of[f"{source}:{result}"] += count
 

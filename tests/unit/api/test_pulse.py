@@ -102,3 +102,20 @@ def test_the_time_from_append_to_verdict_is_measured_while_events_come(run: Any)
         assert beat.latency(0.5, ("bolt",)) is None
 
     run(scenario)
+
+
+def test_the_flow_of_each_source_is_counted_apart(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        clock = Clock()
+        beat = made(helios, clock)
+        await beat.refresh()
+        assert beat.source_rate("acme", "shop") is None
+        await send(helios, 30, "acme")
+        clock.seconds += pulse.EVERY_S
+        await beat.refresh()
+        name = world.order("acme0", 1, client_id="acme")["source"]
+        assert beat.source_rate("acme", name) == 15
+        assert beat.source_spark("acme", name) == [15]
+        assert beat.source_rate("bolt", name) == 0
+
+    run(scenario)

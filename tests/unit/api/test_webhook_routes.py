@@ -145,6 +145,7 @@ def test_no_source_and_no_signature_and_a_wrong_one_are_told_the_same(run: Any) 
         assert 'helios_ingest_refused_total{reason="unknown_source"} 2.0' in counted
         assert 'helios_ingest_refused_total{reason="bad_signature"} 2.0' in counted
         assert 'helios_ingest_refused_total{reason="missing_signature"} 1.0' in counted
+        assert helios.parts.metrics.refusals("shop") == {"missing_signature": 1, "bad_signature": 2}
 
     run(scenario)
 

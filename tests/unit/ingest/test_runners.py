@@ -171,6 +171,10 @@ class Bench:
         self.manager = runners.Manager(around, self)
         self.manager.open()
 
+    def refusals(self, name: str) -> dict[str, int]:
+        del name
+        return {}
+
     def results(self, name: str) -> dict[str, int]:
         return {"stored": 1} if name == "orders" else {}
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from helios.access import model
 from helios.api import services, web, wire
 from helios.api.routes import ingest
 from helios.eventlog import envelope
@@ -37,6 +38,7 @@ class LiveStatus(msgspec.Struct, frozen=True, kw_only=True):
         lag: messages not fetched yet; lag_s: age of the oldest. As far as the sender tells.
         restarts: how often fetching broke off and was begun anew.
         results: events by what became of them, since the process started.
+        refusals: deliveries that were refused, by reason (`bad_signature` …), likewise.
     """
 
     state: str
@@ -46,6 +48,7 @@ class LiveStatus(msgspec.Struct, frozen=True, kw_only=True):
     last_event_at: str | None = None
     restarts: int = 0
     results: Mapping[str, int] = {}
+    refusals: Mapping[str, int] = {}
 
 
 class SourceView(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +59,8 @@ class SourceView(msgspec.Struct, frozen=True, kw_only=True):
         webhook_url: the same with this server's address.
         fetches: it is polled, or a queue, subscription or topic is read.
         last_delivery: event time of the newest event of it in the mirror of 30 days.
+        rate: events of it a second, over the last 10 seconds; null: not measured yet.
+        spark: rates of the last 60 samples of 2 s, oldest first; fewer after a start.
         yaml: the document as it was declared.
     """
 
@@ -71,6 +76,8 @@ class SourceView(msgspec.Struct, frozen=True, kw_only=True):
     webhook_url: str | None
     status: LiveStatus
     last_delivery: str | None
+    rate: float | None = None
+    spark: list[float] = []
     yaml: str
 
 
@@ -196,6 +203,7 @@ class _Desk:
         text = await wire.document(request, yamldoc.DOCUMENT_CHARS_MAX, wire.YAML_OR_TEXT)
         found = declaring.parse(text)
         for each in found:
+            request.principal.require(model.Permission.ADMINISTER, each.declared.client_id)
             declaring.check(each, self._parts.kinds)
         if wire.flag(query, "dry_run"):
             checked = [self._declared(each, request, dry_run=True) for each in found]
@@ -364,6 +372,7 @@ class _Desk:
         declared = directory.declared(seen.yaml, version=seen.version, paused=seen.paused)
         newest = await event_mirror.by_provider(self._store, seen.client_id, seen.name, limit=1)
         last = newest.entries[0].timestamp if newest.entries else None
+        beat = self._parts.pulse
         return SourceView(
             name=seen.name,
             client_id=seen.client_id,
@@ -377,6 +386,8 @@ class _Desk:
             webhook_url=self._url(declared, request),
             status=await self._status(seen.client_id, seen.name),
             last_delivery=None if last is None else clocks.to_rfc3339(last),
+            rate=None if beat is None else beat.source_rate(seen.client_id, seen.name),
+            spark=[] if beat is None else beat.source_spark(seen.client_id, seen.name),
             yaml=seen.yaml,
         )
 
@@ -391,6 +402,7 @@ class _Desk:
             last_event_at=None if at is None else clocks.to_rfc3339(at),
             restarts=now.restarts,
             results=now.results,
+            refusals=now.refusals,
         )
 
     async def _last(self, made: declaring.Declaration) -> views.Source | None:
