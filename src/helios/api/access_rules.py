@@ -112,7 +112,7 @@ TABLE: Mapping[tuple[str, str], Rule] = {
     ),
     **_all(
         # Nobody gives more than he has: the handlers hold grants against those of the caller.
-        Rule(P.ADMINISTER, "body"),
+        Rule(P.ADMINISTER, "body", "handler"),
         "GET /api/v1/users",
         "POST /api/v1/users",
         "GET /api/v1/users/{id}",
@@ -163,6 +163,8 @@ TABLE: Mapping[tuple[str, str], Rule] = {
         "GET /api/v1/commands",
         "GET /api/v1/correlations",
         "GET /api/v1/audit",
+        "GET /api/v1/audit/report",
+        "GET /api/v1/audit/{id}",
         "GET /api/v1/configuration",
         "GET /api/v1/configuration/{name}",
         "GET /api/v1/configuration/{name}/history",
@@ -196,8 +198,6 @@ TABLE: Mapping[tuple[str, str], Rule] = {
         "GET /api/v1/commands/{id}",
         "GET /api/v1/correlations/{id}",
         "GET /api/v1/why",
-        "GET /api/v1/audit/report",
-        "GET /api/v1/audit/{id}",
     ),
     **_all(
         Rule(P.OPERATE, "one"),
@@ -244,7 +244,6 @@ TABLE: Mapping[tuple[str, str], Rule] = {
     ),
     **_all(
         Rule(P.OPERATE, "body"),
-        "POST /api/v1/drifts/acknowledge",
         "POST /api/v1/dead-letters/retry",
         "POST /api/v1/dead-letters/discard",
         "POST /api/v1/reconciliation/replay",
@@ -258,8 +257,11 @@ TABLE: Mapping[tuple[str, str], Rule] = {
         "DELETE /api/v1/configuration/{name}",
         "POST /api/v1/configuration/{name}/undo",
     ),
+    # Each drift is one of a stack, which is in an environment.
+    **_all(Rule(P.OPERATE, "body", "handler"), "POST /api/v1/drifts/acknowledge"),
     **_all(
-        Rule(P.OPERATE, "any"),
+        # One's own, and those about what one may operate.
+        Rule(P.OPERATE, "any", "handler"),
         "POST /api/v1/jobs/{id}/cancel",
         "POST /api/v1/jobs/{id}/pause",
         "POST /api/v1/jobs/{id}/resume",

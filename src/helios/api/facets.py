@@ -10,7 +10,7 @@ from helios.api import event_filter, scoping, searching, services
 from helios.eventlog import envelope
 from helios.kernel import errors, filtering, limits
 from helios.projections.views import dead_letters
-from helios.reconcile.compositions import audit_view, reading
+from helios.reconcile.compositions import audit, audit_view, reading
 from helios.reconcile.streams import verdicts
 
 Kind: TypeAlias = Literal["events", "verdicts", "stacks", "drifts", "dead-letters", "audit"]
@@ -113,6 +113,11 @@ TITLES: Final[Mapping[Kind, Mapping[str, str]]] = {
         "stack": "of which stack",
         "client": "whose it is",
         "outcome": "how it ended",
+        "target": "what it was done to",
+        "trigger": "auto: by policy; manual: somebody asked for it",
+        "approver": "who agreed",
+        "plan": "id of the plan that was shown",
+        "reason": "why",
     },
 }
 
@@ -288,18 +293,26 @@ async def of_audit(parts: services.Services, tenants: scoping.Tenants) -> list[R
     rows: list[Row] = []
     for client in tenants if tenants is not None else (None,):
         asked = audit_view.Asked(client_id=client)
-        rows += [
-            {
-                "kind": each.kind,
-                "actor": each.actor,
-                "action": each.action,
-                "stack": each.stack_id or None,
-                "client": each.client_id,
-                "outcome": each.outcome,
-            }
-            for each in await audit_view.entries(parts.store, asked, limits.PAGE_EVENTS_MAX)
-        ]
+        found = await audit_view.entries(parts.store, asked, limits.PAGE_EVENTS_MAX)
+        rows += [entry(each) for each in found]
     return rows
+
+
+def entry(found: audit.Entry) -> Row:
+    """The fields of an entry of the audit. Free words are looked for in what it says, too."""
+    return {
+        "kind": found.kind,
+        "actor": found.actor,
+        "action": found.action,
+        "stack": found.stack_id or None,
+        "client": found.client_id,
+        "outcome": found.outcome,
+        "target": found.target or None,
+        "trigger": found.triggered_by,
+        "approver": list(found.approver),
+        "plan": found.plan_id,
+        "reason": found.reason or None,
+    }
 
 
 def check(expression: filtering.Expression, kind: Kind) -> None:

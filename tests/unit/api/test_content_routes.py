@@ -139,6 +139,7 @@ def test_a_site_is_declared_once_and_versions_are_compared(run: Any) -> None:
         assert taken.json()["version"] == 2
         shown = (await helios.get("/api/v1/sites/blog")).json()
         assert (shown["executor"], shown["builds"], shown["waiting"]) == ("webhook", 0, 0)
+        assert (shown["state"], shown["why"][-1]) == ("due", ".")
         asked = await helios.post("/api/v1/sites/blog/build")
         assert asked.status_code == 202
         gone = await helios.call("DELETE", "/api/v1/sites/blog")

@@ -259,3 +259,30 @@ def test_a_trace_context_that_is_none_is_ignored(run: Any) -> None:
         assert all(b"traceparent" not in event.metadata for event in page.events)
 
     run(scenario)
+
+
+def test_the_audit_is_narrowed_by_an_expression_and_read_on(
+    lived: Callable[[Scenario], None],
+) -> None:
+    async def scenario(helios: Any, life: list[envelope.Event]) -> None:
+        del life
+        every = (await helios.get(AUDIT)).json()["entries"]
+        for text, keep in (
+            ("kind:heal", lambda entry: entry["kind"] == "heal"),
+            ("-kind:heal", lambda entry: entry["kind"] != "heal"),
+            ("actor:service:*", lambda entry: entry["actor"].startswith("service:")),
+        ):
+            wanted = [each["entry_id"] for each in every if keep(each)]
+            assert wanted, text
+            found, query = [], {"filter": text, "limit": 1}
+            while True:
+                page = (await helios.get(AUDIT, params=query)).json()
+                found += [each["entry_id"] for each in page["entries"]]
+                if page["next_cursor"] is None:
+                    break
+                query["cursor"] = page["next_cursor"]
+            assert found == wanted, text
+        answer = await helios.get(AUDIT, params={"filter": "colour:red"})
+        assert (answer.status_code, answer.json()["field"]) == (400, "filter")
+
+    lived(scenario)

@@ -4,16 +4,23 @@ from collections.abc import Mapping
 
 import msgspec
 
+from helios.api import facets, services, web, wire
 from helios.api import plans as shown
-from helios.api import services, web, wire
 from helios.kernel import clock as clocks
-from helios.kernel import errors
+from helios.kernel import errors, filtering, limits
 from helios.reconcile.compositions import audit, audit_report, audit_view, reading
 
 PATH = "/api/v1/audit"
 REPORT_S = 30 * 24 * 3600
 """The time that a report is about that does not say since when."""
 
+PAGES_MAX = 5
+"""Pages that one request looks through for what a filter asks for."""
+
+_LISTED = (
+    "client_id", "stack_id", "since", "until", "actor", "kind", "action", "filter", "cursor",
+    "limit",
+)  # fmt: skip
 _OF_CLIENT = web.Parameter("client_id", "Of this client only.")
 _SINCE = web.Parameter("since", "Begun not before this time (RFC 3339).")
 _UNTIL = web.Parameter("until", "Begun before this time (RFC 3339).")
@@ -44,6 +51,12 @@ def routes(parts: services.Services) -> list[web.Route]:
         web.Parameter("actor", "Done by, such as user:ada."),
         web.Parameter("kind", f"One of {', '.join(audit.KINDS)}."),
         web.Parameter("action", "Kind of action, or type of event."),
+        web.Parameter(
+            "filter",
+            "Terms that must all hold, such as `kind:heal -outcome:succeeded`. Fields: "
+            + "; ".join(f"{name}: {text}" for name, text in facets.TITLES["audit"].items())
+            + ".",
+        ),
         wire.CURSOR,
         wire.LIMIT,
         wire.AFTER,
@@ -84,9 +97,7 @@ class _Desk:
         self._parts = parts
 
     async def listing(self, request: web.Request) -> web.Response:
-        query = request.query(
-            "client_id", "stack_id", "since", "until", "actor", "kind", "action", "cursor", "limit"
-        )
+        query = request.query(*_LISTED)
         kind = query.get("kind")
         if kind is not None and kind not in audit.KINDS:
             raise errors.InvalidInputError(
@@ -104,10 +115,29 @@ class _Desk:
             action=query.get("action"),
             before=_before(query),
         )
+        expression = filtering.parse(query.get("filter", ""))
+        facets.check(expression, "audit")
         await self._visible(request)
-        found = await audit_view.entries(self._parts.store, asked, limit)
-        more = str(found[-1].position) if len(found) == limit else None
+        found, more = await self._found(asked, expression, limit)
         return web.answer(AuditList(entries=found, next_cursor=more))
+
+    async def _found(
+        self, asked: audit_view.Asked, expression: filtering.Expression, limit: int
+    ) -> tuple[list[audit.Entry], str | None]:
+        """Entries that match, and where to read on: after some thousand that do not, too."""
+        found: list[audit.Entry] = []
+        size = limits.PAGE_EVENTS_MAX if expression.terms else limit
+        for _ in range(PAGES_MAX):
+            page = await audit_view.entries(self._parts.store, asked, size)
+            for each in page:
+                if filtering.holds(expression, facets.look(facets.entry(each))):
+                    found.append(each)
+                    if len(found) == limit:
+                        return found, str(each.position)
+            if len(page) < size:
+                return found, None
+            asked = msgspec.structs.replace(asked, before=page[-1].position)
+        return found, str(asked.before)
 
     async def one(self, request: web.Request) -> web.Response:
         client_id = request.query("client_id").get("client_id")

@@ -6,13 +6,15 @@ from typing import TypeAlias
 
 import msgspec
 
+from helios.access import model
 from helios.api import services, web, wire
 from helios.api.routes import ingest
+from helios.configuration import registry
 from helios.eventlog import envelope
 from helios.kernel import acting, errors, jsonio
 from helios.kernel import clock as clocks
 from helios.projections.views import content_read
-from helios.reconcile.builds import events, view
+from helios.reconcile.builds import batcher, events, view, waiting
 from helios.reconcile.builds import site as sites
 
 SITE_BYTES_MAX = 256 << 10
@@ -29,6 +31,8 @@ class SiteView(msgspec.Struct, frozen=True, kw_only=True):
             the declaration, and does not build it.
         running: id of the build under way, or null.
         waiting: contents that changed since the last build that succeeded.
+        state: towards the next build: idle, building, due, gathering, retry, gave_up, off, or
+            unreadable; why: the same in a sentence; due_at: when it begins if nothing changes.
         failed_attempts: builds in a row that failed for the same content.
         builds, changes_built: how many builds there were, and how many changes they took in.
         builds_saved: builds that batching spared: changes built beyond one a build.
@@ -42,6 +46,9 @@ class SiteView(msgspec.Struct, frozen=True, kw_only=True):
     executor: str
     running: str | None
     waiting: int
+    state: str
+    why: str
+    due_at: str | None
     built_at: str | None
     failed_attempts: int
     builds: int
@@ -118,6 +125,10 @@ class BuildList(msgspec.Struct, frozen=True, kw_only=True):
 _Row: TypeAlias = tuple[str, str, web.Handler, str, dict[int, web.Reply], Sequence[web.Parameter]]
 """Method, path, handler, summary, replies, parameters."""
 
+_Towards: TypeAlias = tuple[str, str, str | None]
+"""State, sentence and time of the next build."""
+
+_UNREADABLE: _Towards = ("unreadable", "It was declared to another version of Helios.", None)
 _CLIENT = web.Parameter("client_id", "Whose site; `default` without it.")
 _ASKED = (_CLIENT, wire.IDEMPOTENCY_KEY)
 _ACCEPTED = {202: web.Reply("In the log.", Accepted)}
@@ -173,15 +184,17 @@ def _of_sites(desk: "_Sites") -> list[_Row]:
 def _of_builds(desk: "_Builds") -> list[_Row]:
     every, one = "/api/v1/builds", "/api/v1/builds/{id}"
     of_site = web.Parameter("site", "Of this site only.")
-    paged = (_CLIENT, of_site, wire.CURSOR, wire.LIMIT, wire.AFTER)
+    of_client = web.Parameter("client_id", "Of this client only.")
+    paged = (of_client, of_site, wire.CURSOR, wire.LIMIT, wire.AFTER)
     listed = {200: web.Reply("One page.", BuildList)}
     found = {200: web.Reply("The build.", BuildView)}
     printed = {200: web.Reply("The log.", None, "text/plain")}
-    log = "What a build printed, secrets masked"
+    log = "What a build printed, secrets masked; while it runs, what it has printed so far"
+    offset = web.Parameter("offset", "Leave out so many bytes, which one has already.", int)
     return [
         ("GET", every, desk.listing, "Builds, newest first", listed, paged),
         ("GET", one, desk.one, "One build", found, (_CLIENT, wire.AFTER)),
-        ("GET", f"{one}/log", desk.log, log, printed, (_CLIENT,)),
+        ("GET", f"{one}/log", desk.log, log, printed, (_CLIENT, offset)),
         ("POST", f"{one}/cancel", desk.cancel, "End a build", _ACCEPTED, _ASKED),
     ]
 
@@ -226,6 +239,7 @@ class _Sites(_Desk):
         query = request.query("dry_run")
         text = await wire.document(request, SITE_BYTES_MAX)
         site = sites.parse(text)
+        request.principal.require(model.Permission.ADMINISTER, site.client_id)
         now = await self._current(site.client_id, site.name)
         if wire.flag(query, "dry_run"):
             return web.answer(_declared(site, None, 0, dry_run=True))
@@ -293,7 +307,8 @@ class _Sites(_Desk):
         return None if found is None or found.position != position else found.version
 
     async def _view(self, found: view.Site) -> SiteView:
-        executor, waiting = "unreadable", 0
+        executor, changes = "unreadable", 0
+        towards = _UNREADABLE
         # A declaration of another version of Helios must not hide the others.
         with contextlib.suppress(errors.InvalidInputError):
             site = sites.parse(found.yaml)
@@ -305,7 +320,8 @@ class _Sites(_Desk):
             )
             dirty = await content_read.dirty(self._parts.store, which, found.built_position)
             executor = str(type(site.executor).__struct_config__.tag)
-            waiting = 0 if dirty is None else dirty.changes
+            changes = 0 if dirty is None else dirty.changes
+            towards = self._towards(found, site, dirty)
         return SiteView(
             name=found.name,
             client_id=found.client_id,
@@ -314,7 +330,10 @@ class _Sites(_Desk):
             declared_at=clocks.to_rfc3339(found.declared_at),
             executor=executor,
             running=found.running or None,
-            waiting=waiting,
+            waiting=changes,
+            state=towards[0],
+            why=towards[1],
+            due_at=towards[2],
             built_at=clocks.to_rfc3339(found.built_at) if found.built_at else None,
             failed_attempts=found.failed_attempts,
             builds=found.builds,
@@ -322,6 +341,27 @@ class _Sites(_Desk):
             builds_saved=max(0, found.changes_built - found.builds),
             yaml=found.yaml,
         )
+
+    def _towards(
+        self, found: view.Site, site: sites.Site, dirty: content_read.Dirty | None
+    ) -> _Towards:
+        changed = None
+        if dirty is not None:
+            changed = batcher.Changed(
+                changes=dirty.changes,
+                position=dirty.position,
+                first_at=dirty.first_at,
+                last_at=dirty.last_at,
+            )
+        live = self._parts.live
+        why = waiting.why(
+            found.standing(changed),
+            waiting.timing(site, live.micros("builds.quiet_min")()),
+            self._parts.clock.now(),
+            is_on=live.switch_of(registry.BUILDS)(found.client_id),
+        )
+        due = None if why.due_at is None else clocks.to_rfc3339(why.due_at)
+        return (why.state, why.detail, due)
 
 
 class _Builds(_Desk):
@@ -334,7 +374,7 @@ class _Builds(_Desk):
         await self._visible(request)
         found = await view.builds(
             self._parts.store,
-            query.get("client_id", envelope.DEFAULT_TENANT),
+            query.get("client_id"),
             site_name=query.get("site"),
             before=before,
             limit=limit,
@@ -348,9 +388,13 @@ class _Builds(_Desk):
         return web.answer(_build(await view.build(self._parts.store, tenant, request.params["id"])))
 
     async def log(self, request: web.Request) -> web.Response:
-        build = await view.build(self._parts.store, wire.client(request), request.params["id"])
+        tenant = wire.client(request, "offset")
+        offset = wire.whole(
+            request.query("client_id", "offset").get("offset", "0"), "offset", most=2**31
+        )
+        build = await view.build(self._parts.store, tenant, request.params["id"])
         kept = self._parts.build_logs.read(build.client_id, build.site, build.id)
-        return web.Response(body=kept, content_type=b"text/plain; charset=utf-8")
+        return web.Response(body=kept[offset:], content_type=b"text/plain; charset=utf-8")
 
     async def cancel(self, request: web.Request) -> web.Response:
         build = await view.build(self._parts.store, wire.client(request), request.params["id"])

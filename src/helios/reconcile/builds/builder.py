@@ -16,7 +16,7 @@ from helios.kernel import clock as clocks
 from helios.kernel import errors, ids, outbound, secret
 from helios.projections import ports as view_ports
 from helios.projections.views import content, content_read
-from helios.reconcile.builds import batcher, events, ports, view
+from helios.reconcile.builds import batcher, events, ports, view, waiting
 from helios.reconcile.builds import site as sites
 
 LEASE = "builds"
@@ -195,9 +195,7 @@ class Builder:
             _log.warning("site_unreadable", site=found.name, error=str(error))
             return batcher.Wait(None)
         changed = await content_read.dirty(self._around.store, _which(site), found.built_position)
-        quiet = max(site.quiet, self._around.quiet_min())
-        most = max(site.max_delay, quiet)
-        timing = batcher.Timing(quiet=quiet, max_delay=most, attempts=site.attempts)
+        timing = waiting.timing(site, self._around.quiet_min())
         standing = found.standing(None if changed is None else _changed(changed))
         return batcher.decide(standing, timing, self._around.clock.now())
 

@@ -200,14 +200,18 @@ async def site(store: ports.ViewStore, client_id: str, name: str) -> Site:
 
 async def builds(
     store: ports.ViewStore,
-    client_id: str,
+    client_id: str | None,
     *,
     site_name: str | None = None,
     before: int | None = None,
     limit: int = 50,
 ) -> list[Build]:
-    """Builds, newest first; `before` is the position of the last one of the page before."""
-    where, params = ["tenant = ?"], [client_id]
+    """Builds of one client or of all, newest first; `before` is the position of the last one of
+    the page before.
+    """
+    where, params = ["1 = 1"], []
+    if client_id is not None:
+        where, params = ["tenant = ?"], [client_id]
     if site_name is not None:
         where.append("site = ?")
         params.append(site_name)
