@@ -55,6 +55,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/jobs/{id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Hold a job before its next thing */
+        post: operations["post_jobs_id_pause"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Have a paused job go on */
+        post: operations["post_jobs_id_resume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/jobs/{id}/cancel": {
         parameters: {
             query?: never;
@@ -1202,7 +1236,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What a build printed, secrets masked */
+        /** What a build printed, secrets masked; while it runs, what it has printed so far */
         get: operations["get_builds_id_log"];
         put?: never;
         post?: never;
@@ -3092,7 +3126,7 @@ export interface components {
             title: string;
             client_id: string | null;
             /** @enum {unknown} */
-            state: "cancelled" | "done" | "failed" | "running" | "stopped";
+            state: "cancelled" | "done" | "failed" | "paused" | "running" | "stopped";
             total: number;
             done: number;
             counts: {
@@ -4313,6 +4347,7 @@ export interface components {
          *             index: which event of its delivery, when only that one is dead.
          *             cut: not its whole body was kept.
          *             attempts: how often it was tried again.
+         *             template: the detail without what differs from letter to letter.
          */
         LetterView: {
             id: string;
@@ -4333,27 +4368,43 @@ export interface components {
             updated_at: string;
             attempts: number;
             edited: boolean;
+            template: string;
         };
         /**
          * GroupList
          * @description What the letters died of, most frequent first.
+         *
+         *         Attributes:
+         *             trend_start: where the first window of the trends begins (RFC 3339); null: no groups.
+         *             trend_s: seconds of each window.
          */
         GroupList: {
             groups: components["schemas"]["GroupView"][];
+            /** @default null */
+            trend_start: string | null;
+            /** @default 0 */
+            trend_s: number;
         };
         /**
          * GroupView
          * @description Letters of one cause, and the newest as a sample.
+         *
+         *         Attributes:
+         *             template: the detail that they share, without what differs.
+         *             trend: how many were recorded in each window of the list, oldest first; empty in previews
+         *                 by a filter expression.
          */
         GroupView: {
             client_id: string;
             source: string;
             reason: string;
             event_type: string | null;
+            template: string;
             count: number;
             first_at: string;
             last_at: string;
             sample: components["schemas"]["LetterView"];
+            trend: number[];
         };
         /**
          * WholeLetter
@@ -4363,6 +4414,7 @@ export interface components {
          *             headers: those that carry meaning; never a secret.
          *             body: base64 of the bytes that a retry would read.
          *             text: the same as text, where it is that.
+         *             history: what happened to it, oldest first.
          */
         WholeLetter: {
             letter: components["schemas"]["LetterView"];
@@ -4371,6 +4423,7 @@ export interface components {
             headers: components["schemas"]["Header"][];
             body: string;
             text: string | null;
+            history: components["schemas"]["Said"][];
         };
         /**
          * Header
@@ -4379,6 +4432,33 @@ export interface components {
         Header: {
             name: string;
             value: string;
+        };
+        /**
+         * Said
+         * @description What happened to a letter.
+         *
+         *         Attributes:
+         *             kind: `recorded`, `edited`, `retried` or `discarded`.
+         *             result: of a retry: `stored`, `duplicate` or `dead`; positions: of the events it made.
+         *             reason, detail: why it was dead, or is still.
+         *             note: of who edited or discarded it.
+         *             position: of this event.
+         */
+        Said: {
+            kind: string;
+            at: string;
+            actor: string;
+            position: number;
+            /** @default  */
+            result: string;
+            /** @default [] */
+            positions: number[];
+            /** @default  */
+            reason: string;
+            /** @default  */
+            detail: string;
+            /** @default  */
+            note: string;
         };
         /**
          * Changed
@@ -4429,6 +4509,8 @@ export interface components {
             reason: string | null;
             /** @default null */
             type: string | null;
+            /** @default null */
+            template: string | null;
             /** @default null */
             since: string | null;
             /** @default null */
@@ -4565,6 +4647,18 @@ export interface components {
             start_time: string | null;
             /** @default null */
             end_time: string | null;
+        };
+        /**
+         * Replayed
+         * @description Keys that are judged again.
+         *
+         *         Attributes:
+         *             requested: how many.
+         *             position: the verdicts are those of then; to wait for.
+         */
+        Replayed: {
+            requested: number;
+            position: number;
         };
         /**
          * OrderView
@@ -4813,6 +4907,8 @@ export interface components {
          *             webhook_url: the same with this server's address.
          *             fetches: it is polled, or a queue, subscription or topic is read.
          *             last_delivery: event time of the newest event of it in the mirror of 30 days.
+         *             rate: events of it a second, over the last 10 seconds; null: not measured yet.
+         *             spark: rates of the last 60 samples of 2 s, oldest first; fewer after a start.
          *             yaml: the document as it was declared.
          */
         SourceView: {
@@ -4828,6 +4924,10 @@ export interface components {
             webhook_url: string | null;
             status: components["schemas"]["LiveStatus"];
             last_delivery: string | null;
+            /** @default null */
+            rate: number | null;
+            /** @default [] */
+            spark: number[];
             yaml: string;
         };
         /**
@@ -4842,6 +4942,7 @@ export interface components {
          *             lag: messages not fetched yet; lag_s: age of the oldest. As far as the sender tells.
          *             restarts: how often fetching broke off and was begun anew.
          *             results: events by what became of them, since the process started.
+         *             refusals: deliveries that were refused, by reason (`bad_signature` …), likewise.
          */
         LiveStatus: {
             state: string;
@@ -4857,6 +4958,10 @@ export interface components {
             restarts: number;
             /** @default {} */
             results: {
+                [key: string]: number;
+            };
+            /** @default {} */
+            refusals: {
                 [key: string]: number;
             };
         };
@@ -5020,6 +5125,8 @@ export interface components {
          *                 the declaration, and does not build it.
          *             running: id of the build under way, or null.
          *             waiting: contents that changed since the last build that succeeded.
+         *             state: towards the next build: idle, building, due, gathering, retry, gave_up, off, or
+         *                 unreadable; why: the same in a sentence; due_at: when it begins if nothing changes.
          *             failed_attempts: builds in a row that failed for the same content.
          *             builds, changes_built: how many builds there were, and how many changes they took in.
          *             builds_saved: builds that batching spared: changes built beyond one a build.
@@ -5033,6 +5140,9 @@ export interface components {
             executor: string;
             running: string | null;
             waiting: number;
+            state: string;
+            why: string;
+            due_at: string | null;
             built_at: string | null;
             failed_attempts: number;
             builds: number;
@@ -7237,6 +7347,68 @@ export interface operations {
             };
         };
     };
+    post_jobs_id_pause: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobView"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    post_jobs_id_resume: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobView"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     post_jobs_id_cancel: {
         parameters: {
             query?: never;
@@ -7664,7 +7836,10 @@ export interface operations {
                 /** @description Whose it is. */
                 client_id?: string;
             };
-            header?: never;
+            header?: {
+                /** @description Answer once this position is visible, at most 30 s later. */
+                "Helios-After"?: number;
+            };
             path: {
                 event_id: string;
             };
@@ -8495,6 +8670,8 @@ export interface operations {
                 reason?: string;
                 /** @description Of this event type only. */
                 type?: string;
+                /** @description Whose detail is this, without what differs. */
+                template?: string;
                 /** @description `open` (without it), `retried`, `discarded` or `all`. */
                 status?: string;
                 /** @description Recorded at this time or later (RFC 3339). */
@@ -8546,6 +8723,8 @@ export interface operations {
                 reason?: string;
                 /** @description Of this event type only. */
                 type?: string;
+                /** @description Whose detail is this, without what differs. */
+                template?: string;
                 /** @description `open` (without it), `retried`, `discarded` or `all`. */
                 status?: string;
                 /** @description Recorded at this time or later (RFC 3339). */
@@ -9092,15 +9271,13 @@ export interface operations {
             };
         };
         responses: {
-            /** @description What changed. */
+            /** @description Asked for. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        [key: string]: unknown;
-                    };
+                    "application/json": components["schemas"]["Replayed"];
                 };
             };
             /** @description A problem (RFC 9457). */
@@ -10640,7 +10817,7 @@ export interface operations {
     get_builds: {
         parameters: {
             query?: {
-                /** @description Whose site; `default` without it. */
+                /** @description Of this client only. */
                 client_id?: string;
                 /** @description Of this site only. */
                 site?: string;
@@ -10720,6 +10897,8 @@ export interface operations {
             query?: {
                 /** @description Whose site; `default` without it. */
                 client_id?: string;
+                /** @description Leave out so many bytes, which one has already. */
+                offset?: number;
             };
             header?: never;
             path: {
@@ -13865,6 +14044,8 @@ export interface operations {
                 kind?: string;
                 /** @description Kind of action, or type of event. */
                 action?: string;
+                /** @description Terms that must all hold, such as `kind:heal -outcome:succeeded`. Fields: kind: such as heal, approval or switch; actor: who did it; action: kind of action, or type of event; stack: of which stack; client: whose it is; outcome: how it ended; target: what it was done to; trigger: auto: by policy; manual: somebody asked for it; approver: who agreed; plan: id of the plan that was shown; reason: why. */
+                filter?: string;
                 /** @description Read on after this place: next_cursor of the page before. */
                 cursor?: string;
                 /** @description Most items of a page, 1 to 1000. */
