@@ -53,3 +53,9 @@ describe("a session", () => {
     expect(text).toContain("request: PUT /x");
   });
 });
+
+test("where access is switched off everything may be done", () => {
+  expect(may({ kind: "local", name: "anonymous", grants: [], tenants: ["*"] }, "administer")).toBe(
+    true,
+  );
+});
