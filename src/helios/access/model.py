@@ -113,13 +113,23 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         """Whether they may do something in some environment of a tenant."""
         return self.scope_for(permission).allows(tenant)
 
-    def scope_for(self, permission: Permission) -> tenancy.Scope:
-        """The tenants to whose data they may do something, in whatever environment."""
+    def scope_for(self, permission: Permission, *, everywhere: bool = False) -> tenancy.Scope:
+        """The tenants to whose data they may do something, in whatever environment.
+
+        Args:
+            permission: what.
+            everywhere: leave out where they may only in some environment.
+        """
         if self.kind == "local":
             return tenancy.EVERYTHING
         if self.kind == "key":
             return tenancy.EVERYTHING if permission is Permission.INGEST else tenancy.NOTHING
-        tenants = {each.tenant for each in self.grants if permission in PERMISSIONS[each.role]}
+        tenants = {
+            each.tenant
+            for each in self.grants
+            if permission in PERMISSIONS[each.role]
+            and (not everywhere or permission is Permission.READ or each.environment == ALL)
+        }
         return tenancy.EVERYTHING if ALL in tenants else tenancy.Scope(frozenset(tenants))
 
     def require(

@@ -172,7 +172,8 @@ class Gate:
             return tenancy.EVERYTHING
         tenant = _tenant(request, rule.where)
         if tenant is None:
-            scope = principal.scope_for(permission)
+            bound = rule.environment == "path"
+            scope = principal.scope_for(permission, everywhere=bound)
             if scope == tenancy.NOTHING:
                 principal.require(permission)
             return scope
@@ -203,7 +204,7 @@ class Gate:
 
     def _ingests(self, principal: model.Principal) -> tuple[model.Principal, tenancy.Scope]:
         if principal.kind != "nobody":
-            scope = principal.scope_for(model.Permission.INGEST)
+            scope = principal.scope_for(model.Permission.INGEST, everywhere=True)
             if scope == tenancy.NOTHING:
                 principal.require(model.Permission.INGEST)
             return principal, scope

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 import msgspec
 import structlog
 
+from helios.access import model
 from helios.api import links, problems, scoping
 from helios.kernel import acting, errors, ids, limits, tenancy
 from helios.kernel import clock as clocks
@@ -217,6 +218,20 @@ class Jobs:
             job.task.cancel()
             await asyncio.wait([job.task], timeout=limits.JOB_STOP_S)
         return self._view(job)
+
+    def require(self, job_id: str, who: model.Principal) -> None:
+        """Refuse whoever neither asked for a job nor may operate all that it is about.
+
+        Raises:
+            ForbiddenError: it is another's.
+            NotFoundError: there is none, or not in this process any more.
+        """
+        job = self._find(job_id)
+        if job.actor == who.actor:
+            return
+        about = job.scope.tenants if job.asked.client_id is None else (job.asked.client_id,)
+        for tenant in (model.ALL,) if about is None else sorted(about):
+            who.require(model.Permission.OPERATE, tenant)
 
     def _find(self, job_id: str) -> _Job:
         found = self._jobs.get(job_id)

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from helios.access import model
 from helios.api import services, web, wire
 from helios.api.routes import ingest
 from helios.eventlog import envelope
@@ -141,6 +142,7 @@ class _Desk:
             asked = msgspec.json.decode(body, type=Invalidate)
         except msgspec.ValidationError as error:
             incoming.refuse_shape(error)
+        request.principal.require(model.Permission.OPERATE, asked.client_id)
         if asked.id and not asked.type:
             raise errors.InvalidInputError("an id needs its type", field="type")
         said = content.Invalidation(source=asked.source, type=asked.type, id=asked.id)

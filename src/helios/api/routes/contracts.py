@@ -4,6 +4,7 @@ import hashlib
 
 import msgspec
 
+from helios.access import model
 from helios.api import services, web, wire
 from helios.api.routes import ingest
 from helios.eventlog import envelope
@@ -151,6 +152,7 @@ class _Desk:
         query = request.query("dry_run")
         text = await wire.document(request, CONTRACT_BYTES_MAX, wire.YAML_OR_TEXT)
         contract = streams.parse(text)
+        request.principal.require(model.Permission.OPERATE, contract.tenant)
         if wire.flag(query, "dry_run"):
             return web.answer(_declared(contract, dry_run=True))
         digest = hashlib.sha256(text.encode()).hexdigest()

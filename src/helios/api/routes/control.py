@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from helios.access import model
 from helios.api import services, speaking, web, wire
 from helios.api.routes import ingest
 from helios.api.routes import stack_desk as desks
@@ -209,6 +210,8 @@ class _Desk:
         correlation_id: str | None = None,
     ) -> web.Response:
         parts = self._parts
+        for each in asked:
+            request.principal.require(model.Permission.OPERATE, each.client_id)
         now, actor = parts.clock.now(), speaking.actor_of(request)
         made = commands.made(
             asked,

@@ -4,6 +4,7 @@ import hashlib
 
 import msgspec
 
+from helios.access import model
 from helios.api import problems, services, web, wire
 from helios.eventlog import cloudevents, envelope, ports
 from helios.ingest import gateway as gateways
@@ -14,6 +15,7 @@ from helios.kernel import cloudevents_wire, errors, limits
 from helios.providers import ports as providers
 
 _NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
+_INGEST = model.Permission.INGEST
 _encode = msgspec.json.Encoder().encode
 
 
@@ -83,6 +85,7 @@ class _Doors:
         except errors.InvalidInputError as error:
             self._gateway.refused(error)
             raise
+        request.principal.require(_INGEST, event.tenant)
         return await self._take(event, idempotency(request, body, event.tenant))
 
     async def batch(self, request: web.Request) -> web.Response:
@@ -109,6 +112,7 @@ class _Doors:
         except errors.InvalidInputError as error:
             self._gateway.refused(error)
             raise
+        request.principal.require(_INGEST, event.tenant)
         content = _context(headers) + body if kind != cloudevents_wire.STRUCTURED else body
         return await self._take(event, idempotency(request, content, event.tenant))
 
@@ -136,6 +140,8 @@ class _Doors:
         except errors.InvalidInputError as error:
             self._gateway.refused(error)
             raise
+        for tenant in {item.tenant for item in items if isinstance(item, envelope.NewEvent)}:
+            request.principal.require(_INGEST, tenant)
         receipt, replayed = await self._gateway.take_all(
             items, idempotency=idempotency(request, body, _tenant(items))
         )
@@ -179,7 +185,7 @@ def idempotency(request: web.Request, content: bytes, tenant: str) -> ports.Idem
             "expected 1 to 255 printable ASCII characters", field="Idempotency-Key"
         )
     return ports.Idempotency(
-        scope=f"{tenant}|{request.principal.name}|{request.method} {request.path}"[
+        scope=f"{tenant}|{request.principal.actor}|{request.method} {request.path}"[
             : 4 * limits.ID_CHARS_MAX
         ],
         key=key,

@@ -67,12 +67,15 @@ class _Desk:
 
     async def pause(self, request: web.Request) -> web.Response:
         request.query()
+        self._jobs.require(request.params["id"], request.principal)
         return web.answer(self._jobs.pause(request.params["id"]))
 
     async def resume(self, request: web.Request) -> web.Response:
         request.query()
+        self._jobs.require(request.params["id"], request.principal)
         return web.answer(self._jobs.resume(request.params["id"]))
 
     async def cancel(self, request: web.Request) -> web.Response:
         request.query()
+        self._jobs.require(request.params["id"], request.principal)
         return web.answer(await self._jobs.cancel(request.params["id"]))

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
+from helios.access import model
 from helios.api import services, web, wire
 from helios.api.routes import ingest
 from helios.eventlog import envelope
@@ -175,6 +176,7 @@ class _Desk:
         query = request.query("dry_run")
         text = await wire.document(request, BYTES_MAX)
         asked = subscriber.parse(text)
+        request.principal.require(model.Permission.ADMINISTER, asked.client_id)
         now = await self._current(asked.client_id, asked.name)
         if wire.flag(query, "dry_run"):
             return web.answer(_declared(asked, None, 0, dry_run=True))

@@ -4,6 +4,7 @@ from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
+from helios.access import model
 from helios.api import operations, services, web, wire
 from helios.api.routes import ingest
 from helios.eventlog import envelope

@@ -8,6 +8,7 @@ import asyncio
 import msgspec
 import structlog
 
+from helios.access import model
 from helios.api import problems, services, web, wire
 from helios.api.routes import ingest
 from helios.eventlog import envelope
@@ -113,6 +114,7 @@ class _Bell:
             told = _changed(body)
         except msgspec.ValidationError as error:
             incoming.refuse_shape(error)
+        request.principal.require(model.Permission.INGEST, told.client_id)
         found = self._parts.table.find(told.client_id, told.provider)
         name = found.declared.name
         if providers.Capability.LIST_CHANGES not in found.kind.capabilities:
