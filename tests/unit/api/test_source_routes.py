@@ -43,6 +43,8 @@ def test_a_declared_source_tells_its_webhook_and_what_it_lacks(run: Any) -> None
         assert shown["yaml"] == SOURCE
         assert shown["webhook"] == "/webhook/shop/acme"
         assert shown["status"]["state"] == "unreadable"
+        assert shown["spec"]["secrets"] == ["secret:shop"]
+        assert shown["spec"]["poll"] is None
         assert (await helios.get(PATH)).json()["sources"] == [shown]
         assert (await helios.get(f"{PATH}?client_id=x")).json()["sources"] == []
         assert (await helios.get(f"{PATH}/shop")).status_code == 404

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from helios.access import model
-from helios.api import services, web, wire
+from helios.api import services, source_spec, web, wire
 from helios.api.routes import ingest
 from helios.eventlog import envelope
 from helios.ingest import declaring, directory, sources
@@ -61,6 +61,7 @@ class SourceView(msgspec.Struct, frozen=True, kw_only=True):
         last_delivery: event time of the newest event of it in the mirror of 30 days.
         rate: events of it a second, over the last 10 seconds; null: not measured yet.
         spark: rates of the last 60 samples of 2 s, oldest first; fewer after a start.
+        spec: what it says.
         yaml: the document as it was declared.
     """
 
@@ -76,8 +77,9 @@ class SourceView(msgspec.Struct, frozen=True, kw_only=True):
     webhook_url: str | None
     status: LiveStatus
     last_delivery: str | None
-    rate: float | None = None
-    spark: list[float] = []
+    rate: float | None
+    spark: list[float]
+    spec: source_spec.SourceSpec
     yaml: str
 
 
@@ -388,6 +390,7 @@ class _Desk:
             last_delivery=None if last is None else clocks.to_rfc3339(last),
             rate=None if beat is None else beat.source_rate(seen.client_id, seen.name),
             spark=[] if beat is None else beat.source_spark(seen.client_id, seen.name),
+            spec=source_spec.of(declared),
             yaml=seen.yaml,
         )
 
