@@ -28,6 +28,8 @@ export async function call<T>(
   options: {
     query?: Record<string, string | number | boolean | undefined>;
     json?: unknown;
+    /** A document instead of `json`, such as YAML, as it was written. */
+    text?: { type: string; body: string };
     headers?: Record<string, string>;
     signal?: AbortSignal;
   } = {},
@@ -42,6 +44,10 @@ export async function call<T>(
   if (options.json !== undefined) {
     headers.set("content-type", "application/json");
     init.body = JSON.stringify(options.json);
+  }
+  if (options.text) {
+    headers.set("content-type", options.text.type);
+    init.body = options.text.body;
   }
   const response = await sessionFetch(new Request(url, init));
   const text = await response.text();
