@@ -4909,6 +4909,7 @@ export interface components {
          *             last_delivery: event time of the newest event of it in the mirror of 30 days.
          *             rate: events of it a second, over the last 10 seconds; null: not measured yet.
          *             spark: rates of the last 60 samples of 2 s, oldest first; fewer after a start.
+         *             spec: what it says.
          *             yaml: the document as it was declared.
          */
         SourceView: {
@@ -4924,10 +4925,9 @@ export interface components {
             webhook_url: string | null;
             status: components["schemas"]["LiveStatus"];
             last_delivery: string | null;
-            /** @default null */
             rate: number | null;
-            /** @default [] */
             spark: number[];
+            spec: components["schemas"]["SourceSpec"];
             yaml: string;
         };
         /**
@@ -4964,6 +4964,42 @@ export interface components {
             refusals: {
                 [key: string]: number;
             };
+        };
+        /**
+         * SourceSpec
+         * @description The declared settings of a source.
+         *
+         *         Attributes:
+         *             secrets: references, newest first; never a value.
+         *             credentials: references by the name that the provider uses.
+         *             environment: kept in the metadata of each event.
+         *             origin: the source whose events come through this queue or topic.
+         *             types: event types that have a schema.
+         *             rate_per_s, burst: its token bucket.
+         *             poll: null when it is not polled.
+         */
+        SourceSpec: {
+            secrets: string[];
+            credentials: {
+                [key: string]: string;
+            };
+            environment: string | null;
+            origin: string | null;
+            types: string[];
+            rate_per_s: number;
+            burst: number;
+            body_bytes_max: number;
+            poll: components["schemas"]["PollView"] | null;
+        };
+        /**
+         * PollView
+         * @description How a source is polled, in seconds; see `sources.Polling`.
+         */
+        PollView: {
+            every_s: number;
+            overlap_s: number;
+            compare_every_s: number;
+            grace_s: number;
         };
         /**
          * ChangedSource
