@@ -95,7 +95,7 @@ class StackBoard(msgspec.Struct, frozen=True, kw_only=True):
     scanned: int
 
 
-class Figures(msgspec.Struct, frozen=True, kw_only=True):
+class HealFigures(msgspec.Struct, frozen=True, kw_only=True):
     """How healing went; null where nothing was to be counted.
 
     Attributes:
@@ -125,7 +125,7 @@ class HealBoard(msgspec.Struct, frozen=True, kw_only=True):
     heals: list[shown_plans.HealView]
     next_cursor: str | None
     scanned: int
-    figures: Figures
+    figures: HealFigures
 
 
 class Expected(msgspec.Struct, frozen=True, kw_only=True):
@@ -263,14 +263,14 @@ def heal_fields(row: shown_plans.HealView) -> Mapping[str, Any]:
     }
 
 
-def figures(heals: Sequence[model.Heal], healed: Sequence[model.Drift]) -> Figures:
+def figures(heals: Sequence[model.Heal], healed: Sequence[model.Drift]) -> HealFigures:
     """How healing went, of these actions and these healed drifts."""
     well = [each for each in heals if each.status in _ENDED_WELL]
     badly = sum(each.status in _ENDED_BADLY for each in heals)
     ended = len(well) + badly
     took = [_seconds(each.started_at, each.ended_at) for each in well if each.ended_at]
     drifted = [_seconds(each.detected_at, each.closed_at) for each in healed if each.closed_at]
-    return Figures(
+    return HealFigures(
         actions=len(heals),
         open=sum(each.is_open for each in heals),
         succeeded=len(well),
