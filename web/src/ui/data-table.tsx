@@ -1,6 +1,6 @@
 import { Link, type LinkProps, useNavigate } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { type ReactNode, useEffect, useRef } from "react";
+import { memo, type ReactNode, useCallback, useEffect, useRef } from "react";
 import { useShortcut } from "@/app/use-shortcut";
 import { cx } from "@/lib/cx";
 
@@ -87,6 +87,10 @@ export function DataTable<T>({
       return row === undefined ? index : rowKey(row);
     },
   });
+  // Rows that are not drawn anew must not keep a handler that knows an older selection.
+  const latestCheck = useRef(onCheck);
+  latestCheck.current = onCheck;
+  const check = useCallback((key: string) => latestCheck.current?.(key), []);
   const shown = virtual.getVirtualItems();
   const first = shown[0];
   const last = shown.at(-1);
@@ -157,50 +161,18 @@ export function DataTable<T>({
             const key = rowKey(row);
             const isSelected = key === selected;
             return (
-              <tr
+              <Row
                 key={key}
-                aria-rowindex={item.index + 2}
-                aria-selected={isSelected || undefined}
-                className={cx(
-                  "relative h-9 hover:bg-sunken",
-                  isSelected && "bg-sun-wash hover:bg-sun-wash",
-                  !isSelected && isNew?.(row) && "row-new",
-                )}
-              >
-                {checked && (
-                  <td className="relative z-10 border-b border-line pl-3">
-                    <input
-                      type="checkbox"
-                      aria-label={`Select ${key}`}
-                      checked={checked.has(key)}
-                      onChange={() => onCheck?.(key)}
-                      className="size-4 align-middle accent-(--sun-ink)"
-                    />
-                  </td>
-                )}
-                {columns.map((column) => (
-                  <td
-                    key={column.id}
-                    className={cx(
-                      "truncate border-b border-line px-3",
-                      column.from && FROM[column.from],
-                      column.align === "right" && "text-right",
-                    )}
-                  >
-                    {column.main && linkTo ? (
-                      <Link
-                        {...linkTo(row)}
-                        className="font-medium after:absolute after:inset-0 after:content-['']"
-                        aria-current={isSelected ? "true" : undefined}
-                      >
-                        {column.cell(row)}
-                      </Link>
-                    ) : (
-                      column.cell(row)
-                    )}
-                  </td>
-                ))}
-              </tr>
+                id={key}
+                row={row}
+                index={item.index}
+                columns={columns}
+                isSelected={isSelected}
+                isNew={!isSelected && (isNew?.(row) ?? false)}
+                isChecked={checked?.has(key)}
+                linkTo={linkTo}
+                onCheck={check}
+              />
             );
           })}
           <Gap px={virtual.getTotalSize() - (last?.end ?? 0)} />
@@ -210,6 +182,92 @@ export function DataTable<T>({
     </section>
   );
 }
+
+interface RowProps<T> {
+  id: string;
+  row: T;
+  index: number;
+  columns: readonly Column<T>[];
+  isSelected: boolean;
+  isNew: boolean;
+  /** Undefined: there are no boxes. */
+  isChecked: boolean | undefined;
+  linkTo: ((row: T) => LinkProps) | undefined;
+  onCheck: (key: string) => void;
+}
+
+function PlainRow<T>({
+  id,
+  row,
+  index,
+  columns,
+  isSelected,
+  isNew,
+  isChecked,
+  linkTo,
+  onCheck,
+}: RowProps<T>) {
+  return (
+    <tr
+      aria-rowindex={index + 2}
+      aria-selected={isSelected || undefined}
+      className={cx(
+        "relative h-9 hover:bg-sunken",
+        isSelected && "bg-sun-wash hover:bg-sun-wash",
+        isNew && "row-new",
+      )}
+    >
+      {isChecked !== undefined && (
+        <td className="relative z-10 border-b border-line pl-3">
+          <input
+            type="checkbox"
+            aria-label={`Select ${id}`}
+            checked={isChecked}
+            onChange={() => onCheck(id)}
+            className="size-4 align-middle accent-(--sun-ink)"
+          />
+        </td>
+      )}
+      {columns.map((column) => (
+        <td
+          key={column.id}
+          className={cx(
+            "truncate border-b border-line px-3",
+            column.from && FROM[column.from],
+            column.align === "right" && "text-right",
+          )}
+        >
+          {column.main && linkTo ? (
+            <Link
+              {...linkTo(row)}
+              className="font-medium after:absolute after:inset-0 after:content-['']"
+              aria-current={isSelected ? "true" : undefined}
+            >
+              {column.cell(row)}
+            </Link>
+          ) : (
+            column.cell(row)
+          )}
+        </td>
+      ))}
+    </tr>
+  );
+}
+
+/**
+ * A row is drawn anew only when it shows something else: a live list renders ten times a second, and
+ * scrolling at every frame. `linkTo` may be made anew each time, as long as it depends on the row alone.
+ */
+const Row = memo(
+  PlainRow,
+  (before, after) =>
+    before.row === after.row &&
+    before.index === after.index &&
+    before.columns === after.columns &&
+    before.isSelected === after.isSelected &&
+    before.isNew === after.isNew &&
+    before.isChecked === after.isChecked,
+) as typeof PlainRow;
 
 function HeadCell({
   width,
