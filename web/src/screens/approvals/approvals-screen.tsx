@@ -1,0 +1,226 @@
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { getRouteApi } from "@tanstack/react-router";
+import { Stamp } from "lucide-react";
+import { useCallback, useMemo } from "react";
+import { useLiveQueries } from "@/api/live";
+import { useSetSearch, useTenant } from "@/app/console-search";
+import { matches, parseFilter } from "@/lib/filter";
+import { Changes, Countdown, Risk } from "@/screens/stacks/parts";
+import { CHANGED } from "@/screens/stacks/stack-queries";
+import { counted, riskOf, sentence } from "@/screens/stacks/stack-words";
+import { Button } from "@/ui/button";
+import { type Column, DataTable } from "@/ui/data-table";
+import { FilterBar } from "@/ui/filter-bar";
+import { Inspector, ListPage } from "@/ui/page";
+import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
+import { Status } from "@/ui/status";
+import { TimeAgo } from "@/ui/values";
+import { Answer } from "./answer";
+import { ApprovalDetail } from "./approval-detail";
+import { type Approval, approvalsQuery } from "./approval-queries";
+
+const route = getRouteApi("/_console/approvals/");
+
+const SHOWN = [
+  [undefined, "Waiting"],
+  ["granted", "Granted"],
+  ["denied", "Denied"],
+  ["all", "All"],
+] as const;
+
+const KEYS = [
+  { key: "stack", words: "of which stack" },
+  { key: "client", words: "whose it is" },
+  { key: "risk", words: "low, medium, high or destructive" },
+  { key: "by", words: "who asked for it" },
+  { key: "status", words: "what became of it" },
+];
+
+const READ: Record<string, (row: Approval) => string> = {
+  stack: (row) => row.stack_id,
+  client: (row) => row.client_id,
+  risk: (row) => riskOf(row.shown.actions),
+  by: (row) => row.requested_by,
+  status: (row) => row.status,
+};
+
+function keyOf(row: Approval): string {
+  return `${row.client_id}/${row.approval_id}`;
+}
+
+const COLUMNS: readonly Column<Approval>[] = [
+  { id: "plan", head: "Plan", main: true, cell: (row) => sentence(row.shown) },
+  {
+    id: "changes",
+    head: "Changes",
+    width: "10rem",
+    from: "md",
+    cell: (row) => <Changes plan={row.shown} />,
+  },
+  { id: "risk", head: "Risk", width: "9rem", from: "sm", cell: (row) => <Risk plan={row.shown} /> },
+  { id: "stack", head: "Stack", width: "10rem", from: "sm", cell: (row) => row.stack_id },
+  { id: "by", head: "Asked for by", width: "11rem", from: "lg", cell: (row) => row.requested_by },
+  {
+    id: "agreed",
+    head: "Agreed",
+    width: "5.5rem",
+    from: "md",
+    align: "right",
+    cell: (row) => (
+      <span className="text-soft">
+        {row.grants.filter((grant) => grant.granted).length} of {row.quorum}
+      </span>
+    ),
+  },
+  {
+    id: "status",
+    head: "Status",
+    width: "8.5rem",
+    align: "right",
+    cell: (row) =>
+      row.status === "pending" ? (
+        <Countdown until={row.expires_at} />
+      ) : (
+        <span className="inline-flex items-center gap-2">
+          <Status value={row.status} plain />
+        </span>
+      ),
+  },
+  {
+    id: "asked",
+    head: "Asked",
+    width: "6.5rem",
+    align: "right",
+    from: "md",
+    cell: (row) => <TimeAgo at={row.requested_at} className="text-soft" />,
+  },
+];
+
+/** What waits for somebody's agreement. */
+export function ApprovalsScreen() {
+  const { status, q = "", sel } = route.useSearch();
+  const tenant = useTenant();
+  const set = useSetSearch();
+  const query = useInfiniteQuery(approvalsQuery(status ?? "pending", tenant));
+  useLiveQueries(["approvals"], CHANGED);
+  const all = useMemo(
+    () => query.data?.pages.flatMap((page) => page.approvals) ?? [],
+    [query.data],
+  );
+  const rows = useMemo(() => {
+    const tokens = parseFilter(q);
+    return all.filter((row) =>
+      matches(
+        tokens,
+        (key) => READ[key]?.(row),
+        () => `${sentence(row.shown)} ${row.reason} ${row.stack_id}`,
+      ),
+    );
+  }, [all, q]);
+  const { fetchNextPage, hasNextPage, isFetching } = query;
+  const onEnd = useCallback(() => {
+    if (hasNextPage && !isFetching) void fetchNextPage();
+  }, [fetchNextPage, hasNextPage, isFetching]);
+  const open = rows.find((row) => keyOf(row) === sel);
+  return (
+    <ListPage
+      title="Approvals"
+      note="Plans that are carried out once somebody agrees."
+      actions={
+        // biome-ignore lint/a11y/useSemanticElements: a fieldset has looks of its own
+        <div role="group" aria-label="Which approvals" className="flex gap-1">
+          {SHOWN.map(([value, words]) => (
+            <Button
+              key={words}
+              kind={status === value ? "primary" : "quiet"}
+              size="sm"
+              aria-pressed={status === value}
+              onClick={() => set({ status: value, sel: undefined })}
+            >
+              {words}
+            </Button>
+          ))}
+        </div>
+      }
+      filter={
+        <FilterBar
+          screen="approvals"
+          value={q}
+          onChange={(text) => set({ q: text || undefined }, { replace: true })}
+          keys={KEYS}
+          facets={(key) => {
+            const read = READ[key];
+            return read ? counted(all, read) : [];
+          }}
+          placeholder="Filter, such as risk:high,destructive"
+        />
+      }
+      list={
+        query.isPending ? (
+          <Skeleton lines={8} className="p-6" />
+        ) : query.isError && all.length === 0 ? (
+          <ErrorState error={query.error} retry={() => void query.refetch()} />
+        ) : (
+          <DataTable
+            label="Approvals"
+            scrollId="approvals"
+            rows={rows}
+            rowKey={keyOf}
+            columns={COLUMNS}
+            selected={sel}
+            onSelect={(key) => set({ sel: key }, { replace: true })}
+            linkTo={(row) => ({
+              to: "/approvals",
+              search: (before) => ({ ...before, sel: keyOf(row) }),
+              resetScroll: false,
+            })}
+            pageOf={pageOf}
+            onEnd={onEnd}
+            empty={
+              q ? (
+                <EmptyState
+                  icon={Stamp}
+                  title="No approval matches"
+                  why="The filter is too narrow."
+                  action={<Button onClick={() => set({ q: undefined })}>Clear the filter</Button>}
+                />
+              ) : (
+                <EmptyState
+                  icon={Stamp}
+                  title={status ? "None of these" : "Nothing waits for you"}
+                  why={
+                    status
+                      ? "No plan has ended so."
+                      : "Plans come here when the policy of a stack wants somebody to agree, such as before data are deleted. Which ones, its policy says:"
+                  }
+                  command="helios policy test --help"
+                />
+              )
+            }
+          />
+        )
+      }
+      inspector={
+        open && (
+          <Inspector
+            label="Approval"
+            title={sentence(open.shown)}
+            page={pageOf(open)}
+            onClose={() => set({ sel: undefined })}
+            actions={open.status === "pending" && <Answer key={open.approval_id} approval={open} />}
+          >
+            <ApprovalDetail approval={open} />
+          </Inspector>
+        )
+      }
+    />
+  );
+}
+
+function pageOf(row: Approval) {
+  return {
+    to: "/approvals/$id",
+    params: { id: row.approval_id },
+    search: { tenant: row.client_id },
+  } as const;
+}
