@@ -9,6 +9,8 @@ export interface ProblemBody {
   retryable?: boolean;
   instance?: string | null;
   field?: string | null;
+  /** Of a document that was sent, from 1. */
+  line?: number | null;
 }
 
 export class ApiError extends Error {
@@ -17,6 +19,7 @@ export class ApiError extends Error {
   readonly title: string;
   readonly detail: string;
   readonly field: string | undefined;
+  readonly line: number | undefined;
   readonly retryable: boolean;
   /** Names the request in the server's log. */
   readonly correlationId: string | undefined;
@@ -30,6 +33,7 @@ export class ApiError extends Error {
     this.title = body.title ?? `The server answered ${status}`;
     this.detail = body.detail ?? "";
     this.field = body.field ?? undefined;
+    this.line = body.line ?? undefined;
     this.retryable = body.retryable ?? status >= 500;
     this.asked = asked;
     this.correlationId = correlationId;
