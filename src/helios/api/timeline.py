@@ -352,9 +352,14 @@ def _event(
 
 
 def _paths(of: contracts.Contract, leg: str) -> list[str]:
-    """Paths of the payload that rules read of a leg."""
-    read = re.compile(rf"\b{re.escape(leg)}\.([A-Za-z_]\w*(?:\.[A-Za-z_]\w*(?!\())*)(?!\w*\()")
-    return sorted({path for rule in of.rules for path in read.findall(rule.check)})
+    """Paths of the payload that rules read of a leg, or of each of its events."""
+    found: set[str] = set()
+    each = re.compile(rf"\b{re.escape(leg)}\.(?:all|exists|exists_one|filter|map)\(\s*(\w+)\s*,")
+    for rule in of.rules:
+        for name in (leg, *each.findall(rule.check)):
+            read = rf"\b{re.escape(name)}\.([A-Za-z_]\w*(?:\.[A-Za-z_]\w*(?!\w*\())*)(?!\w*\()"
+            found.update(re.findall(read, rule.check))
+    return sorted(found)
 
 
 def sentence(of: contracts.Contract, seen: verdicts.Verdict, *, tried: int = 0) -> str:

@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from helios.api import timeline
+from helios.demo import drive
+from helios.reconcile.streams import contract as contracts
 from helios.testing import console_samples as world
 
 BASE = f"/api/v1/timeline/{world.NAME}"
@@ -75,3 +78,10 @@ def test_an_unknown_key_is_not_found(run: Any, path: str) -> None:
         assert (await bolt.get(f"{BASE}/K2", params=CLIENT)).status_code == 403
 
     run(scenario)
+
+
+def test_values_are_also_those_that_a_rule_reads_of_each_event() -> None:
+    of = contracts.parse(drive.contract_text())
+    assert timeline._paths(of, "payment") == ["amount"]
+    assert timeline._paths(of, "order") == ["items"]
+    assert timeline._paths(of, "inventory") == ["items"]
