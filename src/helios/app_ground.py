@@ -64,7 +64,7 @@ async def opened(
     stack.push_async_callback(store.close)
     verdicts = verdict_view.VerdictView()
     alone = settings.database_url is None
-    views = catalog.Catalog(_views(verdicts), log, store, clock=clock, alone=alone)
+    views = catalog.Catalog(served(verdicts), log, store, clock=clock, alone=alone)
     return Ground(
         clock=clock,
         ids=ids.Uuid7Ids(clock),
@@ -91,7 +91,8 @@ def _metrics(log: logs.Log, views: catalog.Catalog) -> meters.Metrics:
     return metrics
 
 
-def _views(verdicts: verdict_view.VerdictView) -> list[view_ports.View]:
+def served(verdicts: verdict_view.VerdictView) -> list[view_ports.View]:
+    """Every view that a server keeps."""
     return [
         *catalog.SHIPPED,
         content.ContentView(normalising.changes),

@@ -100,7 +100,8 @@ def serve(_pages_can_be_opened: None, tmp_path: Path) -> Iterator[browsing_data.
             nonlocal started
             started += 1
             folder = tmp_path / f"helios-{started}"
-            return stack.enter_context(browsing_data.serving(folder, **options))  # type: ignore[arg-type]
+            served = browsing_data.serving(folder, **options)  # type: ignore[arg-type]
+            return stack.enter_context(served)
 
         yield start
 

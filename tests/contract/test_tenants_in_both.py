@@ -55,7 +55,7 @@ Opener: TypeAlias = Callable[[], contextlib.AbstractAsyncContextManager[ports.Vi
 
 
 def views() -> list[ports.View]:
-    return app._views(verdict_view.VerdictView())
+    return app_ground.served(verdict_view.VerdictView())
 
 
 def columns(view: ports.View) -> dict[str, list[tuple[str, str]]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import helios
-from helios import app
+from helios import app_ground
 from helios.projections import ports, scoping
 from helios.reconcile.streams import view as verdict_view
 
@@ -15,7 +15,7 @@ _CREATE = re.compile(r"CREATE TABLE \{+t\}+(\{?\w+\}?)")
 _COMPUTED = {"{table}"}
 """Names in the source that stand for several tables."""
 
-VIEWS = app._views(verdict_view.VerdictView())
+VIEWS = app_ground.served(verdict_view.VerdictView())
 
 
 def _columns(view: ports.View, table: str) -> str:
