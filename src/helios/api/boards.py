@@ -95,6 +95,14 @@ class StackBoard(msgspec.Struct, frozen=True, kw_only=True):
     scanned: int
 
 
+class DriftBoard(msgspec.Struct, frozen=True, kw_only=True):
+    """Drifts of all stacks, those that last changed first; paged as a StackBoard."""
+
+    drifts: list[shown_drifts.DriftView]
+    next_cursor: str | None
+    scanned: int
+
+
 class HealFigures(msgspec.Struct, frozen=True, kw_only=True):
     """How healing went; null where nothing was to be counted.
 
@@ -113,6 +121,14 @@ class HealFigures(msgspec.Struct, frozen=True, kw_only=True):
     success_rate: float | None
     mean_s: float | None
     mean_drift_s: float | None
+
+
+class DriftBoard(msgspec.Struct, frozen=True, kw_only=True):
+    """Drifts, newest first; paged as a StackBoard."""
+
+    drifts: list[shown_drifts.DriftView]
+    next_cursor: str | None
+    scanned: int
 
 
 class HealBoard(msgspec.Struct, frozen=True, kw_only=True):

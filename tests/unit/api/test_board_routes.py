@@ -36,6 +36,30 @@ def test_a_stack_is_listed_with_both_axes_and_found_by_a_filter(run: Any) -> Non
     run(scenario)
 
 
+def test_drifts_of_all_stacks_are_paged_and_filtered(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        now = helios.parts.clock.now()
+        said = [samples.declared()]
+        said += [
+            samples.moved(samples.drift(now, drift_id=f"d{n}", fingerprint=f"{n}" * 32))
+            for n in range(3)
+        ]
+        after = await _told(helios, said)
+        first = (await helios.get("/api/v1/drifts", params={"limit": 2}, headers=after)).json()
+        rest = {"limit": 2, "cursor": first["next_cursor"]}
+        second = (await helios.get("/api/v1/drifts", params=rest)).json()
+        ids = [each["drift_id"] for each in (*first["drifts"], *second["drifts"])]
+        assert sorted(ids) == ["d0", "d1", "d2"]
+        assert second["next_cursor"] is None
+        one = {"filter": f"component:{first['drifts'][0]['component']} severity:critical"}
+        assert (await helios.get("/api/v1/drifts", params=one)).json()["drifts"] == []
+        assert (await helios.get("/api/v1/drifts", params={"cursor": "x"})).status_code == 400
+        bolt = world.seen_by(helios, "bolt")
+        assert (await bolt.get("/api/v1/drifts")).json()["drifts"] == []
+
+    run(scenario)
+
+
 def test_a_heal_tells_what_should_come_and_what_came(run: Any) -> None:
     async def scenario(helios: Any) -> None:
         now = helios.parts.clock.now()

@@ -5,11 +5,12 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from helios.api import boards, facets, policy_board, scoping, services, web, wire
+from helios.api import boards, drift_reading, facets, policy_board, scoping, services, web, wire
+from helios.api import drifts as shown_drifts
 from helios.api import plans as shown_plans
 from helios.api.routes import stack_desk as desks
 from helios.kernel import clock as clocks
-from helios.kernel import errors, filtering, limits
+from helios.kernel import errors, filtering, jsonio, limits
 from helios.reconcile.compositions import (
     events,
     model,
@@ -21,6 +22,7 @@ from helios.reconcile.compositions import (
 )
 
 STACKS = "/api/v1/stacks/board"
+DRIFTS = "/api/v1/drifts"
 HEALS = "/api/v1/heals"
 SCANNED_MAX: Final = 5_000
 """Stacks, drifts or actions that are looked at for a page. Above: the page is short."""
@@ -44,6 +46,19 @@ def routes(parts: services.Services) -> list[web.Route]:
             summary="Stacks with whether they agree and whether they are well, by a filter",
             replies=found,
             parameters=(client, _filter(boards.STACK_FIELDS), *paged),
+        ),
+        desks.route(
+            method="GET",
+            path=DRIFTS,
+            handler=desk.drifts,
+            summary="Drifts of all stacks by a filter, those that last changed first",
+            replies={200: web.Reply("One page.", boards.DriftBoard)},
+            parameters=(
+                client,
+                web.Parameter("closed", "`true`: those that are over too.", bool),
+                _filter(facets.TITLES["drifts"]),
+                *paged,
+            ),
         ),
         desks.route(
             method="GET",
@@ -128,6 +143,29 @@ class _Boards(desks.Desk):
             times += [each.record.completed_at for each in last or ()]
             made.append(msgspec.structs.replace(row, last_verified=max(times, default=None)))
         return made
+
+    async def drifts(self, request: web.Request) -> web.Response:
+        query = request.query("client_id", "filter", "closed", "cursor", "limit")
+        expression = _expression(query, facets.TITLES["drifts"])
+        limit, place = wire.limit(query), _drift_place(query.get("cursor"))
+        await self.visible(request)
+        rows: list[shown_drifts.DriftView] = []
+        scanned, more = 0, False
+        async for each, at in drift_reading.drifts(
+            self.parts.store,
+            scoping.tenants(query.get("client_id")),
+            expression,
+            closed=wire.flag(query, "closed"),
+            after=place,
+        ):
+            if len(rows) == limit or scanned == SCANNED_MAX:
+                more = True
+                break
+            scanned, place = scanned + 1, at
+            if each is not None:
+                rows.append(shown_drifts.drift(each.client_id, each.stack_id, each.drift))
+        cursor = jsonio.encode(place).decode() if more else None
+        return web.answer(boards.DriftBoard(drifts=rows, next_cursor=cursor, scanned=scanned))
 
     async def heals(self, request: web.Request) -> web.Response:
         query = request.query("client_id", "start_time", "filter", "cursor", "limit")
@@ -265,6 +303,18 @@ def _named(cursor: str | None) -> tuple[str, str]:
             "expected the next_cursor of the page before", field="cursor"
         )
     return client_id, stack_id
+
+
+def _drift_place(cursor: str | None) -> drift_reading.Place | None:
+    if cursor is None:
+        return None
+    try:
+        found: drift_reading.Place = msgspec.json.decode(cursor, type=tuple[int, str, str, str])
+    except msgspec.DecodeError:
+        raise errors.InvalidInputError(
+            "expected the next_cursor of the page before", field="cursor"
+        ) from None
+    return found
 
 
 def _placed(cursor: str | None) -> tuple[int, str] | None:
