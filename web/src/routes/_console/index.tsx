@@ -1,8 +1,4 @@
-import { createFileRoute, redirect } from "@tanstack/react-router";
+import { createFileRoute } from "@tanstack/react-router";
+import { OverviewScreen } from "@/screens/overview/overview-screen";
 
-/** The first screen: the events, until there is an overview. */
-export const Route = createFileRoute("/_console/")({
-  beforeLoad: () => {
-    throw redirect({ to: "/events", search: {} });
-  },
-});
+export const Route = createFileRoute("/_console/")({ component: OverviewScreen });
