@@ -63,7 +63,7 @@ async def _lines(
     # task of its own, and its result is an event.
     task = asyncio.ensure_future(once(parts, operation, key, run))
     _RUNNING.add(task)
-    task.add_done_callback(_RUNNING.discard)
+    task.add_done_callback(_done)
     while not task.done():
         step = asyncio.ensure_future(steps.get())
         await asyncio.wait([task, step], return_when=asyncio.FIRST_COMPLETED)
@@ -80,6 +80,13 @@ async def _lines(
         problem = msgspec.json.decode(problems.of(error).body)
         last = Progress(phase="failed", problem=problem)
     yield jsonio.encode(last) + b"\n"
+
+
+def _done(task: "asyncio.Future[tuple[Mapping[str, Any], bool]]") -> None:
+    _RUNNING.discard(task)
+    if not task.cancelled():
+        # Who asked may be gone by now: then nobody else looks whether it failed.
+        task.exception()
 
 
 _RUNNING: "set[asyncio.Future[tuple[Mapping[str, Any], bool]]]" = set()

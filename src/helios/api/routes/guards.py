@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from helios.access import model
 from helios.api import guards as shown
 from helios.api import services, speaking, stack_asks, web, wire
 from helios.api.routes import stack_desk as desks
@@ -258,7 +259,11 @@ class _Guards(desks.Desk):
 
 
 def _for_all(request: web.Request) -> str:
-    return request.query("client_id").get("client_id", guard_events.SYSTEM_TENANT)
+    """The client whose guards are meant; without one those over all, for who may operate all."""
+    client_id = request.query("client_id").get("client_id", guard_events.SYSTEM_TENANT)
+    if client_id == guard_events.SYSTEM_TENANT:
+        request.principal.require(model.Permission.OPERATE)
+    return client_id
 
 
 _SCOPES = ("stack:", "component:", "provider:", "action:")

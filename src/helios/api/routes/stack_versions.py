@@ -167,6 +167,8 @@ class _Versions(desks.Declaring):
         seen: list[tuple[reading.Known, composition.Composition]] = []
 
         async def decide(target: reading.Known) -> list[writer.Said]:
+            there = target.state.client_id, target.state.environment
+            request.principal.require(_OPERATE, *there)
             text = await self._text(source)
             await self._refuse(source, target, text)
             parsed = document.parse(environments.promoted(text, await self._text(target)))
