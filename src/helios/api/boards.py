@@ -123,14 +123,6 @@ class HealFigures(msgspec.Struct, frozen=True, kw_only=True):
     mean_drift_s: float | None
 
 
-class DriftBoard(msgspec.Struct, frozen=True, kw_only=True):
-    """Drifts, newest first; paged as a StackBoard."""
-
-    drifts: list[shown_drifts.DriftView]
-    next_cursor: str | None
-    scanned: int
-
-
 class HealBoard(msgspec.Struct, frozen=True, kw_only=True):
     """Actions that were begun, newest first; paged as a StackBoard.
 

@@ -1,7 +1,7 @@
-"""Open drifts of all stacks, by a filter expression."""
+"""Drifts of all stacks in one list, by a filter expression."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -11,6 +11,10 @@ from helios.projections import ports
 from helios.reconcile.compositions import model, view
 
 _PAGE = 500
+
+
+Place: TypeAlias = tuple[int, str, str, str]
+"""Position, client, stack and id of a drift: its place in the list."""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,26 +48,55 @@ def fields(found: Found) -> facets.Row:
     }
 
 
+async def drifts(
+    store: ports.ViewStore,
+    tenants: scoping.Tenants,
+    expression: filtering.Expression,
+    *,
+    closed: bool = False,
+    after: Place | None = None,
+) -> AsyncIterator[tuple[Found | None, Place]]:
+    """Drifts that a filter holds of, newest first, each with its place in the list.
+
+    None stands for one that it does not hold of, so that who reads can end between any two.
+
+    Args:
+        store: where the views are.
+        tenants: whose.
+        expression: over the fields of `facets.TITLES["drifts"]`.
+        closed: those that are over too.
+        after: go on behind this place.
+    """
+    of, params = scoping.clause("tenant", tenants)
+    open_only = "" if closed else " AND closed_at = 0"
+    while True:
+        behind, given = "", []
+        if after is not None:
+            behind, given = " AND (position, tenant, stack, drift_id) < (?, ?, ?, ?)", list(after)
+        rows = await store.query(
+            view.NAME,
+            "SELECT tenant, stack, drift_id, position, record, state FROM {t}drifts "
+            f"WHERE {of}{open_only}{behind} "
+            "ORDER BY position DESC, tenant DESC, stack DESC, drift_id DESC LIMIT ?",
+            (*params, *given, _PAGE),
+        )
+        for row in rows:
+            made = _found(row)
+            after = (made.position, made.client_id, made.stack_id, made.drift.drift_id)
+            wanted = filtering.holds(expression, facets.look(fields(made)))
+            yield (made if wanted else None), after
+        if len(rows) < _PAGE:
+            return
+
+
 async def chosen(
     store: ports.ViewStore, tenants: scoping.Tenants, expression: filtering.Expression
 ) -> list[Found]:
     """The open drifts of a filter, newest first, at most `limits.DRIFTS_CHOSEN_MAX`."""
-    of, params = scoping.clause("tenant", tenants)
     made: list[Found] = []
-    behind, given = "", []
-    while len(made) < limits.DRIFTS_CHOSEN_MAX:
-        rows = await store.query(
-            view.NAME,
-            "SELECT tenant, stack, drift_id, position, record, state FROM {t}drifts "
-            f"WHERE closed_at = 0 AND {of}{behind} "
-            "ORDER BY position DESC, tenant DESC, stack DESC, drift_id DESC LIMIT ?",
-            (*params, *given, _PAGE),
-        )
-        found = [_found(row) for row in rows]
-        made += [each for each in found if filtering.holds(expression, facets.look(fields(each)))]
-        if len(rows) < _PAGE:
+    async for found, _ in drifts(store, tenants, expression):
+        if found is not None:
+            made.append(found)
+        if len(made) >= limits.DRIFTS_CHOSEN_MAX:
             break
-        behind = " AND (position, tenant, stack, drift_id) < (?, ?, ?, ?)"
-        last = rows[-1]
-        given = [last[3], last[0], last[1], last[2]]
-    return made[: limits.DRIFTS_CHOSEN_MAX]
+    return made
