@@ -24,7 +24,8 @@ import click
 
 import helios
 from helios import cli
-from helios.api import metrics, openapi, problems, routes, services
+from helios.access import model
+from helios.api import access_rules, console, metrics, openapi, problems, routes, services
 from helios.configuration import registry
 from helios.kernel import errors, limits, settings
 
@@ -85,8 +86,11 @@ def cli_page() -> str:
 class Nothing:
     """Stands for the running parts: describing the routes reads none of them."""
 
-    def __getattr__(self, name: str) -> None:
-        return None
+    def __getattr__(self, name: str) -> "Nothing":
+        return self
+
+    def __call__(self, *_: object, **__: object) -> "Nothing":
+        return self
 
 
 def description() -> dict[str, Any]:
@@ -259,6 +263,51 @@ def metrics_page() -> str:
     return table(("metric", "type", "meaning"), rows)
 
 
+_WHOSE = {
+    "path": "the client in the path",
+    "one": "the client in `client_id`, or `default`",
+    "any": "the client in `client_id`, or all that one may",
+    "body": "the clients that the request names",
+    "none": "",
+    "installation": "all clients: needs a grant for all of them",
+}
+_OPEN = {
+    "public": "everybody",
+    "door": "the secret of the source",
+    "ingest": "an ingest secret",
+    "signed_in": "everybody who is signed in",
+}
+
+
+def who_may(needs: model.Permission | access_rules.Open) -> tuple[str, str]:
+    """Who needs no role, and the roles that suffice."""
+    if needs == "ingest":
+        return _OPEN[needs], roles_with(model.Permission.INGEST)
+    if isinstance(needs, model.Permission):
+        return "", roles_with(needs)
+    return _OPEN[needs], ""
+
+
+def roles_with(permission: model.Permission) -> str:
+    return ", ".join(role for role in model.ROLES if permission in model.PERMISSIONS[role])
+
+
+def access_page() -> str:
+    rows = []
+    for (method, path), rule in access_rules.TABLE.items():
+        if path in {*console.PATHS, console.ASSET}:
+            continue
+        bound = "its own" if rule.environment == "handler" else "the stack's"
+        acts = rule.needs not in ("read", *_OPEN)
+        is_bound = acts and ("{stack}" in path or rule.environment == "handler")
+        within = bound if is_bound else "all" if acts or rule.needs == "ingest" else ""
+        open_to, roles = who_may(rule.needs)
+        rows.append((code(f"{method} {path}"), open_to or roles, _WHOSE[rule.where], within))
+        if open_to and roles:
+            rows[-1] = (rows[-1][0], f"{open_to}, or {roles}", *rows[-1][2:])
+    return table(("operation", "who", "whose data", "environment"), rows)
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "cli": cli_page,
     "http": http_page,
@@ -266,6 +315,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "limits": limits_page,
     "errors": errors_page,
     "metrics": metrics_page,
+    "access": access_page,
 }
 
 
