@@ -26,7 +26,10 @@ function pace(perSecond: number | null): string | undefined {
 /** The way of an event through the system: a station each, with the state it is in. */
 export function Flow({ stations }: { stations: readonly Station[] }) {
   return (
-    <section aria-label="Flow" className="rounded-xl border border-line bg-card shadow-card">
+    <section
+      aria-label="Flow"
+      className="rounded-xl border border-line bg-card shadow-card max-md:order-last"
+    >
       <ol className="grid grid-cols-1 md:grid-cols-3 xl:grid-cols-6">
         {stations.map((station, index) => (
           <Stop

@@ -1,0 +1,199 @@
+import { getRouteApi } from "@tanstack/react-router";
+import { Layers } from "lucide-react";
+import { useMemo } from "react";
+import { useSetSearch } from "@/app/console-search";
+import { matches, parseFilter } from "@/lib/filter";
+import { count, duration, rate } from "@/lib/format";
+import { Button } from "@/ui/button";
+import { type Column, DataTable } from "@/ui/data-table";
+import { FilterBar } from "@/ui/filter-bar";
+import { Inspector, ListPage } from "@/ui/page";
+import { Progress } from "@/ui/progress";
+import { Sparkline } from "@/ui/sparkline";
+import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
+import { Status, toneOf } from "@/ui/status";
+import { paces, useViews } from "./use-views";
+import { ViewActs } from "./view-acts";
+import { ViewDetail } from "./view-detail";
+import { SERVES, share, stateOf, type View } from "./view-words";
+
+const route = getRouteApi("/_console/views/");
+
+const KEYS = [
+  { key: "view", words: "name of the view" },
+  { key: "state", words: "live, catching_up, rebuilding, stalled, failed …" },
+  { key: "lag", words: "events behind, such as lag>100" },
+];
+
+function fieldOf(view: View, key: string): unknown {
+  return {
+    view: view.view,
+    name: view.view,
+    state: stateOf(view),
+    status: view.status,
+    lag: view.lag_events,
+    lag_s: view.lag_s,
+    version: view.version,
+  }[key];
+}
+
+const COLUMNS: readonly Column<View>[] = [
+  { id: "view", head: "View", main: true, width: "10rem", cell: (view) => view.view },
+  {
+    id: "state",
+    head: "State",
+    width: "8.5rem",
+    cell: (view) => <Status value={stateOf(view)} plain />,
+  },
+  {
+    id: "serves",
+    head: "What it holds",
+    cell: (view) => <span className="text-soft">{SERVES[view.view]?.text}</span>,
+    from: "md",
+  },
+  {
+    id: "position",
+    head: "Position / head",
+    width: "14rem",
+    cell: (view) => (
+      <span className="flex items-center gap-2">
+        <Progress
+          value={share(view)}
+          tone={toneOf(stateOf(view))}
+          label={`${view.view} has read`}
+          className="w-16 shrink-0"
+        />
+        <span className="truncate">
+          #{count(view.position)}
+          <span className="text-faint"> / {count(view.head)}</span>
+        </span>
+      </span>
+    ),
+    from: "sm",
+  },
+  {
+    id: "lag",
+    head: "Lag",
+    width: "8rem",
+    align: "right",
+    cell: (view) =>
+      view.lag_events === 0 ? (
+        <span className="text-faint">none</span>
+      ) : (
+        `${count(view.lag_events)} · ${duration(view.lag_s)}`
+      ),
+  },
+  {
+    id: "rate",
+    head: "Rate",
+    width: "10rem",
+    align: "right",
+    cell: (view) => <Pace view={view.view} />,
+    from: "md",
+  },
+];
+
+function Pace({ view }: { view: string }) {
+  const speed = paces.rate(view);
+  const spark = paces.spark(view);
+  return (
+    <span className="flex items-center justify-end gap-2">
+      {spark.length > 1 && (
+        <Sparkline values={spark} label="Events a second" width={64} height={18} />
+      )}
+      <span className="w-14">{speed === undefined ? "–" : rate(speed)}</span>
+    </span>
+  );
+}
+
+/** What is folded from the log, and how far each has come. */
+export function ViewsScreen() {
+  const { q = "", sel } = route.useSearch();
+  const set = useSetSearch();
+  const { data, error, isPending, refetch } = useViews();
+  const tokens = useMemo(() => parseFilter(q), [q]);
+  const views = data?.views ?? [];
+  const rows = views.filter((view) =>
+    matches(
+      tokens,
+      (key) => fieldOf(view, key),
+      () => `${view.view} ${SERVES[view.view]?.text ?? ""}`,
+    ),
+  );
+  const open = views.find((view) => view.view === sel);
+  return (
+    <ListPage
+      title="Views"
+      note="What is folded from the log so that it can be asked quickly. Each can be compared with the log and built anew."
+      filter={
+        <FilterBar
+          screen="views"
+          value={q}
+          onChange={(text) => set({ q: text || undefined }, { replace: true })}
+          keys={KEYS}
+          facets={(key) =>
+            key === "view"
+              ? views.map((view) => ({ value: view.view }))
+              : key === "state"
+                ? [...new Set(views.map(stateOf))].map((value) => ({ value }))
+                : []
+          }
+          placeholder="Filter, such as state:failed"
+        />
+      }
+      list={
+        isPending ? (
+          <Skeleton lines={12} className="p-6" />
+        ) : error && !data ? (
+          <ErrorState error={error} retry={() => void refetch()} />
+        ) : (
+          <DataTable
+            label="Views"
+            scrollId="views"
+            rows={rows}
+            rowKey={(view) => view.view}
+            columns={COLUMNS}
+            selected={sel}
+            onSelect={(key) => set({ sel: key }, { replace: true })}
+            linkTo={(view) => ({
+              to: "/views",
+              search: (before) => ({ ...before, sel: view.view }),
+              resetScroll: false,
+            })}
+            pageOf={(view) => ({ to: "/views/$name", params: { name: view.view } })}
+            empty={
+              q ? (
+                <EmptyState
+                  icon={Layers}
+                  title="No view matches"
+                  why="The filter is too narrow."
+                  action={<Button onClick={() => set({ q: undefined })}>Clear the filter</Button>}
+                />
+              ) : (
+                <EmptyState
+                  icon={Layers}
+                  title="No views"
+                  why="This process keeps none; another one may."
+                  command="helios views list"
+                />
+              )
+            }
+          />
+        )
+      }
+      inspector={
+        open && (
+          <Inspector
+            label="View"
+            title={open.view}
+            page={{ to: "/views/$name", params: { name: open.view } }}
+            onClose={() => set({ sel: undefined })}
+            actions={<ViewActs view={open.view} />}
+          >
+            <ViewDetail view={open} />
+          </Inspector>
+        )
+      }
+    />
+  );
+}
