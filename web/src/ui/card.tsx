@@ -25,7 +25,7 @@ export function Card({
     <section className={cx("min-w-0 rounded-lg border border-line bg-card shadow-card", className)}>
       {(title || actions) && (
         <header className="flex flex-wrap items-center gap-x-3 gap-y-1 px-4 pt-3 pb-2">
-          <div className="min-w-0 flex-1">
+          <div className="min-w-0 flex-1 basis-48">
             {title && <h2 className="text-base font-semibold">{title}</h2>}
             {note && <p className="text-sm text-soft">{note}</p>}
           </div>

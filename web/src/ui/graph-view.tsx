@@ -101,7 +101,13 @@ export default function GraphView({
           target: edge.to,
           style: { stroke, strokeWidth: 1.5 },
           markerEnd: { type: MarkerType.ArrowClosed, color: stroke },
-          ...(edge.label ? { label: edge.label } : {}),
+          ...(edge.label
+            ? {
+                label: edge.label,
+                labelStyle: { fill: "var(--soft)", fontSize: 10 },
+                labelBgStyle: { fill: "var(--sunken)" },
+              }
+            : {}),
         };
       }),
     [edges],

@@ -196,7 +196,7 @@ export function Status({
   return (
     <span
       className={cx(
-        "inline-flex items-center gap-1 rounded-full text-sm font-medium whitespace-nowrap",
+        "inline-flex items-center gap-1 rounded-full align-middle text-sm font-medium whitespace-nowrap",
         plain ? TONE_TEXT[tone] : [TONE_WASH[tone], "px-2 py-px"],
         className,
       )}

@@ -39,7 +39,7 @@ export function ApprovalDetail({ approval }: { approval: Approval }) {
                 the plan itself
               </Link>,
             ],
-            ["Digest", <Id key="d" value={approval.digest} most={30} />],
+            ["Digest", <Id key="d" value={approval.digest} most={20} />],
           ]}
         />
       </Section>

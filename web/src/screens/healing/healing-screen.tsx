@@ -306,7 +306,7 @@ function Strip({
   if (figures.actions === 0) return null;
   const filter = (key: string, value: string) => () => onPick(toggleText(q, key, value));
   return (
-    <div className="flex flex-wrap items-end gap-x-7 gap-y-2">
+    <div className="flex flex-wrap items-end gap-x-5 gap-y-2 sm:gap-x-7">
       <Figure
         label="Success rate"
         value={figures.success_rate === null ? "–" : percent(figures.success_rate, 0)}
@@ -317,6 +317,7 @@ function Strip({
         value={figures.mean_drift_s === null ? "–" : duration(figures.mean_drift_s)}
       />
       <Figure
+        isMore
         label="Each action"
         value={figures.mean_s === null ? "–" : duration(figures.mean_s)}
       />
@@ -332,7 +333,12 @@ function Strip({
         tone={figures.failed > 0 ? "text-bad" : ""}
         onClick={filter("status", "failed")}
       />
-      <Figure label="Under way" value={count(figures.open)} onClick={filter("status", "started")} />
+      <Figure
+        isMore
+        label="Under way"
+        value={count(figures.open)}
+        onClick={filter("status", "started")}
+      />
       <div className="hidden min-w-48 flex-1 md:block">
         <Histogram
           label="Heals over time"
@@ -348,16 +354,19 @@ function Figure({
   label,
   value,
   tone = "",
+  isMore = false,
   onClick,
 }: {
   label: string;
+  /** Left out where there is little room. */
+  isMore?: boolean;
   value: string;
   tone?: string;
   onClick?: () => void;
 }) {
   const figure = <span className={cx("text-lg font-semibold", tone)}>{value}</span>;
   return (
-    <div>
+    <div className={cx(isMore && "hidden sm:block")}>
       <div className="eyebrow">{label}</div>
       {onClick ? (
         <button type="button" onClick={onClick} className="hover:underline">

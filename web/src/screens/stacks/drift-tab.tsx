@@ -107,7 +107,7 @@ function Drifts({
         return (
           <Fragment key={drift.drift_id}>
             <tr className={cx(isOpen && "bg-sun-wash")}>
-              <Cell>
+              <Cell className="min-w-52">
                 <button
                   type="button"
                   aria-expanded={isOpen}

@@ -45,7 +45,7 @@ const COLUMNS: readonly Column<Drift>[] = [
     id: "difference",
     head: "Observed instead of expected",
     width: "18rem",
-    from: "md",
+    from: "lg",
     cell: (drift) => (
       <span className="mono text-soft">
         {short(drift.observed, 24)} ≠ {short(drift.expected, 24)}
@@ -56,10 +56,10 @@ const COLUMNS: readonly Column<Drift>[] = [
     id: "state",
     head: "State",
     width: "11rem",
-    from: "sm",
+    from: "md",
     cell: (drift) => <Status value={drift.state} plain />,
   },
-  { id: "stack", head: "Stack", width: "10rem", from: "sm", cell: (drift) => drift.stack_id },
+  { id: "stack", head: "Stack", width: "9.5rem", from: "sm", cell: (drift) => drift.stack_id },
   { id: "client", head: "Client", width: "8rem", from: "lg", cell: (drift) => drift.client_id },
   {
     id: "since",

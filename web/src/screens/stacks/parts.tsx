@@ -83,11 +83,14 @@ const SIGN_TONES = {
 /** How many things a plan creates, changes, replaces, deletes. */
 export function Changes({ plan, all = false }: { plan: Pick<Plan, "actions">; all?: boolean }) {
   return (
-    <span className="inline-flex items-center gap-2.5 text-sm whitespace-nowrap">
+    <span className="inline-flex flex-wrap items-center gap-x-2.5 text-sm">
       {changes(plan.actions)
         .filter(([, count]) => all || count > 0)
         .map(([change, count]) => (
-          <span key={change} className={count > 0 ? SIGN_TONES[change] : "text-faint"}>
+          <span
+            key={change}
+            className={cx("whitespace-nowrap", count > 0 ? SIGN_TONES[change] : "text-faint")}
+          >
             <span aria-hidden className="mono">
               {SIGNS[change]}
             </span>

@@ -80,10 +80,22 @@ export function placeOf(drift: Pick<Drift, "component" | "path">): string {
   return `${drift.component}${drift.path}`;
 }
 
+const DECISIONS: Partial<Record<Drift["state"], string>> = {
+  acknowledged: "somebody knows of it",
+  awaiting_approval: "healed once somebody agrees",
+  planned: "its plan is about to be carried out",
+  healing: "it is being healed",
+  verifying: "whether it helped is being looked at",
+  escalated: "people were told: it does not heal",
+  suspected: "not sure yet: it is looked at again",
+};
+
 /** What is done about a drift, in a few words. */
 export function decisionOf(drift: Drift): string {
   if (drift.rule) return `ignored by ${drift.rule}`;
   if (drift.reason) return drift.reason;
+  const said = DECISIONS[drift.state];
+  if (said) return said;
   if (drift.auto_heal_eligible) return "heals by itself";
   return drift.healable ? "left to people" : "nothing can mend it";
 }
