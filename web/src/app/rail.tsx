@@ -85,7 +85,7 @@ export function Rail() {
     <aside
       aria-label="Sidebar"
       className={cx(
-        "hidden shrink-0 flex-col border-r border-line bg-rail md:flex",
+        "hidden shrink-0 flex-col border-r border-line bg-rail md:flex print:hidden",
         isNarrow ? "w-14" : "w-14 lg:w-48",
       )}
     >

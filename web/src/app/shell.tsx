@@ -37,7 +37,7 @@ export function Shell({ children }: { children: ReactNode }) {
       </a>
       <Rail />
       <div className="flex min-w-0 flex-1 flex-col">
-        <header className="flex h-12 shrink-0 items-center gap-1 border-b border-line bg-ground px-2 sm:gap-2 sm:px-4">
+        <header className="flex h-12 print:hidden shrink-0 items-center gap-1 border-b border-line bg-ground px-2 sm:gap-2 sm:px-4">
           <div className="md:hidden">
             <IconButton icon={MenuMark} label="Areas" onClick={() => setDrawerOpen(true)} />
           </div>

@@ -65,6 +65,11 @@ darkOutside.addEventListener("change", () => {
   applyTheme();
   for (const listener of listeners) listener();
 });
+// Paper is white, whatever the screen is.
+window.addEventListener("beforeprint", () => {
+  document.documentElement.dataset.theme = "light";
+});
+window.addEventListener("afterprint", applyTheme);
 window.addEventListener("storage", (event) => {
   if (event.key !== KEY) return;
   current = read();

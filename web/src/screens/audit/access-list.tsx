@@ -1,0 +1,176 @@
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { KeyRound } from "lucide-react";
+import { useCallback, useMemo } from "react";
+import { useMe } from "@/api/me";
+import { useSetSearch, useTenant, useTimeRange } from "@/app/console-search";
+import { bounds, isLive } from "@/lib/time-range";
+import { Button } from "@/ui/button";
+import { type Column, DataTable } from "@/ui/data-table";
+import { FilterBar } from "@/ui/filter-bar";
+import { ListPage } from "@/ui/page";
+import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
+import { Instant } from "@/ui/values";
+import { EventInspector } from "../events/event-inspector";
+import { type Event, searchQuery } from "../events/event-queries";
+import { accessFilter, KINDS, said } from "./access-words";
+import { actionWords, actorWords } from "./audit-words";
+import { AuditTabs } from "./tabs";
+
+const KEYS = [
+  { key: "type", words: "what was done" },
+  { key: "about", words: "to what kind of thing" },
+  { key: "actor", words: "who did it" },
+  { key: "key", words: "to which one" },
+  { key: "client", words: "for whose data; helios: the installation" },
+  { key: "age", words: "time since, such as <1h" },
+];
+
+const COLUMNS: readonly Column<Event>[] = [
+  {
+    id: "time",
+    head: "When",
+    width: "14rem",
+    from: "sm",
+    cell: (event) => <Instant at={event.recorded_at} day />,
+  },
+  {
+    id: "type",
+    head: "What",
+    main: true,
+    width: "11rem",
+    cell: (event) => (
+      <span className="inline-block first-letter:uppercase">{actionWords(event.eventType)}</span>
+    ),
+  },
+  { id: "said", head: "On", cell: (event) => <span title={said(event)}>{said(event)}</span> },
+  {
+    id: "actor",
+    head: "Who",
+    width: "10rem",
+    cell: (event) => <span title={event.actor}>{actorWords(event.actor).name}</span>,
+  },
+  {
+    id: "client",
+    head: "Client",
+    width: "8rem",
+    from: "lg",
+    cell: (event) =>
+      event.client_id === "helios" ? (
+        <span className="text-faint">installation</span>
+      ) : (
+        event.client_id
+      ),
+  },
+];
+
+/** Sign-ins, users, tokens, sessions and changes of settings: events of the log like any others. */
+export function AccessList({ q, sel }: { q: string; sel: string | undefined }) {
+  const tenant = useTenant();
+  const range = useTimeRange();
+  const set = useSetSearch();
+  const me = useMe();
+  const limits = useMemo(() => (isLive(range) ? undefined : bounds(range, new Date())), [range]);
+  const search = useInfiniteQuery({
+    ...searchQuery(accessFilter(q), tenant, limits?.from, limits?.to),
+    refetchInterval: 10_000,
+  });
+  const rows = useMemo(
+    () => search.data?.pages.flatMap((page) => page.events as Event[]) ?? [],
+    [search.data],
+  );
+  const { fetchNextPage, hasNextPage, isFetching } = search;
+  const onEnd = useCallback(() => {
+    if (hasNextPage && !isFetching) void fetchNextPage();
+  }, [fetchNextPage, hasNextPage, isFetching]);
+  const hasAll = me.kind === "local" || me.tenants.includes("*");
+  const isCut = search.data?.pages.at(-1)?.stopped === "time";
+  return (
+    <ListPage
+      title="Audit"
+      note={
+        hasAll && !tenant
+          ? "Who signed in, who may do what, and which settings were changed."
+          : "Which settings of these clients were changed. Sign-ins and users are of the installation."
+      }
+      filter={<AuditTabs value="access" />}
+      strip={
+        <FilterBar
+          screen="audit-access"
+          value={q}
+          onChange={(text) => set({ q: text || undefined }, { replace: true })}
+          keys={KEYS}
+          facets={(key) => (key === "about" ? KINDS.map((value) => ({ value })) : [])}
+          placeholder="Filter, such as type:SignInFailed"
+        />
+      }
+      list={
+        search.isPending ? (
+          <Skeleton lines={12} className="p-6" />
+        ) : search.isError && rows.length === 0 ? (
+          <ErrorState error={search.error} retry={() => void search.refetch()} />
+        ) : (
+          <>
+            {isCut && (
+              <p className="border-b border-line px-4 py-1 text-sm text-soft">
+                The log was looked through for two seconds.{" "}
+                <button type="button" className="link" onClick={onEnd} disabled={isFetching}>
+                  Look further back
+                </button>
+              </p>
+            )}
+            <DataTable
+              label="Access and settings"
+              scrollId="audit-access"
+              rows={rows}
+              rowKey={(event) => String(event.position)}
+              columns={COLUMNS}
+              selected={sel}
+              onSelect={(key) => set({ sel: key }, { replace: true })}
+              linkTo={(event) =>
+                ({
+                  to: "/audit",
+                  search: (before: Record<string, unknown>) => ({
+                    ...before,
+                    sel: String(event.position),
+                  }),
+                  resetScroll: false,
+                }) as never
+              }
+              pageOf={(event) => ({
+                to: "/events/$position",
+                params: { position: String(event.position) },
+              })}
+              onEnd={onEnd}
+              empty={
+                q || !isLive(range) ? (
+                  <EmptyState
+                    icon={KeyRound}
+                    title="Nothing matches"
+                    why="The filter or the time range is too narrow."
+                    action={
+                      <Button
+                        onClick={() =>
+                          set({ q: undefined, t: undefined, from: undefined, to: undefined })
+                        }
+                      >
+                        Clear both
+                      </Button>
+                    }
+                  />
+                ) : (
+                  <EmptyState
+                    icon={KeyRound}
+                    title="Nobody has changed anything"
+                    why="Sign-ins, users, tokens and settings that change are told here. Change a setting to see it:"
+                    command='helios config set feed.heartbeat 20s --reason "to try it"'
+                  />
+                )
+              }
+            />
+          </>
+        )
+      }
+      inspector={sel && <EventInspector position={sel} onClose={() => set({ sel: undefined })} />}
+    />
+  );
+}

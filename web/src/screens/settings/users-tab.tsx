@@ -1,0 +1,185 @@
+import { useQuery } from "@tanstack/react-query";
+import { UserPlus, Users } from "lucide-react";
+import { useMemo, useState } from "react";
+import { useMe } from "@/api/me";
+import { useSetSearch } from "@/app/console-search";
+import { matches, parseFilter } from "@/lib/filter";
+import { Button } from "@/ui/button";
+import { DataTable, type Column as TableColumn } from "@/ui/data-table";
+import { type Facet, FilterBar } from "@/ui/filter-bar";
+import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
+import { Status } from "@/ui/status";
+import { TimeAgo } from "@/ui/values";
+import { SettingsFrame } from "./frame";
+import { GrantBadges } from "./grants-matrix";
+import { InviteDialog } from "./invite";
+import { AccessOff, managesSome, NotForYou } from "./off";
+import { type User, usersQuery } from "./settings-queries";
+import { UserPanel } from "./user-panel";
+
+const KEYS = [
+  { key: "name", words: "name to sign in with" },
+  { key: "role", words: "viewer, operator, approver or admin" },
+  { key: "client", words: "for whose data they have a role" },
+  { key: "environment", words: "in which environment" },
+  { key: "origin", words: "local or oidc" },
+  { key: "status", words: "active or disabled" },
+];
+
+const COLUMNS: readonly TableColumn<User>[] = [
+  { id: "name", head: "Name", main: true, width: "12rem", cell: (user) => user.name },
+  {
+    id: "shown",
+    head: "Shown as",
+    width: "12rem",
+    from: "md",
+    cell: (user) => user.display_name || <span className="text-faint">as the name</span>,
+  },
+  { id: "grants", head: "May", cell: (user) => <GrantBadges grants={user.grants} /> },
+  {
+    id: "origin",
+    head: "Signs in",
+    width: "8rem",
+    from: "md",
+    cell: (user) => (user.origin === "local" ? "by password" : "at a provider"),
+  },
+  {
+    id: "sessions",
+    head: "Sessions",
+    width: "6rem",
+    align: "right",
+    from: "sm",
+    cell: (user) => user.sessions,
+  },
+  {
+    id: "made",
+    head: "Added",
+    width: "7rem",
+    from: "lg",
+    cell: (user) => <TimeAgo at={user.created_at} className="text-soft" />,
+  },
+  {
+    id: "status",
+    head: "Status",
+    width: "7rem",
+    cell: (user) => <Status plain value={user.disabled ? "disabled" : "active"} />,
+  },
+];
+
+export function userField(user: User, key: string): unknown {
+  switch (key) {
+    case "name":
+      return user.name;
+    case "role":
+      return user.grants.map((each) => each.role).join(" ");
+    case "client":
+      return user.grants.map((each) => each.tenant).join(" ");
+    case "environment":
+      return user.grants.map((each) => each.environment).join(" ");
+    case "origin":
+      return user.origin;
+    case "status":
+      return user.disabled ? "disabled" : "active";
+    default:
+      return undefined;
+  }
+}
+
+export function UsersTab({ q, sel }: { q: string; sel: string | undefined }) {
+  const me = useMe();
+  const set = useSetSearch();
+  const [isInviting, setInviting] = useState(false);
+  const isAllowed = managesSome(me);
+  const { data, error, refetch } = useQuery({ ...usersQuery, enabled: isAllowed });
+  const rows = useMemo(() => {
+    const tokens = parseFilter(q);
+    return (data?.users ?? []).filter((user) =>
+      matches(
+        tokens,
+        (key) => userField(user, key),
+        () => `${user.name} ${user.display_name} ${user.id}`,
+      ),
+    );
+  }, [data, q]);
+  const facets = (key: string): readonly Facet[] => {
+    const counted = new Map<string, number>();
+    for (const user of data?.users ?? [])
+      for (const value of String(userField(user, key) ?? "").split(" "))
+        if (value) counted.set(value, (counted.get(value) ?? 0) + 1);
+    return [...counted].map(([value, count]) => ({ value, count }));
+  };
+  const close = () => set({ sel: undefined });
+  return (
+    <SettingsFrame
+      tab="users"
+      actions={
+        isAllowed &&
+        data && (
+          <Button kind="primary" icon={UserPlus} onClick={() => setInviting(true)}>
+            Invite
+          </Button>
+        )
+      }
+      inspector={sel && data && <UserPanel key={sel} id={sel} onClose={close} />}
+    >
+      {!isAllowed ? (
+        <NotForYou what="Users" />
+      ) : error ? (
+        <ErrorState error={error} retry={() => void refetch()} />
+      ) : data === undefined ? (
+        <Skeleton lines={8} className="p-6" />
+      ) : data === null || (me.kind === "local" && data.users.length === 0) ? (
+        <AccessOff what="users" />
+      ) : (
+        <>
+          <div className="px-4 py-3 sm:px-6">
+            <FilterBar
+              value={q}
+              onChange={(text) => set({ q: text || undefined }, { replace: true })}
+              keys={KEYS}
+              facets={facets}
+              placeholder="Filter, such as role:admin"
+            />
+          </div>
+          <div className="flex min-h-0 flex-1 flex-col border-t border-line bg-card">
+            <DataTable
+              label="Users"
+              scrollId="users"
+              rows={rows}
+              rowKey={(user) => user.id}
+              columns={COLUMNS}
+              selected={sel}
+              onSelect={(key) => set({ sel: key }, { replace: true })}
+              linkTo={(user) =>
+                ({
+                  to: ".",
+                  search: (before: Record<string, unknown>) => ({ ...before, sel: user.id }),
+                  resetScroll: false,
+                }) as never
+              }
+              empty={
+                <EmptyState
+                  icon={Users}
+                  title={q ? "No user matches" : "No users yet"}
+                  why={
+                    q
+                      ? "The filter is too narrow."
+                      : "Invite somebody, or let them sign in at a provider of identities."
+                  }
+                  {...(q
+                    ? {
+                        action: (
+                          <Button onClick={() => set({ q: undefined })}>Clear the filter</Button>
+                        ),
+                      }
+                    : { command: "helios users invite ada --grant operator@acme" })}
+                />
+              }
+            />
+          </div>
+        </>
+      )}
+      <InviteDialog open={isInviting} onClose={() => setInviting(false)} />
+    </SettingsFrame>
+  );
+}
