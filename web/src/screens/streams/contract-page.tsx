@@ -159,7 +159,7 @@ function Standing({ contract, clientId }: { contract: string; clientId: string }
         />
       </div>
       <Card title="Leg by leg">
-        <MatchMatrix contract={contract} clientId={clientId} />
+        <MatchMatrix contract={contract} clientId={clientId} head="Leg" />
       </Card>
     </div>
   );

@@ -14,7 +14,16 @@ const TONES: Record<(typeof KINDS)[number], Tone> = {
 };
 
 /** What is wrong with a contract's keys, leg by leg; each number leads to its verdicts. */
-export function MatchMatrix({ contract, clientId }: { contract: string; clientId: string }) {
+export function MatchMatrix({
+  contract,
+  clientId,
+  head = contract,
+}: {
+  contract: string;
+  clientId: string;
+  /** Over the legs. */
+  head?: string;
+}) {
   const { data } = useQuery(matrixQuery(contract, clientId));
   return (
     <section aria-label={`What is wrong in ${contract}`} tabIndex={0} className="overflow-x-auto">
@@ -22,7 +31,7 @@ export function MatchMatrix({ contract, clientId }: { contract: string; clientId
         <thead>
           <tr>
             <th scope="col" className="eyebrow w-[31%] truncate pr-2 text-left">
-              {contract}
+              {head}
             </th>
             {KINDS.map((kind) => (
               <th

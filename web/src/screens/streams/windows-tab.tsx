@@ -30,7 +30,7 @@ export function WindowsTab({ contract }: { contract: string }) {
               <Badge>{each.origin ?? "default"}</Badge>
             </Cell>
             <Cell>
-              <PathLink path={`/settings?q=${encodeURIComponent(each.name)}`}>
+              <PathLink path={`/settings/configuration?q=${encodeURIComponent(each.name)}`}>
                 {each.name.slice(prefix.length)}
               </PathLink>
             </Cell>

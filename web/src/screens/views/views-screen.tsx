@@ -38,18 +38,19 @@ function fieldOf(view: View, key: string): unknown {
 }
 
 const COLUMNS: readonly Column<View>[] = [
-  { id: "view", head: "View", main: true, width: "10rem", cell: (view) => view.view },
+  { id: "view", head: "View", main: true, cell: (view) => view.view },
   {
     id: "state",
     head: "State",
-    width: "8.5rem",
+    width: "8rem",
     cell: (view) => <Status value={stateOf(view)} plain />,
   },
   {
     id: "serves",
     head: "What it holds",
+    width: "24rem",
     cell: (view) => <span className="text-soft">{SERVES[view.view]?.text}</span>,
-    from: "md",
+    from: "lg",
   },
   {
     id: "position",
@@ -74,7 +75,7 @@ const COLUMNS: readonly Column<View>[] = [
   {
     id: "lag",
     head: "Lag",
-    width: "8rem",
+    width: "6.5rem",
     align: "right",
     cell: (view) =>
       view.lag_events === 0 ? (
