@@ -145,6 +145,7 @@ def test_the_view_agrees_with_a_plain_reading_of_the_events(seed: int, tmp_path:
             "the id … came before with another content, at position …",
         ),
         ('payload.qty: the value is not of type "integer"', None),
+        ("1:43: detail-type: no JSON (byte 42)", "…: detail-type: no JSON (byte …)"),
         ("items[3].qty: too small", "items[…].qty: too small"),
         ("", None),
     ],

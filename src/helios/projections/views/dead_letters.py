@@ -29,7 +29,7 @@ GROUPS_MAX = 500
 
 TREND_BUCKETS = 24
 _TEMPLATE_CHARS_MAX = 200
-_VARYING = re.compile(r"[\w.+@/-]*\d[\w.+@/-]*")
+_VARYING = re.compile(r"[\w.+@/-]*\d[\w.+@/-]*(?:[:.][\w.+@/-]*\d[\w.+@/-]*)*")
 
 Status: TypeAlias = Literal["open", "retried", "discarded"]
 
