@@ -41,21 +41,36 @@ export function Times({ letter }: { letter: Pick<Letter, "attempts" | "status"> 
 /** One letter: why it is dead, its body to be mended, what was tried, and how it came. */
 export function LetterDetail({ clientId, id }: { clientId: string; id: string }) {
   const { data, error, refetch } = useQuery(letterQuery(clientId, id));
+  const [done, setDone] = useState<{ id: string; told: Schemas["Retried"] }>();
   if (error) return <ErrorState error={error} retry={() => void refetch()} />;
   if (!data) return <Skeleton lines={10} />;
-  // Another body is another text to begin with; what somebody types is kept while others look.
+  const { letter } = data;
+  // What somebody types is kept until there is another body to begin with.
+  const edit = data.history.findLast((each) => each.kind === "edited")?.position ?? 0;
   return (
-    <Known key={`${data.letter.id} ${data.body.length} ${data.history.length}`} whole={data} />
+    <Known
+      key={`${letter.id} ${edit}`}
+      whole={data}
+      done={done?.id === letter.id ? done.told : undefined}
+      onDone={(told) => setDone({ id: letter.id, told })}
+    />
   );
 }
 
-function Known({ whole }: { whole: Whole }) {
+interface KnownProps {
+  whole: Whole;
+  /** The retry that has just been done. */
+  done: Schemas["Retried"] | undefined;
+  onDone: (told: Schemas["Retried"]) => void;
+}
+
+function Known({ whole, done, onDone }: KnownProps) {
   const { letter } = whole;
   return (
     <>
       <Why letter={letter} />
       <Section title="Body">
-        <Body whole={whole} />
+        <Body whole={whole} done={done} onDone={onDone} />
       </Section>
       <div className="mt-5 grid gap-x-8 lg:grid-cols-2 [&>section]:mt-0">
         <Section title="What happened">
@@ -113,11 +128,10 @@ function Positions({ positions }: { positions: readonly number[] }) {
   ));
 }
 
-function Body({ whole }: { whole: Whole }) {
+function Body({ whole, done, onDone }: KnownProps) {
   const { letter, text } = whole;
   const first = useMemo(() => (text === null ? "" : readable(text)), [text]);
   const [edited, setEdited] = useState(first);
-  const [done, setDone] = useState<Schemas["Retried"]>();
   const [busy, setBusy] = useState<"save" | "retry">();
   const [isDiscarding, setDiscarding] = useState(false);
   const denied = useMay("operate", letter.client_id);
@@ -153,7 +167,7 @@ function Body({ whole }: { whole: Whole }) {
       if (what === "retry") {
         const told = await retryLetter(letter);
         position = told.position;
-        setDone(told);
+        onDone(told);
         if (told.result === "dead") toast(`Dead still: ${told.reason}`, { tone: "bad" });
         else
           toast(told.result === "stored" ? "Stored" : "It was there already", {
@@ -251,12 +265,16 @@ function Story({ whole }: { whole: Whole }) {
       {whole.history.map((each) => (
         <li key={each.position} className="border-l-2 border-line-strong pl-3">
           <div className="flex flex-wrap items-baseline gap-x-2">
-            <Status
-              value={each.kind === "retried" ? (each.result ?? "") : each.kind}
-              tone={each.kind === "retried" ? (each.result === "dead" ? "bad" : "good") : "unknown"}
-              label={each.kind === "retried" ? `retried: ${each.result}` : each.kind}
-              plain
-            />
+            {each.kind === "retried" ? (
+              <Status
+                value={each.result ?? ""}
+                tone={each.result === "dead" ? "bad" : "good"}
+                label={`retried: ${each.result === "dead" ? "dead still" : each.result}`}
+                plain
+              />
+            ) : (
+              <span className="text-sm font-medium">{each.kind}</span>
+            )}
             <TimeAgo at={each.at} className="text-sm text-soft" />
             <PathLink path={`/events/${each.position}`} className="text-sm">
               #{each.position}
