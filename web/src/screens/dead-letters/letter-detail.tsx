@@ -72,13 +72,15 @@ function Known({ whole, done, onDone }: KnownProps) {
       <Section title="Body">
         <Body whole={whole} done={done} onDone={onDone} />
       </Section>
-      <div className="mt-5 grid gap-x-8 lg:grid-cols-2 [&>section]:mt-0">
-        <Section title="What happened">
-          <Story whole={whole} />
-        </Section>
-        <Section title="How it came">
-          <Origin whole={whole} />
-        </Section>
+      <div className="@container">
+        <div className="mt-5 grid gap-x-8 gap-y-5 @2xl:grid-cols-2 [&>section]:mt-0">
+          <Section title="What happened">
+            <Story whole={whole} />
+          </Section>
+          <Section title="How it came">
+            <Origin whole={whole} />
+          </Section>
+        </div>
       </div>
     </>
   );
@@ -323,13 +325,13 @@ function Origin({ whole }: { whole: Whole }) {
           <Id
             key="event"
             value={letter.event_id}
-            most={36}
+            most={24}
             to={{ to: "/events", search: { q: `id:${letter.event_id}` } }}
           />,
         ],
         ["Recorded", <Instant key="recorded" at={letter.recorded_at} day />],
         ["Size", bytes(letter.bytes)],
-        ["Id", <Id key="id" value={letter.id} most={36} />],
+        ["Id", <Id key="id" value={letter.id} most={22} />],
         ...whole.headers.map(
           (header) =>
             [
