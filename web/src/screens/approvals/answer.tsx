@@ -98,7 +98,8 @@ export function Answer({ approval }: { approval: Approval }) {
         search: {},
       } as never);
   };
-  const cli = `${approval.approval_id} --client-id ${approval.client_id} --digest ${approval.digest.slice(0, 8)} --reason …`;
+  const cli = `${approval.approval_id} --client-id ${approval.client_id} --reason …`;
+  const digest = `--digest ${approval.digest.slice(0, 8)} --yes`;
   const plan = (
     <div className="rounded-md border border-line px-3 py-2">
       <div className="font-medium">{sentence(approval.shown)}</div>
@@ -127,7 +128,7 @@ export function Answer({ approval }: { approval: Approval }) {
         title="Approve this plan"
         verb="Approve"
         reason="needed"
-        cli={`helios approve ${cli}`}
+        cli={`helios approve ${cli} ${digest}`}
         plan={plan}
         onConfirm={approve}
       >

@@ -540,7 +540,7 @@ function WindowDialog({ tenant, onClose }: { tenant: string | undefined; onClose
       onClose={onClose}
       title={`A window for ${whose(tenant)}`}
       verb="Add it"
-      cli={`helios guards windows add ${fields.id || "NAME"} --kind ${kind} --schedule '${fields.schedule}' --duration ${fields.duration}${tenant ? ` --client-id ${tenant}` : ""}`}
+      cli={`helios guards windows add ${fields.id || "NAME"} ${kind} --schedule '${fields.schedule}' --duration ${fields.duration}${tenant ? ` --client-id ${tenant}` : ""}`}
       plan={
         <div className="grid gap-3 sm:grid-cols-2">
           <Choice

@@ -245,7 +245,7 @@ function AcknowledgeFiltered({ q, tenant }: { q: string; tenant: string | undefi
         title="Acknowledge all drifts of this filter"
         verb={preview ? `Acknowledge ${count(preview.total)}` : "Acknowledge"}
         reason="needed"
-        cli={`helios drift ack --filter '${filter}'${tenant ? ` --client-id ${tenant}` : ""} --reason …`}
+        cli={`curl -X POST ${location.origin}/api/v1/drifts/acknowledge -d '${JSON.stringify({ filter, reason: "…", ...(tenant ? { client_id: tenant } : {}) })}'`}
         plan={
           preview ? (
             <div className="rounded-md border border-line px-3 py-2">

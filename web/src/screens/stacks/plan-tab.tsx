@@ -48,34 +48,36 @@ export function PlanTab({
           />
         </Card>
       )}
-      <Card flush title="Earlier plans">
-        <Table
-          label="Plans"
-          heads={["Plan", "Changes", "Asked for by", "Made", "What became of it"]}
-        >
-          {data.plans
-            .filter((each) => each.plan_id !== planId)
-            .map((each) => (
-              <tr key={each.plan_id}>
-                <Cell>
-                  <Link {...planTo(name, each.plan_id)} className="link">
-                    {sentence(each)}
-                  </Link>
-                </Cell>
-                <Cell>
-                  <Changes plan={each} />
-                </Cell>
-                <Cell className="text-soft">{each.requested_by}</Cell>
-                <Cell className="text-soft">
-                  <TimeAgo at={each.created_at} />
-                </Cell>
-                <Cell className="text-soft">
-                  {each.void ? each.void.replace(/_/g, " ") : "open"}
-                </Cell>
-              </tr>
-            ))}
-        </Table>
-      </Card>
+      {data.plans.some((each) => each.plan_id !== planId) && (
+        <Card flush title="Earlier plans">
+          <Table
+            label="Plans"
+            heads={["Plan", "Changes", "Asked for by", "Made", "What became of it"]}
+          >
+            {data.plans
+              .filter((each) => each.plan_id !== planId)
+              .map((each) => (
+                <tr key={each.plan_id}>
+                  <Cell>
+                    <Link {...planTo(name, each.plan_id)} className="link">
+                      {sentence(each)}
+                    </Link>
+                  </Cell>
+                  <Cell>
+                    <Changes plan={each} />
+                  </Cell>
+                  <Cell className="text-soft">{each.requested_by}</Cell>
+                  <Cell className="text-soft">
+                    <TimeAgo at={each.created_at} />
+                  </Cell>
+                  <Cell className="text-soft">
+                    {each.void ? each.void.replace(/_/g, " ") : "open"}
+                  </Cell>
+                </tr>
+              ))}
+          </Table>
+        </Card>
+      )}
     </div>
   );
 }
@@ -177,7 +179,7 @@ function PlanActs({
         onClose={close}
         title="Carry out this plan"
         verb="Carry out"
-        cli={`helios apply-plan ${plan.plan_id}`}
+        cli={`helios apply-plan ${plan.plan_id} --client-id ${name.client}`}
         plan={<PlanView plan={plan} stackId={name.stack} />}
         onConfirm={async () => {
           await command(queries, name, `/plans/${plan.plan_id}/apply`);

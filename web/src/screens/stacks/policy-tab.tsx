@@ -219,7 +219,7 @@ function Editor({ name, environment }: { name: StackName; environment: string })
         onClose={() => setAsking(false)}
         title={`Declare the policy of ${name.stack}`}
         verb="Declare"
-        cli={`helios policy set ${name.client}/${name.stack} -f policy.yaml`}
+        cli={`helios policy set ${name.client}/${name.stack} policy.yaml`}
         onConfirm={async () => {
           const before = data;
           const made = await put(false);
