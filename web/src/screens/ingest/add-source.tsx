@@ -1,0 +1,461 @@
+import { useQuery } from "@tanstack/react-query";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
+import { ArrowRight, FlaskConical, Plug, Save, Search } from "lucide-react";
+import { type ReactNode, useId, useMemo, useState } from "react";
+import { useMay } from "@/api/me";
+import { useSetSearch, useTenant } from "@/app/console-search";
+import { Button } from "@/ui/button";
+import { Card } from "@/ui/card";
+import { CodeEditor } from "@/ui/code-editor";
+import { Page, PageHead, useTitle } from "@/ui/page";
+import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
+import { Badge } from "@/ui/status";
+import { type Declared, declare, type Provider, providersQuery } from "./ingest-queries";
+import { CAPABILITIES, offers, TRUST } from "./ingest-words";
+import { type Draft, documentOf, type Field, fields } from "./provider-form";
+import { DryRun, problemsOf } from "./source-document";
+
+const route = getRouteApi("/_console/ingest/new/source");
+
+/** From a provider to a source: its settings as a form, or the document itself. */
+export function AddSource() {
+  const { provider: chosen } = route.useSearch();
+  const { data, error, refetch } = useQuery(providersQuery);
+  useTitle("Add a source");
+  const provider = data?.providers.find((each) => each.name === chosen);
+  return (
+    <Page>
+      <PageHead
+        title={provider ? `Add a source: ${provider.title}` : "Add a source"}
+        note={
+          provider
+            ? "Say how its deliveries prove that they are its own. A secret is named here, never written."
+            : "What is it of?"
+        }
+        back={
+          provider
+            ? { to: { to: "/ingest/new/source", search: {} }, text: "Another provider" }
+            : { to: { to: "/ingest", search: {} }, text: "Ingest" }
+        }
+      />
+      {!data ? (
+        error ? (
+          <ErrorState error={error} retry={() => void refetch()} />
+        ) : (
+          <Skeleton lines={10} />
+        )
+      ) : provider ? (
+        <Declare key={provider.name} provider={provider} />
+      ) : (
+        <Choose providers={data.providers} />
+      )}
+    </Page>
+  );
+}
+
+const GROUPS: readonly [string, (provider: Provider) => boolean][] = [
+  ["Shops, content and payments", (one) => !one.fetches && !PLAIN.includes(one.name)],
+  ["Clouds and any sender", (one) => !one.fetches && PLAIN.includes(one.name)],
+  ["Queues and topics that are read", (one) => one.fetches],
+];
+const PLAIN = [
+  "aws-eventbridge",
+  "azure-eventgrid",
+  "cloudevents",
+  "gcp-pubsub",
+  "generic-hmac",
+  "sns",
+  "standard-webhooks",
+  "static-token",
+];
+
+function Choose({ providers }: { providers: readonly Provider[] }) {
+  const { q = "" } = route.useSearch();
+  const set = useSetSearch();
+  const id = useId();
+  const found = providers.filter((one) =>
+    `${one.name} ${one.title}`.toLowerCase().includes(q.toLowerCase()),
+  );
+  return (
+    <>
+      <div className="relative max-w-md">
+        <Search className="absolute top-2 left-2.5 size-4 text-faint" aria-hidden />
+        <label htmlFor={id} className="sr-only">
+          Find a provider
+        </label>
+        <input
+          id={id}
+          value={q}
+          onChange={(event) => set({ q: event.target.value || undefined }, { replace: true })}
+          placeholder="Find a provider"
+          autoComplete="off"
+          className="field pl-8!"
+        />
+      </div>
+      {found.length === 0 && (
+        <EmptyState
+          icon={Plug}
+          title="No such provider"
+          why="Every sender that signs as Standard Webhooks has it fits standard-webhooks; one with a token in a header fits static-token."
+          action={<Button onClick={() => set({ q: undefined })}>Show all</Button>}
+        />
+      )}
+      {GROUPS.map(([title, holds]) => {
+        const mine = found.filter(holds);
+        if (mine.length === 0) return null;
+        return (
+          <section key={title} aria-label={title}>
+            <h2 className="eyebrow mb-2">{title}</h2>
+            <ul className="grid gap-3 sm:grid-cols-2 xl:grid-cols-4">
+              {mine.map((one) => (
+                <ProviderCard key={one.name} provider={one} />
+              ))}
+            </ul>
+          </section>
+        );
+      })}
+    </>
+  );
+}
+
+function ProviderCard({ provider }: { provider: Provider }) {
+  const can = provider.fetches
+    ? ["reads a queue or topic"]
+    : ["verify", "list_changes", "webhooks", "health"]
+        .filter((each) => offers(provider, each))
+        .map((each) => CAPABILITIES[each] ?? each);
+  return (
+    <li className="group relative flex flex-col gap-1.5 rounded-lg border border-line bg-card px-4 py-3 shadow-card hover:border-line-strong">
+      <h3 className="flex items-center gap-2 font-semibold">
+        <Link
+          to="/ingest/new/source"
+          search={{ provider: provider.name }}
+          className="min-w-0 flex-1 truncate after:absolute after:inset-0 after:content-['']"
+        >
+          {provider.title}
+        </Link>
+        <ArrowRight
+          className="size-4 shrink-0 text-faint transition-transform group-hover:translate-x-0.5"
+          aria-hidden
+        />
+      </h3>
+      <p className="mono text-sm text-soft">{provider.name}</p>
+      <ul className="mt-auto flex flex-wrap gap-1">
+        {can.map((each) => (
+          <li key={each}>
+            <Badge>{each}</Badge>
+          </li>
+        ))}
+        {!provider.installed && (
+          <li>
+            <Badge tone="warn">not installed</Badge>
+          </li>
+        )}
+      </ul>
+    </li>
+  );
+}
+
+function Declare({ provider }: { provider: Provider }) {
+  const tenant = useTenant() ?? "default";
+  const known = useMemo(() => fields(provider), [provider]);
+  const [draft, setDraft] = useState<Draft>({
+    name: "",
+    client_id: tenant,
+    description: "",
+    provider: provider.name,
+    secrets: "",
+    credentials: "",
+    environment: "",
+    every: "",
+    options: {},
+  });
+  // What was written by hand holds; the form would undo it.
+  const [written, setWritten] = useState<string>();
+  const [checked, setChecked] = useState<Declared[]>();
+  const [error, setError] = useState<unknown>();
+  const [busy, setBusy] = useState(false);
+  const denied = useMay("administer", draft.client_id || "default");
+  const navigate = useNavigate();
+  const text = written ?? documentOf(draft, known);
+  const forget = () => {
+    setChecked(undefined);
+    setError(undefined);
+  };
+  const change = (part: Partial<Draft>) => {
+    setDraft({ ...draft, ...part });
+    setWritten(undefined);
+    forget();
+  };
+  const run = async (dryRun: boolean) => {
+    setBusy(true);
+    setError(undefined);
+    try {
+      const made = await declare(text, dryRun ? { dryRun } : {});
+      setChecked(made);
+      const first = made[0];
+      if (!dryRun && first)
+        await navigate({
+          to: "/ingest/$name",
+          params: { name: first.name },
+          search: { client: first.client_id, made: "1" },
+        });
+    } catch (problem) {
+      setChecked(undefined);
+      setError(problem);
+    }
+    setBusy(false);
+  };
+  const takesWebhooks = offers(provider, "verify");
+  return (
+    <div className="grid items-start gap-5 lg:grid-cols-2">
+      <Card title="Settings" note={provider.trust ? TRUST[provider.trust] : undefined}>
+        {!provider.installed && (
+          <p className="mb-3 rounded-md bg-warn-wash px-3 py-2 text-warn">{provider.detail}</p>
+        )}
+        <div className="grid gap-4">
+          <div className="grid gap-4 sm:grid-cols-2">
+            <Text
+              label="Name"
+              isNeeded
+              value={draft.name}
+              onChange={(name) => change({ name })}
+              words="Lower case letters, digits, dashes; the source of its events."
+            />
+            <Text
+              label="Client"
+              value={draft.client_id}
+              onChange={(client_id) => change({ client_id })}
+              words="Whose it is."
+            />
+          </div>
+          <Text
+            label="Description"
+            value={draft.description}
+            onChange={(description) => change({ description })}
+          />
+          {takesWebhooks && (
+            <Text
+              label="Secrets"
+              long
+              value={draft.secrets}
+              onChange={(secrets) => change({ secrets })}
+              placeholder={`secret:${draft.name || "shop"}`}
+              words="References, one a line, newest first: secret:NAME (helios secrets set), env:NAME or file:/PATH."
+            />
+          )}
+          <Text
+            label="Credentials"
+            long
+            value={draft.credentials}
+            onChange={(credentials) => change({ credentials })}
+            placeholder="token=secret:shop-token"
+            words="For the provider's API: name=reference, one a line."
+          />
+          {known.map((field) => (
+            <Setting
+              key={field.name}
+              field={field}
+              value={draft.options[field.name] ?? ""}
+              onChange={(value) => change({ options: { ...draft.options, [field.name]: value } })}
+            />
+          ))}
+          <div className="grid gap-4 sm:grid-cols-2">
+            {offers(provider, "list_changes") && (
+              <Text
+                label="Poll every"
+                value={draft.every}
+                onChange={(every) => change({ every })}
+                placeholder="5m"
+                words="The net under the webhooks; empty: not polled."
+              />
+            )}
+            <Text
+              label="Environment"
+              value={draft.environment}
+              onChange={(environment) => change({ environment })}
+              placeholder="production"
+            />
+          </div>
+        </div>
+      </Card>
+      <Card
+        title="Document"
+        note={
+          written === undefined
+            ? "As the form makes it; what is written here holds."
+            : "Written by hand. The form begins anew when it is changed."
+        }
+      >
+        <CodeEditor
+          value={text}
+          onChange={(next) => {
+            if (next === text) return;
+            setWritten(next);
+            forget();
+          }}
+          language="yaml"
+          label="Document of the source"
+          height="22rem"
+          problems={problemsOf(error)}
+        />
+        <div className="mt-3 flex flex-wrap items-center gap-2">
+          <Button
+            icon={FlaskConical}
+            busy={busy}
+            disabledReason={denied}
+            onClick={() => void run(true)}
+          >
+            Dry run
+          </Button>
+          <Button
+            kind="primary"
+            icon={Save}
+            busy={busy}
+            disabledReason={denied ?? (checked ? undefined : "Dry run it first")}
+            onClick={() => void run(false)}
+          >
+            Declare the source
+          </Button>
+        </div>
+        <DryRun checked={checked} error={error} />
+        {checked?.[0]?.webhook_url && (
+          <p className="mt-2 text-sm text-soft">
+            Its URL would be{" "}
+            <span className="mono break-all text-ink">{checked[0].webhook_url}</span>
+          </p>
+        )}
+      </Card>
+    </div>
+  );
+}
+
+function Labelled({
+  label,
+  words,
+  isNeeded = false,
+  children,
+}: {
+  label: string;
+  words?: string | undefined;
+  isNeeded?: boolean;
+  children: (id: string, described: string | undefined) => ReactNode;
+}) {
+  const id = useId();
+  const described = words ? `${id}-words` : undefined;
+  return (
+    <div className="min-w-0">
+      <label htmlFor={id} className="font-medium">
+        {label}
+        {isNeeded && <span className="font-normal text-soft"> (needed)</span>}
+      </label>
+      {children(id, described)}
+      {words && (
+        <p id={described} className="mt-1 text-sm text-soft">
+          {words.replace(/`/g, "")}
+        </p>
+      )}
+    </div>
+  );
+}
+
+const LONG = "field mono mt-1 h-auto! py-1.5";
+
+function Text({
+  label,
+  words,
+  value,
+  onChange,
+  placeholder,
+  long = false,
+  isNeeded = false,
+}: {
+  label: string;
+  words?: string;
+  value: string;
+  onChange: (text: string) => void;
+  placeholder?: string;
+  long?: boolean;
+  isNeeded?: boolean;
+}) {
+  return (
+    <Labelled label={label} words={words} isNeeded={isNeeded}>
+      {(id, described) =>
+        long ? (
+          <textarea
+            id={id}
+            aria-describedby={described}
+            rows={2}
+            value={value}
+            placeholder={placeholder}
+            onChange={(event) => onChange(event.target.value)}
+            spellCheck={false}
+            className={LONG}
+          />
+        ) : (
+          <input
+            id={id}
+            aria-describedby={described}
+            value={value}
+            placeholder={placeholder}
+            onChange={(event) => onChange(event.target.value)}
+            autoComplete="off"
+            className="field mt-1"
+          />
+        )
+      }
+    </Labelled>
+  );
+}
+
+const HINTS: Partial<Record<Field["kind"], string>> = {
+  list: "one a line",
+  map: "name=value, one a line",
+  json: "as JSON",
+};
+
+function Setting({
+  field,
+  value,
+  onChange,
+}: {
+  field: Field;
+  value: string;
+  onChange: (text: string) => void;
+}) {
+  const hint = HINTS[field.kind];
+  const words = [field.words, hint && `(${hint})`].filter(Boolean).join(" ");
+  const choices = field.kind === "flag" ? ["true", "false"] : field.choices;
+  if (field.kind !== "choice" && field.kind !== "flag")
+    return (
+      <Text
+        label={field.name}
+        words={words}
+        value={value}
+        onChange={onChange}
+        placeholder={field.usual}
+        long={hint !== undefined}
+        isNeeded={field.isNeeded}
+      />
+    );
+  return (
+    <Labelled label={field.name} words={words} isNeeded={field.isNeeded}>
+      {(id, described) => (
+        <select
+          id={id}
+          aria-describedby={described}
+          value={value}
+          onChange={(event) => onChange(event.target.value)}
+          className="field mt-1"
+        >
+          <option value="">{field.usual ? `${field.usual} (usual)` : "not said"}</option>
+          {choices.map((choice) => (
+            <option key={choice} value={choice}>
+              {choice}
+            </option>
+          ))}
+        </select>
+      )}
+    </Labelled>
+  );
+}

@@ -1,0 +1,325 @@
+import { useQuery } from "@tanstack/react-query";
+import { getRouteApi, Link } from "@tanstack/react-router";
+import { Download, Plus } from "lucide-react";
+import { useMemo } from "react";
+import { useSetSearch, useTenant } from "@/app/console-search";
+import { cx } from "@/lib/cx";
+import { matches, parseFilter } from "@/lib/filter";
+import { count, rate, short } from "@/lib/format";
+import { Button } from "@/ui/button";
+import { type Column, DataTable } from "@/ui/data-table";
+import { FilterBar } from "@/ui/filter-bar";
+import { Inspector, ListPage } from "@/ui/page";
+import { Sparkline } from "@/ui/sparkline";
+import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
+import { Status } from "@/ui/status";
+import { TimeAgo } from "@/ui/values";
+import { type Source, sourcesQuery, subscribersQuery } from "./ingest-queries";
+import { fieldOf, kindOf, signatureFailures, stateOf, sum } from "./ingest-words";
+import { SourceActs } from "./source-acts";
+import { SourceSummary } from "./source-summary";
+import { SubscriberInspector, SubscriberList } from "./subscribers";
+
+const route = getRouteApi("/_console/ingest/");
+
+const KEYS = [
+  { key: "name", words: "name of the source" },
+  { key: "provider", words: "what it is of" },
+  { key: "kind", words: "webhook, polled, queue" },
+  { key: "state", words: "idle, running, paused, waiting, failed, unreadable" },
+  { key: "environment", words: "such as production" },
+  { key: "client", words: "whose it is" },
+  { key: "refused", words: "deliveries refused, such as refused>0" },
+  { key: "dead", words: "dead letters since the start" },
+  { key: "rate", words: "events a second" },
+];
+const FACETS = ["name", "provider", "kind", "state", "environment", "client"];
+
+/** The key of a row: a name is another source for each client. */
+const keyOf = (one: { client_id: string; name: string }) => `${one.client_id}/${one.name}`;
+
+const COLUMNS: readonly Column<Source>[] = [
+  {
+    id: "name",
+    head: "Source",
+    main: true,
+    cell: (source) => (
+      <>
+        {source.name} <span className="font-normal text-faint">{source.client_id}</span>
+      </>
+    ),
+  },
+  {
+    id: "state",
+    head: "State",
+    width: "7rem",
+    cell: (source) => <Status value={stateOf(source)} plain />,
+  },
+  { id: "provider", head: "Provider", width: "9rem", cell: (s) => s.provider, from: "sm" },
+  {
+    id: "kind",
+    head: "Kind",
+    width: "10rem",
+    cell: (source) => <span className="text-soft">{kindOf(source)}</span>,
+    from: "lg",
+  },
+  {
+    id: "endpoint",
+    head: "Endpoint",
+    width: "14rem",
+    cell: (source) => (
+      <span className="mono text-soft" title={source.webhook_url ?? undefined}>
+        {source.webhook ?? "–"}
+      </span>
+    ),
+    from: "lg",
+  },
+  {
+    id: "last",
+    head: "Last event",
+    width: "6.5rem",
+    align: "right",
+    cell: (source) =>
+      source.last_delivery ? (
+        <TimeAgo at={source.last_delivery} />
+      ) : (
+        <span className="text-faint">none</span>
+      ),
+    from: "sm",
+  },
+  {
+    id: "rate",
+    head: "Rate",
+    width: "8.5rem",
+    align: "right",
+    cell: (source) => (
+      <span className="flex items-center justify-end gap-2">
+        {source.spark.length > 1 && (
+          <Sparkline
+            values={source.spark}
+            label="Events a second, last two minutes"
+            width={56}
+            height={18}
+          />
+        )}
+        <span className="w-12">{source.rate === null ? "–" : rate(source.rate)}</span>
+      </span>
+    ),
+    from: "md",
+  },
+  {
+    id: "rejects",
+    head: "Rejects",
+    width: "6rem",
+    align: "right",
+    cell: (source) => <Rejects source={source} />,
+  },
+  {
+    id: "signature",
+    head: "Unsigned",
+    width: "5.5rem",
+    align: "right",
+    cell: (source) => <Bad value={signatureFailures(source.status.refusals)} />,
+    from: "md",
+  },
+  {
+    id: "duplicates",
+    head: "Duplicates",
+    width: "6.5rem",
+    align: "right",
+    cell: (source) => (
+      <span className="text-soft">{short(source.status.results.duplicate ?? 0)}</span>
+    ),
+    from: "md",
+  },
+];
+
+function Bad({ value, title }: { value: number; title?: string }) {
+  return (
+    <span title={title} className={cx(value > 0 ? "font-semibold text-bad" : "text-faint")}>
+      {count(value)}
+    </span>
+  );
+}
+
+/** Refused at the door, and set aside; the reasons on hover and on the page of the source. */
+function Rejects({ source: { status } }: { source: Source }) {
+  const why = { ...status.refusals, ...(status.results.dead ? { dead: status.results.dead } : {}) };
+  const text = Object.entries(why)
+    .map(([reason, n]) => `${reason.replace(/_/g, " ")}: ${count(n)}`)
+    .join("\n");
+  return <Bad value={sum(why)} title={text || "none since the start"} />;
+}
+
+/** Where events come in, and who gets them out. */
+export function IngestScreen() {
+  const { tab = "sources", q = "", sel } = route.useSearch();
+  const tenant = useTenant();
+  const set = useSetSearch();
+  const sources = useQuery(sourcesQuery(tenant));
+  const subscribers = useQuery(subscribersQuery(tenant));
+  const tokens = useMemo(() => parseFilter(q), [q]);
+  const all = sources.data?.sources ?? [];
+  const rows = all.filter((source) =>
+    matches(
+      tokens,
+      (key) => fieldOf(source, key),
+      () => `${source.name} ${source.client_id} ${source.provider} ${source.webhook ?? ""}`,
+    ),
+  );
+  const open = all.find((source) => keyOf(source) === sel);
+  const isSources = tab === "sources";
+  return (
+    <ListPage
+      title="Ingest"
+      note={
+        isSources
+          ? "Where events come from: webhooks, queues and topics that are read, providers that are polled."
+          : "Who gets events out of the log, and what could not be delivered."
+      }
+      actions={
+        <Link
+          to="/ingest/new/source"
+          search={{}}
+          className="inline-flex h-8 items-center gap-1.5 rounded-md bg-primary px-3 font-medium text-on-primary hover:opacity-88"
+        >
+          <Plus className="size-4" aria-hidden /> Add a source
+        </Link>
+      }
+      filter={
+        <div className="flex flex-col gap-2.5">
+          <Switch
+            value={tab}
+            counts={{
+              sources: sources.data?.sources.length,
+              subscribers: subscribers.data?.subscribers.length,
+            }}
+          />
+          {isSources && (
+            <FilterBar
+              screen="ingest"
+              value={q}
+              onChange={(text) => set({ q: text || undefined }, { replace: true })}
+              keys={KEYS}
+              facets={(key) =>
+                FACETS.includes(key)
+                  ? [...new Set(all.map((source) => String(fieldOf(source, key))))].map(
+                      (value) => ({ value }),
+                    )
+                  : []
+              }
+              placeholder="Filter, such as state:failed"
+            />
+          )}
+        </div>
+      }
+      list={
+        !isSources ? (
+          <SubscriberList found={subscribers} selected={sel} />
+        ) : sources.isPending ? (
+          <Skeleton lines={8} className="p-6" />
+        ) : sources.isError && !sources.data ? (
+          <ErrorState error={sources.error} retry={() => void sources.refetch()} />
+        ) : (
+          <DataTable
+            label="Sources"
+            scrollId="ingest"
+            rows={rows}
+            rowKey={keyOf}
+            columns={COLUMNS}
+            selected={sel}
+            onSelect={(key) => set({ sel: key }, { replace: true })}
+            linkTo={(source) => ({
+              to: "/ingest",
+              search: (before) => ({ ...before, sel: keyOf(source) }),
+              resetScroll: false,
+            })}
+            pageOf={(source) => ({
+              to: "/ingest/$name",
+              params: { name: source.name },
+              search: { client: source.client_id },
+            })}
+            empty={<NoSources hasFilter={q !== ""} onClear={() => set({ q: undefined })} />}
+          />
+        )
+      }
+      inspector={
+        isSources
+          ? open && (
+              <Inspector
+                label={`Source of ${open.client_id}`}
+                title={open.name}
+                page={{
+                  to: "/ingest/$name",
+                  params: { name: open.name },
+                  search: { client: open.client_id },
+                }}
+                onClose={() => set({ sel: undefined })}
+                actions={<SourceActs source={open} />}
+              >
+                <SourceSummary source={open} narrow />
+              </Inspector>
+            )
+          : sel && (
+              <SubscriberInspector
+                subscriber={subscribers.data?.subscribers.find((each) => keyOf(each) === sel)}
+                onClose={() => set({ sel: undefined })}
+              />
+            )
+      }
+    />
+  );
+}
+
+function Switch({
+  value,
+  counts,
+}: {
+  value: "sources" | "subscribers";
+  counts: Record<"sources" | "subscribers", number | undefined>;
+}) {
+  return (
+    <nav aria-label="Parts of ingest">
+      <ul className="flex gap-1 border-b border-line">
+        {(["sources", "subscribers"] as const).map((tab) => (
+          <li key={tab}>
+            <Link
+              to="/ingest"
+              search={tab === "sources" ? {} : { tab }}
+              aria-current={tab === value ? "page" : undefined}
+              className="-mb-px flex items-center gap-1.5 border-b-2 border-transparent px-2.5 py-1.5 text-soft capitalize hover:text-ink aria-[current]:border-sun aria-[current]:font-medium aria-[current]:text-ink"
+            >
+              {tab}
+              {counts[tab] !== undefined && (
+                <span className="text-sm text-faint">{counts[tab]}</span>
+              )}
+            </Link>
+          </li>
+        ))}
+      </ul>
+    </nav>
+  );
+}
+
+function NoSources({ hasFilter, onClear }: { hasFilter: boolean; onClear: () => void }) {
+  return hasFilter ? (
+    <EmptyState
+      icon={Download}
+      title="No source matches"
+      why="The filter is too narrow."
+      action={<Button onClick={onClear}>Clear the filter</Button>}
+    />
+  ) : (
+    <EmptyState
+      icon={Download}
+      title="No sources yet"
+      why="A source is whoever sends events by webhook, a queue that is read, or an API that is polled. Events that are sent to the API need none."
+      command="helios sources apply sources.yaml"
+      action={
+        <Link to="/ingest/new/source" search={{}} className="link">
+          Add a source
+        </Link>
+      }
+    />
+  );
+}

@@ -1,0 +1,236 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { FlaskConical, Pencil, Save } from "lucide-react";
+import { useState } from "react";
+import { useMay } from "@/api/me";
+import { ApiError } from "@/api/problem";
+import { cx } from "@/lib/cx";
+import { lineDiff } from "@/lib/line-diff";
+import { Button } from "@/ui/button";
+import { CodeEditor } from "@/ui/code-editor";
+import { Status } from "@/ui/status";
+import { toast } from "@/ui/toast";
+import { CopyButton, TimeAgo } from "@/ui/values";
+import { type Declared, declare, type Source, versionsQuery } from "./ingest-queries";
+
+interface Version {
+  number: number;
+  at: string;
+  actor: string;
+  yaml: string;
+}
+
+/** What was declared: now, before, and next. */
+export function SourceDocument({ source }: { source: Source }) {
+  const [draft, setDraft] = useState<string>();
+  const mayNot = useMay("administer", source.client_id);
+  const { data } = useQuery(versionsQuery(source.client_id, source.name));
+  const events = data ?? [];
+  const versions: Version[] = events.map((event, index) => ({
+    number: source.version - index,
+    at: event.recorded_at,
+    actor: event.actor ?? "",
+    yaml: (event.payload as { yaml?: string }).yaml ?? "",
+  }));
+  if (draft !== undefined)
+    return (
+      <Edit
+        key={source.version}
+        source={source}
+        draft={draft}
+        onChange={setDraft}
+        onDone={() => setDraft(undefined)}
+      />
+    );
+  return (
+    <div className="grid gap-5 p-4 lg:grid-cols-2">
+      <section className="min-w-0">
+        <header className="mb-2 flex items-center gap-2">
+          <h3 className="eyebrow flex-1">Version {source.version}, which holds</h3>
+          <CopyButton text={source.yaml} label="Copy document" />
+          <Button
+            size="sm"
+            icon={Pencil}
+            disabledReason={mayNot}
+            onClick={() => setDraft(source.yaml)}
+          >
+            Edit
+          </Button>
+        </header>
+        <pre
+          tabIndex={0}
+          className="mono max-h-[32rem] overflow-auto rounded-md border border-line bg-sunken p-3 whitespace-pre-wrap break-words"
+        >
+          {source.yaml}
+        </pre>
+      </section>
+      <section className="min-w-0">
+        <h3 className="eyebrow mb-2">Versions</h3>
+        <ol className="flex flex-col gap-2">
+          {versions.map((version, index) => (
+            <li key={version.number} className="rounded-md border border-line">
+              <details open={index === 0 && versions.length > 1}>
+                <summary className="flex flex-wrap items-center gap-x-3 px-3 py-2">
+                  <b className="font-semibold">v{version.number}</b>
+                  <span className="text-sm text-soft">
+                    <TimeAgo at={version.at} /> by {version.actor.replace(/^user:/, "")}
+                  </span>
+                </summary>
+                <Changes before={versions[index + 1]?.yaml} after={version.yaml} />
+              </details>
+            </li>
+          ))}
+        </ol>
+      </section>
+    </div>
+  );
+}
+
+const SIGNS = { same: " ", added: "+", removed: "−" } as const;
+
+/** What one text has that the other has not. */
+export function Changes({ before, after }: { before: string | undefined; after: string }) {
+  if (before === undefined)
+    return <p className="border-t border-line px-3 py-2 text-sm text-soft">The first version.</p>;
+  const lines = lineDiff(before, after);
+  const isSame = lines.every((line) => line.kind === "same");
+  if (isSame)
+    return <p className="border-t border-line px-3 py-2 text-sm text-soft">The same document.</p>;
+  return (
+    <pre tabIndex={0} className="mono max-h-80 overflow-auto border-t border-line py-1 text-sm">
+      {lines.map((line, index) => (
+        <div
+          // biome-ignore lint/suspicious/noArrayIndexKey: lines have no names
+          key={index}
+          className={cx(
+            "px-3 whitespace-pre-wrap break-words",
+            line.kind === "added" && "bg-good-wash",
+            line.kind === "removed" && "bg-bad-wash",
+            line.kind === "same" && "text-soft",
+          )}
+        >
+          <span aria-hidden>{SIGNS[line.kind]} </span>
+          {line.kind !== "same" && <span className="sr-only">{line.kind}: </span>}
+          {line.text}
+        </div>
+      ))}
+    </pre>
+  );
+}
+
+/** Where in the document something is wrong, as the server tells it. */
+export function problemsOf(error: unknown): { line: number; message: string }[] {
+  if (!(error instanceof ApiError)) return [];
+  const place = /(?:^|:)(\d+):(\d+): /.exec(error.detail);
+  return place ? [{ line: Number(place[1]), message: error.detail }] : [];
+}
+
+function Edit({
+  source,
+  draft,
+  onChange,
+  onDone,
+}: {
+  source: Source;
+  draft: string;
+  onChange: (text: string) => void;
+  onDone: () => void;
+}) {
+  const client = useQueryClient();
+  const [checked, setChecked] = useState<Declared[]>();
+  const [error, setError] = useState<unknown>();
+  const [busy, setBusy] = useState(false);
+  const run = async (dryRun: boolean) => {
+    setBusy(true);
+    setError(undefined);
+    try {
+      const made = await declare(draft, dryRun ? { dryRun } : { version: source.version });
+      if (dryRun) setChecked(made);
+      else {
+        await client.invalidateQueries({ queryKey: ["sources"] });
+        toast(
+          made[0]?.unchanged
+            ? "It was declared so already"
+            : `Version ${made[0]?.version ?? source.version + 1} of ${source.name} holds`,
+        );
+        onDone();
+      }
+    } catch (problem) {
+      setChecked(undefined);
+      setError(problem);
+    }
+    setBusy(false);
+  };
+  return (
+    <div className="grid gap-5 p-4 lg:grid-cols-2">
+      <div className="min-w-0">
+        <CodeEditor
+          value={draft}
+          onChange={(text) => {
+            onChange(text);
+            setChecked(undefined);
+            setError(undefined);
+          }}
+          language="yaml"
+          label={`Document of source ${source.name}`}
+          height="28rem"
+          problems={problemsOf(error)}
+        />
+        <div className="mt-3 flex flex-wrap items-center gap-2">
+          <Button icon={FlaskConical} busy={busy} onClick={() => void run(true)}>
+            Dry run
+          </Button>
+          <Button
+            kind="primary"
+            icon={Save}
+            busy={busy}
+            disabledReason={checked ? undefined : "Dry run it first"}
+            onClick={() => void run(false)}
+          >
+            Apply
+          </Button>
+          <Button kind="quiet" onClick={onDone}>
+            Cancel
+          </Button>
+        </div>
+        <DryRun checked={checked} error={error} />
+      </div>
+      <section className="min-w-0">
+        <h3 className="eyebrow mb-2">What changes against version {source.version}</h3>
+        <div className="rounded-md border border-line">
+          <Changes before={source.yaml} after={draft} />
+        </div>
+      </section>
+    </div>
+  );
+}
+
+/** What the server says of a document that was only tried. */
+export function DryRun({
+  checked,
+  error,
+}: {
+  checked: readonly Declared[] | undefined;
+  error: unknown;
+}) {
+  if (error !== undefined)
+    return (
+      <p role="alert" className="mt-3 rounded-md bg-bad-wash px-3 py-2 break-words text-bad">
+        {error instanceof ApiError ? `${error.title}: ${error.detail}` : String(error)}
+      </p>
+    );
+  if (!checked) return null;
+  const warnings = checked.flatMap((each) => each.warnings);
+  return (
+    <div role="status" className="mt-3 flex flex-col gap-1.5">
+      <Status value="ok" label="It is valid; nothing was declared yet" />
+      {warnings.map((warning) => (
+        <p
+          key={warning}
+          className="rounded-md bg-warn-wash px-3 py-2 text-sm break-words text-warn"
+        >
+          {warning}
+        </p>
+      ))}
+    </div>
+  );
+}
