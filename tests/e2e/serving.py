@@ -45,18 +45,21 @@ def serving(
     before: Callable[[], None] | None = None,
     port: int = 0,
     env: Mapping[str, str] | None = None,
+    log: Path | None = None,
 ) -> Iterator[Server]:
-    """A server over a data folder, killed at the end if it still runs."""
+    """A server over a data folder, killed at the end if it still runs; `log`: what it logs."""
     arguments = ["serve", "--data-dir", str(folder), "--port", str(port), *options]
-    process = subprocess.Popen(
-        [*COMMAND, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**environment(), **(env or {})},
-        cwd=folder.parent,
-        preexec_fn=before,  # noqa: PLW1509 - tests start processes from one thread
-    )
+    # Who says much would wait for a reader of a pipe; the process keeps the file open.
+    with contextlib.nullcontext() if log is None else log.open("w") as said:
+        process = subprocess.Popen(
+            [*COMMAND, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=said or subprocess.PIPE,
+            text=True,
+            env={**environment(), **(env or {})},
+            cwd=folder.parent,
+            preexec_fn=before,  # noqa: PLW1509 - tests start processes from one thread
+        )
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
