@@ -9,7 +9,7 @@ import { type Column, DataTable } from "@/ui/data-table";
 import { FilterBar } from "@/ui/filter-bar";
 import { ListPage } from "@/ui/page";
 import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
-import { Instant } from "@/ui/values";
+import { Instant, TimeAgo } from "@/ui/values";
 import { EventInspector } from "../events/event-inspector";
 import { type Event, searchQuery } from "../events/event-queries";
 import { accessFilter, KINDS, said } from "./access-words";
@@ -27,11 +27,21 @@ const KEYS = [
 
 const COLUMNS: readonly Column<Event>[] = [
   {
-    id: "time",
+    id: "when",
     head: "When",
-    width: "14rem",
-    from: "sm",
-    cell: (event) => <Instant at={event.recorded_at} day />,
+    width: "6.5rem",
+    cell: (event) => <TimeAgo at={event.recorded_at} />,
+  },
+  {
+    id: "at",
+    head: "At",
+    width: "13.5rem",
+    from: "lg",
+    cell: (event) => (
+      <span className="text-soft">
+        <Instant at={event.recorded_at} day />
+      </span>
+    ),
   },
   {
     id: "type",

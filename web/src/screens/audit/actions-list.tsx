@@ -12,7 +12,7 @@ import { FilterBar } from "@/ui/filter-bar";
 import { Inspector, ListPage } from "@/ui/page";
 import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
 import { Badge, Status } from "@/ui/status";
-import { Instant } from "@/ui/values";
+import { Instant, TimeAgo } from "@/ui/values";
 import { AuditDetail } from "./audit-detail";
 import { type Entry, entriesQuery, entryQuery } from "./audit-queries";
 import { actionWords, actorWords, entryTo } from "./audit-words";
@@ -21,11 +21,21 @@ import { AuditTabs } from "./tabs";
 
 const COLUMNS: readonly Column<Entry>[] = [
   {
-    id: "time",
+    id: "when",
     head: "When",
-    width: "14rem",
-    from: "sm",
-    cell: (entry) => <Instant at={entry.timestamp} day />,
+    width: "6.5rem",
+    cell: (entry) => <TimeAgo at={entry.timestamp} />,
+  },
+  {
+    id: "at",
+    head: "At",
+    width: "13.5rem",
+    from: "lg",
+    cell: (entry) => (
+      <span className="text-soft">
+        <Instant at={entry.timestamp} day />
+      </span>
+    ),
   },
   {
     id: "action",
@@ -40,7 +50,7 @@ const COLUMNS: readonly Column<Entry>[] = [
     id: "kind",
     head: "Kind",
     width: "6.5rem",
-    from: "lg",
+    from: "md",
     cell: (entry) => <Badge>{entry.kind}</Badge>,
   },
   {

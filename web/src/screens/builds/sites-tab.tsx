@@ -1,0 +1,201 @@
+import { useQuery } from "@tanstack/react-query";
+import { Hammer } from "lucide-react";
+import { useMemo } from "react";
+import { useLiveQueries } from "@/api/live";
+import { useSetSearch, useTenant } from "@/app/console-search";
+import { matches, parseFilter } from "@/lib/filter";
+import { count } from "@/lib/format";
+import { Button } from "@/ui/button";
+import { type Column, DataTable } from "@/ui/data-table";
+import { FilterBar } from "@/ui/filter-bar";
+import { Facts, Inspector, ListPage, Section } from "@/ui/page";
+import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
+import { Status } from "@/ui/status";
+import { TimeAgo } from "@/ui/values";
+import { BuildNow } from "./acts";
+import { siteField, stateOf } from "./build-words";
+import { type Site, sitesQuery } from "./builds-queries";
+import { BuildsTabs, counted } from "./builds-screen";
+import { siteTo } from "./links";
+import { Waits } from "./site-page";
+
+const KEYS = [
+  { key: "site", words: "its name" },
+  { key: "client", words: "whose it is" },
+  { key: "state", words: "idle, building, gathering, retry, gave_up, off" },
+  { key: "executor", words: "command, codebuild or webhook" },
+  { key: "waiting", words: "how many changes wait" },
+  { key: "failed", words: "how often it failed in a row" },
+];
+
+const COLUMNS: readonly Column<Site>[] = [
+  { id: "site", head: "Site", main: true, width: "11rem", cell: (site) => site.name },
+  { id: "client", head: "Client", width: "8rem", from: "md", cell: (site) => site.client_id },
+  {
+    id: "state",
+    head: "State",
+    width: "11rem",
+    cell: (site) => {
+      const [words, tone] = stateOf(site.state);
+      return <Status plain value={site.state} label={words} tone={tone} />;
+    },
+  },
+  {
+    id: "why",
+    head: "Why",
+    from: "md",
+    cell: (site) => (
+      <span className="text-soft" title={site.why}>
+        {site.why}
+      </span>
+    ),
+  },
+  {
+    id: "waiting",
+    head: "Waiting",
+    width: "6rem",
+    align: "right",
+    cell: (site) => (
+      <span className={site.waiting > 0 ? "font-medium" : "text-faint"}>{count(site.waiting)}</span>
+    ),
+  },
+  {
+    id: "last",
+    head: "Last built",
+    width: "8rem",
+    from: "sm",
+    cell: (site) =>
+      site.built_at ? <TimeAgo at={site.built_at} /> : <span className="text-faint">never</span>,
+  },
+  {
+    id: "builds",
+    head: "Builds",
+    width: "6rem",
+    align: "right",
+    from: "lg",
+    cell: (site) => count(site.builds),
+  },
+];
+
+export function SitesTab({ q, sel }: { q: string; sel: string | undefined }) {
+  const tenant = useTenant();
+  const set = useSetSearch();
+  const { data, error, refetch } = useQuery(sitesQuery(tenant));
+  useLiveQueries(["builds"], [["sites"]], 500);
+  const rows = useMemo(() => {
+    const tokens = parseFilter(q);
+    return (data ?? []).filter((site) =>
+      matches(
+        tokens,
+        (key) => siteField(site, key),
+        () => `${site.name} ${site.client_id} ${site.why}`,
+      ),
+    );
+  }, [data, q]);
+  const columns = useMemo(
+    () => (tenant ? COLUMNS.filter((column) => column.id !== "client") : COLUMNS),
+    [tenant],
+  );
+  const picked = data?.find((site) => keyOf(site) === sel);
+  return (
+    <ListPage
+      title="Builds"
+      note="Sites that are built when their content changes."
+      filter={<BuildsTabs value="sites" />}
+      strip={
+        <FilterBar
+          screen="builds"
+          value={q}
+          onChange={(text) => set({ q: text || undefined }, { replace: true })}
+          keys={KEYS}
+          facets={(key) => counted(data ?? [], (site) => siteField(site, key))}
+          placeholder="Filter, such as state:gave_up"
+        />
+      }
+      list={
+        error && !data ? (
+          <ErrorState error={error} retry={() => void refetch()} />
+        ) : !data ? (
+          <Skeleton lines={8} className="p-6" />
+        ) : (
+          <DataTable
+            label="Sites"
+            scrollId="sites"
+            rows={rows}
+            rowKey={keyOf}
+            columns={columns}
+            selected={sel}
+            onSelect={(key) => set({ sel: key }, { replace: true })}
+            linkTo={(site) =>
+              ({
+                to: "/builds",
+                search: (before: Record<string, unknown>) => ({ ...before, sel: keyOf(site) }),
+                resetScroll: false,
+              }) as never
+            }
+            pageOf={siteTo}
+            empty={
+              q ? (
+                <EmptyState
+                  icon={Hammer}
+                  title="No site matches"
+                  why="The filter is too narrow."
+                  action={<Button onClick={() => set({ q: undefined })}>Clear the filter</Button>}
+                />
+              ) : (
+                <EmptyState
+                  icon={Hammer}
+                  title="No sites yet"
+                  why="A site says which content it shows and what builds it. Declare one, and it is built whenever that content changes:"
+                  command="helios sites apply site.yaml"
+                />
+              )
+            }
+          />
+        )
+      }
+      inspector={
+        picked && (
+          <Inspector
+            label="Site"
+            title={picked.name}
+            page={siteTo(picked)}
+            onClose={() => set({ sel: undefined })}
+            actions={<BuildNow site={picked} size="sm" />}
+          >
+            <Waits site={picked} />
+            <Section title="How it stands">
+              <Facts
+                items={[
+                  ["Client", picked.client_id],
+                  ["Built by", picked.executor],
+                  ["Changes that wait", count(picked.waiting)],
+                  [
+                    "Last built",
+                    picked.built_at ? <TimeAgo key="built" at={picked.built_at} /> : "never",
+                  ],
+                  picked.failed_attempts > 0 && ["Failed in a row", picked.failed_attempts],
+                  ["Builds", count(picked.builds)],
+                  [
+                    "Spared by gathering",
+                    `${count(picked.builds_saved)} of ${count(picked.changes_built)} changes`,
+                  ],
+                  ["Version", picked.version],
+                ]}
+              />
+            </Section>
+            <Section title="Declaration">
+              <pre className="mono max-h-80 overflow-auto rounded-md bg-sunken p-3" tabIndex={0}>
+                {picked.yaml}
+              </pre>
+            </Section>
+          </Inspector>
+        )
+      }
+    />
+  );
+}
+
+function keyOf(site: Site): string {
+  return `${site.client_id}/${site.name}`;
+}
