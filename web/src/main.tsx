@@ -15,7 +15,7 @@ applyTheme();
 onSession((event) => {
   if (event !== "signed_out" || location.pathname.startsWith("/sign-in")) return;
   const back = location.pathname + location.search;
-  void router.navigate({ to: "/sign-in", search: { back } });
+  void router.navigate({ to: "/sign-in", search: { back, ended: "1" } });
 });
 
 const root = document.getElementById("root");

@@ -1,9 +1,10 @@
 import { createRouter } from "@tanstack/react-router";
 import { queryClient } from "@/api/queries";
 import { parseSearch, stringifySearch } from "@/lib/url";
-import { ErrorState, Skeleton } from "@/ui/states";
+import { Skeleton } from "@/ui/states";
 import { routeTree } from "../routeTree.gen";
 import { NotFound } from "./not-found";
+import { RouteProblem } from "./route-problem";
 
 export const router = createRouter({
   routeTree,
@@ -16,7 +17,7 @@ export const router = createRouter({
   scrollRestoration: true,
   defaultPendingMs: 150,
   defaultPendingComponent: () => <Skeleton lines={6} className="p-6" />,
-  defaultErrorComponent: ({ error, reset }) => <ErrorState error={error} retry={reset} />,
+  defaultErrorComponent: RouteProblem,
   defaultNotFoundComponent: NotFound,
 });
 

@@ -1,10 +1,12 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { CircleUserRound, LogOut, Monitor, Moon, Sun } from "lucide-react";
-import { call } from "@/api/client";
+import type { LinkProps } from "@tanstack/react-router";
+import { BookOpen, CircleUserRound, Info, LogOut, Monitor, Moon, Sun, UserCog } from "lucide-react";
 import { useMe } from "@/api/me";
 import { setPreference, type Theme, usePreference } from "@/lib/preferences";
 import type { Icon } from "@/ui/button";
 import { Menu, MenuItem, MenuLabel, MenuLine } from "@/ui/menu";
+import { toast } from "@/ui/toast";
+import { signOut } from "./sign-out";
 
 const THEMES: readonly [Theme, string, Icon][] = [
   ["system", "As the system", Monitor],
@@ -12,16 +14,15 @@ const THEMES: readonly [Theme, string, Icon][] = [
   ["dark", "Dark", Moon],
 ];
 
+function settings(tab: string): LinkProps {
+  return { to: "/settings/$tab", params: { tab } };
+}
+
 export function UserMenu() {
   const me = useMe();
   const theme = usePreference("theme");
   const queries = useQueryClient();
   const name = me.kind === "local" ? "Local, without sign-in" : (me.display_name ?? me.name);
-  const signOut = async () => {
-    await call("POST", "/api/v1/auth/logout");
-    queries.clear();
-    location.assign("/sign-in");
-  };
   const roles = [...new Set(me.grants.map((grant) => grant.role))].join(", ");
   return (
     <Menu
@@ -52,9 +53,24 @@ export function UserMenu() {
         </MenuItem>
       ))}
       <MenuLine />
-      <MenuItem onSelect={() => window.open("/docs", "_blank", "noopener")}>API reference</MenuItem>
+      <MenuItem icon={UserCog} to={settings("account")}>
+        My account
+      </MenuItem>
+      <MenuItem icon={BookOpen} onSelect={() => window.open("/docs", "_blank", "noopener")}>
+        API reference
+      </MenuItem>
+      <MenuItem icon={Info} to={settings("about")}>
+        About and health
+      </MenuItem>
       {me.kind === "user" && (
-        <MenuItem icon={LogOut} onSelect={() => void signOut()}>
+        <MenuItem
+          icon={LogOut}
+          onSelect={() =>
+            void signOut(queries).catch((error: unknown) =>
+              toast(`Not signed out: ${(error as Error)?.message ?? error}`, { tone: "bad" }),
+            )
+          }
+        >
           Sign out
         </MenuItem>
       )}

@@ -2,7 +2,6 @@ import { useQueryClient } from "@tanstack/react-query";
 import { Link, useRouter } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
 import { call } from "@/api/client";
-import { meQuery } from "@/api/me";
 import { ApiError } from "@/api/problem";
 import { Skeleton } from "@/ui/states";
 import { AccessFrame } from "./frame";
@@ -25,7 +24,7 @@ export function OneTimeLink() {
     }
     call("POST", "/api/v1/auth/link", { json: { token } })
       .then(async () => {
-        queries.removeQueries({ queryKey: meQuery.queryKey });
+        queries.clear();
         await router.navigate({ to: "/", replace: true });
       })
       .catch((error: unknown) =>
