@@ -280,6 +280,7 @@ function Declare({ provider }: { provider: Provider }) {
         </div>
       </Card>
       <Card
+        className="lg:sticky lg:top-0"
         title="Document"
         note={
           written === undefined

@@ -55,18 +55,18 @@ const COLUMNS: readonly Column<Source>[] = [
     width: "7rem",
     cell: (source) => <Status value={stateOf(source)} plain />,
   },
-  { id: "provider", head: "Provider", width: "9rem", cell: (s) => s.provider, from: "sm" },
+  { id: "provider", head: "Provider", width: "8.5rem", cell: (s) => s.provider, from: "sm" },
   {
     id: "kind",
     head: "Kind",
-    width: "10rem",
+    width: "8rem",
     cell: (source) => <span className="text-soft">{kindOf(source)}</span>,
     from: "lg",
   },
   {
     id: "endpoint",
     head: "Endpoint",
-    width: "14rem",
+    width: "12.5rem",
     cell: (source) => (
       <span className="mono text-soft" title={source.webhook_url ?? undefined}>
         {source.webhook ?? "–"}
@@ -77,7 +77,7 @@ const COLUMNS: readonly Column<Source>[] = [
   {
     id: "last",
     head: "Last event",
-    width: "6.5rem",
+    width: "7rem",
     align: "right",
     cell: (source) =>
       source.last_delivery ? (
@@ -110,22 +110,14 @@ const COLUMNS: readonly Column<Source>[] = [
   {
     id: "rejects",
     head: "Rejects",
-    width: "6rem",
+    width: "8rem",
     align: "right",
     cell: (source) => <Rejects source={source} />,
   },
   {
-    id: "signature",
-    head: "Unsigned",
-    width: "5.5rem",
-    align: "right",
-    cell: (source) => <Bad value={signatureFailures(source.status.refusals)} />,
-    from: "md",
-  },
-  {
     id: "duplicates",
     head: "Duplicates",
-    width: "6.5rem",
+    width: "7rem",
     align: "right",
     cell: (source) => (
       <span className="text-soft">{short(source.status.results.duplicate ?? 0)}</span>
@@ -134,11 +126,9 @@ const COLUMNS: readonly Column<Source>[] = [
   },
 ];
 
-function Bad({ value, title }: { value: number; title?: string }) {
+function Bad({ value }: { value: number }) {
   return (
-    <span title={title} className={cx(value > 0 ? "font-semibold text-bad" : "text-faint")}>
-      {count(value)}
-    </span>
+    <span className={cx(value > 0 ? "font-semibold text-bad" : "text-faint")}>{count(value)}</span>
   );
 }
 
@@ -148,7 +138,13 @@ function Rejects({ source: { status } }: { source: Source }) {
   const text = Object.entries(why)
     .map(([reason, n]) => `${reason.replace(/_/g, " ")}: ${count(n)}`)
     .join("\n");
-  return <Bad value={sum(why)} title={text || "none since the start"} />;
+  const unsigned = signatureFailures(status.refusals);
+  return (
+    <span title={text || "none since the start"}>
+      {unsigned > 0 && <span className="text-sm text-bad">{count(unsigned)} unsigned, </span>}
+      <Bad value={sum(why)} />
+    </span>
+  );
 }
 
 /** Where events come in, and who gets them out. */

@@ -23,10 +23,11 @@ const letter = (position: number, reason: string): Letter =>
 
 describe("deliveries", () => {
   it("are events and dead letters together, newest first", () => {
-    const made = deliveries([event(5), event(3)], [letter(4, "schema")], 2);
+    const made = deliveries([event(5), event(3)], [letter(4, "schema"), letter(1, "schema")], 3);
     expect(made.map((each) => [each.position, each.letter])).toEqual([
       [5, undefined],
       [4, "l4"],
+      [1, "l1"],
     ]);
     expect(made[0]?.detail).toBe("static token, secret 6015f2b6");
   });
@@ -50,6 +51,6 @@ it("counts what could not prove who sent it, and not what was too much", () => {
 
 it("says how events come, and what matters most of a state", () => {
   const source = { webhook: "/webhook/a", fetches: true, spec: { poll: null } } as never;
-  expect(kindOf(source)).toBe("webhook and polled");
+  expect(kindOf(source)).toBe("webhook + poll");
   expect(stateOf({ paused: true, status: { state: "running" } } as never)).toBe("paused");
 });

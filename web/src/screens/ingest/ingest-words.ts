@@ -4,7 +4,7 @@ import type { Event, Letter, Provider, Source } from "./ingest-queries";
 
 /** How events come from it. */
 export function kindOf(source: Pick<Source, "webhook" | "fetches" | "spec">): string {
-  if (source.webhook && source.fetches) return "webhook and polled";
+  if (source.webhook && source.fetches) return "webhook + poll";
   if (source.webhook) return "webhook";
   return source.spec.poll ? "polled" : "queue";
 }
@@ -81,6 +81,9 @@ function verdicts(broken: StepName | undefined): Record<StepName, Verdict> {
   ) as Record<StepName, Verdict>;
 }
 
+/** Dead letters that are shown however many events came since. */
+const LETTERS = 8;
+
 /** Events and dead letters of a source as deliveries, newest first. */
 export function deliveries(
   events: readonly Event[],
@@ -108,7 +111,9 @@ export function deliveries(
       detail: `${letter.reason}: ${letter.detail}`,
     }),
   );
-  return [...taken, ...dead].sort((a, b) => b.position - a.position).slice(0, most);
+  // Where much is taken, what was not would be pushed out.
+  const kept = dead.slice(0, LETTERS);
+  return [...taken.slice(0, most - kept.length), ...kept].sort((a, b) => b.position - a.position);
 }
 
 function verifiedBy(metadata: unknown): string {
