@@ -112,7 +112,9 @@ export function Id({
 export function Command({ line }: { line: string }) {
   return (
     <span className="flex w-full min-w-0 items-center gap-1 rounded-md border border-line bg-sunken py-0.5 pr-0.5 pl-2.5 text-left">
-      <code className="mono min-w-0 flex-1 overflow-x-auto whitespace-nowrap">{line}</code>
+      <code className="mono min-w-0 flex-1 overflow-x-auto whitespace-nowrap" tabIndex={0}>
+        {line}
+      </code>
       <CopyButton text={line} label="Copy command" />
     </span>
   );
