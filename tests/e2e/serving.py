@@ -74,7 +74,11 @@ def serving(
 
 
 def command(
-    *arguments: str, cwd: Path, timeout_s: float = START_S, **options: Any
+    *arguments: str,
+    cwd: Path,
+    timeout_s: float = START_S,
+    env: Mapping[str, str] | None = None,
+    **options: Any,
 ) -> "subprocess.CompletedProcess[str]":
     """Run a verb to its end."""
     return subprocess.run(
@@ -82,7 +86,7 @@ def command(
         capture_output=True,
         text=True,
         timeout=timeout_s,
-        env=environment(),
+        env={**environment(), **(env or {})},
         cwd=cwd,
         check=False,
         **options,
