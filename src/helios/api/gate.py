@@ -240,8 +240,9 @@ def _tenant(request: web.Request, where: access_rules.Where) -> str | None:
 
 def _of_query(request: web.Request) -> str | None:
     raw: bytes = request.scope["query_string"]
-    if b"client_id" not in raw:
+    if not raw:
         return None
+    # Read as handlers read it: a name may be written as `client%5Fid`.
     pairs = urllib.parse.parse_qsl(raw.decode("latin-1"), keep_blank_values=True)
     found = [value for name, value in pairs if name == "client_id"]
     if len(found) > 1:
