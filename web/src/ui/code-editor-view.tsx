@@ -1,13 +1,11 @@
 import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
-import { json } from "@codemirror/lang-json";
-import { yaml } from "@codemirror/lang-yaml";
 import {
   bracketMatching,
-  foldGutter,
   HighlightStyle,
-  indentOnInput,
+  StreamLanguage,
   syntaxHighlighting,
 } from "@codemirror/language";
+import { yaml } from "@codemirror/legacy-modes/mode/yaml";
 import { EditorState, RangeSetBuilder, StateEffect, StateField } from "@codemirror/state";
 import {
   Decoration,
@@ -55,7 +53,9 @@ const marks = StateField.define<DecorationSet>({
   provide: (field) => EditorView.decorations.from(field),
 });
 
-const LANGUAGES = { json, yaml, text: () => [] };
+// JSON is YAML too, and colours are all that is wanted: a grammar would weigh as much as a screen.
+const STREAM = StreamLanguage.define(yaml);
+const LANGUAGES = { json: STREAM, yaml: STREAM, text: [] };
 
 /**
  * CodeMirror in a shadow root: there it keeps its styles in a constructed sheet, where in the document
@@ -86,14 +86,12 @@ export default function CodeEditorView({
         doc: latest.current.value,
         extensions: [
           lineNumbers(),
-          foldGutter(),
           history(),
           drawSelection(),
-          indentOnInput(),
           bracketMatching(),
           highlightActiveLine(),
           keymap.of([...defaultKeymap, ...historyKeymap, indentWithTab]),
-          LANGUAGES[language](),
+          LANGUAGES[language],
           syntaxHighlighting(colours),
           look,
           marks,

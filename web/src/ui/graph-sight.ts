@@ -1,17 +1,12 @@
 /** How a graph is looked at: what is in the frame, and how large. */
 
-import type { Placed } from "./graph-layout";
+import type { Placed, Size } from "./graph-layout";
 
 /** A point p of the graph is seen at p × scale + (x, y), in pixels of the frame. */
 export interface Camera {
   x: number;
   y: number;
   scale: number;
-}
-
-export interface Size {
-  width: number;
-  height: number;
 }
 
 export interface Extent extends Size {

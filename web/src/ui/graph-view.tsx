@@ -25,7 +25,6 @@ export default function GraphView({
 }: GraphProps) {
   const places = usePlaces(nodes, edges);
   const { frame, camera, look, fit, drag } = useCamera(places);
-  if (!places) return <div className="skeleton rounded-md" style={{ height }} />;
   return (
     <section
       aria-label={label}
@@ -58,39 +57,36 @@ export default function GraphView({
   );
 }
 
-/** Where each box is; undefined until the worker has said so. */
-function usePlaces(nodes: readonly GraphNode[], edges: readonly GraphEdge[]): Places | undefined {
-  const [places, setPlaces] = useState<Places>();
-  // Only a change of what is there lays it out anew; states and selection just repaint.
+/** Where each box is; only a change of what is there lays it out anew. */
+function usePlaces(nodes: readonly GraphNode[], edges: readonly GraphEdge[]): Places {
   const shape = JSON.stringify([
     nodes.map((node) => node.id),
     edges.map((edge) => [edge.from, edge.to]),
   ]);
-  useEffect(() => {
+  return useMemo(() => {
     const [ids, pairs] = JSON.parse(shape) as [string[], [string, string][]];
-    return layOut(ids, pairs, BOX, setPlaces);
+    return layOut(ids, pairs, BOX);
   }, [shape]);
-  return places;
 }
 
-function useCamera(places: Places | undefined) {
+function useCamera(places: Places) {
   const frame = useRef<HTMLDivElement>(null);
   const [camera, setCamera] = useState<Camera>({ x: 0, y: 0, scale: 1 });
-  const whole = useMemo(() => extent(places ? [...places.values()] : [], BOX), [places]);
+  const whole = useMemo(() => extent([...places.values()], BOX), [places]);
   const fit = useCallback(() => {
     const at = frame.current;
     if (at) setCamera(fitted(whole, { width: at.clientWidth, height: at.clientHeight }));
   }, [whole]);
   useEffect(() => {
     const at = frame.current;
-    if (!at || !places) return;
+    if (!at) return;
     const seen = new ResizeObserver(fit);
     seen.observe(at);
     return () => seen.disconnect();
-  }, [fit, places]);
+  }, [fit]);
   useEffect(() => {
     const at = frame.current;
-    if (!at || !places) return;
+    if (!at) return;
     // React listens passively, which could not keep the browser from zooming the page.
     const turned = (event: WheelEvent) => {
       if (!event.ctrlKey && !event.metaKey) return;
@@ -101,7 +97,7 @@ function useCamera(places: Places | undefined) {
     };
     at.addEventListener("wheel", turned, { passive: false });
     return () => at.removeEventListener("wheel", turned);
-  }, [places]);
+  }, []);
   const look = (by: number) => {
     const at = frame.current;
     if (!at) return;
