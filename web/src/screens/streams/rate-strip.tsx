@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { useMemo } from "react";
+import { type KeyboardEvent, type MouseEvent, useMemo, useState } from "react";
 import { useSetSearch, useTenant, useTimeRange } from "@/app/console-search";
 import { cx } from "@/lib/cx";
 import { clockTime, count, percent } from "@/lib/format";
@@ -52,11 +52,10 @@ export function RateStrip({
   const { data } = useQuery(ratesQuery({ contract, tenant, window, buckets, to }));
   const windows = data?.windows ?? [];
   const sum = sums(data);
-  const shares = windows.map((each) => {
-    const total = each.matched + each.mismatched + each.partial;
-    return total > 0 ? { bad: each.mismatched / total, warn: each.partial / total } : undefined;
-  });
-  const most = Math.max(mostWrong * 2, ...shares.map((each) => (each ? each.bad + each.warn : 0)));
+  const most = Math.max(
+    mostWrong * 2,
+    ...windows.map((each) => (each.match_rate === null ? 0 : 1 - each.match_rate)),
+  );
   const pick = (start: string) => {
     const from = new Date(start);
     const until = new Date(from.getTime() + WINDOW_S[window] * 1000);
@@ -83,48 +82,16 @@ export function RateStrip({
         </span>
         <WindowChoice value={window} />
       </div>
-      {/* biome-ignore lint/a11y/useSemanticElements: a fieldset has looks of its own */}
-      <div role="group" aria-label="Windows" className="relative mt-1 flex h-16 items-end gap-px">
-        <span
-          aria-hidden
-          className="pointer-events-none absolute inset-x-0 border-t border-dashed border-line-strong"
-          style={{ bottom: `${(mostWrong / most) * 100}%` }}
-          title="the most that may not match"
-        />
-        {windows.map((each, n) => {
-          const share = shares[n];
-          const start = new Date(each.start).getTime();
-          const isIn =
-            !span ||
-            (start + WINDOW_S[window] * 1000 > span.from.getTime() && start < span.to.getTime());
-          const words = share
-            ? `${percent(1 - share.bad - share.warn)} of ${count(each.matched + each.mismatched + each.partial)} match, ${each.mismatched} mismatched, ${each.partial} partial`
-            : "nothing was decided";
-          return (
-            <button
-              key={each.start}
-              type="button"
-              onClick={() => pick(each.start)}
-              title={`${new Date(each.start).toLocaleTimeString()}: ${words}`}
-              aria-label={`${each.start}: ${words}`}
-              className={cx(
-                "group flex h-full min-w-0 flex-1 flex-col justify-end rounded-t-[2px] hover:bg-sunken",
-                !isIn && "opacity-40",
-              )}
-            >
-              <span
-                className="w-full bg-bad"
-                style={{ height: `${((share?.bad ?? 0) / most) * 100}%` }}
-              />
-              <span
-                className="w-full bg-warn"
-                style={{ height: `${((share?.warn ?? 0) / most) * 100}%` }}
-              />
-              <span className={cx("h-[3px] w-full", share ? "bg-good" : "bg-line-strong")} />
-            </button>
-          );
-        })}
-      </div>
+      <Columns
+        windows={windows}
+        most={most}
+        mostWrong={mostWrong}
+        isIn={(start) =>
+          !span ||
+          (start + WINDOW_S[window] * 1000 > span.from.getTime() && start < span.to.getTime())
+        }
+        onPick={pick}
+      />
       <div className="mt-0.5 flex justify-between gap-2 text-xs text-faint">
         <span>{windows[0] && clockTime(new Date(windows[0].start), zone).slice(0, 5)}</span>
         <span className="hidden items-center gap-3 sm:flex">
@@ -135,6 +102,102 @@ export function RateStrip({
         <span>{to ? clockTime(to, zone).slice(0, 5) : "now"}</span>
       </div>
     </section>
+  );
+}
+
+interface Rate {
+  start: string;
+  matched: number;
+  mismatched: number;
+  partial: number;
+  match_rate: number | null;
+}
+
+function wordsOf(each: Rate | undefined): string {
+  if (!each || each.match_rate === null) return "nothing was decided";
+  const total = each.matched + each.mismatched + each.partial;
+  return `${percent(each.match_rate)} of ${count(total)} match, ${each.mismatched} mismatched, ${each.partial} partial`;
+}
+
+/**
+ * The windows as one control: columns are too narrow to be aimed at one by one, so the arrows go from
+ * one to the next, and Enter takes it.
+ */
+function Columns({
+  windows,
+  most,
+  mostWrong,
+  isIn,
+  onPick,
+}: {
+  windows: readonly Rate[];
+  most: number;
+  mostWrong: number;
+  isIn: (start: number) => boolean;
+  onPick: (start: string) => void;
+}) {
+  const zone = usePreference("zone");
+  const [chosen, setChosen] = useState<number>();
+  const last = windows.length - 1;
+  const at = Math.min(chosen ?? last, last);
+  const name = (n: number) => {
+    const each = windows[n];
+    return each ? `${clockTime(new Date(each.start), zone).slice(0, 8)}: ${wordsOf(each)}` : "";
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    const step = { ArrowLeft: -1, ArrowRight: 1, Home: -last, End: last }[event.key];
+    const each = windows[at];
+    if (step !== undefined) setChosen(Math.min(Math.max(at + step, 0), last));
+    else if (event.key === "Enter" && each) onPick(each.start);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+  const onClick = (event: MouseEvent<HTMLDivElement>) => {
+    const { left, width } = event.currentTarget.getBoundingClientRect();
+    const n = Math.floor(((event.clientX - left) / width) * windows.length);
+    const each = windows[Math.min(Math.max(n, 0), last)];
+    if (each) onPick(each.start);
+  };
+  return (
+    <div
+      role="slider"
+      tabIndex={0}
+      aria-label="Windows; Enter lists the verdicts of one"
+      aria-valuemin={0}
+      aria-valuemax={Math.max(0, last)}
+      aria-valuenow={Math.max(0, at)}
+      aria-valuetext={name(at)}
+      onKeyDown={onKeyDown}
+      onClick={onClick}
+      onBlur={() => setChosen(undefined)}
+      className="group relative mt-1 flex h-16 cursor-pointer items-end"
+    >
+      <span
+        aria-hidden
+        className="pointer-events-none absolute inset-x-0 border-t border-dashed border-line-strong"
+        style={{ bottom: `${(mostWrong / most) * 100}%` }}
+      />
+      {windows.map((each, n) => {
+        const total = each.matched + each.mismatched + each.partial;
+        const height = (wrong: number) => `${total > 0 ? (wrong / total / most) * 100 : 0}%`;
+        return (
+          <span
+            key={each.start}
+            title={name(n)}
+            className={cx(
+              "flex h-full min-w-0 flex-1 flex-col justify-end pr-px hover:bg-sunken",
+              n === at && "group-focus-visible:bg-sun-wash",
+              !isIn(new Date(each.start).getTime()) && "opacity-40",
+            )}
+          >
+            <span className="w-full bg-bad" style={{ height: height(each.mismatched) }} />
+            <span className="w-full bg-warn" style={{ height: height(each.partial) }} />
+            <span className={cx("h-[3px] w-full", total > 0 ? "bg-good" : "bg-line-strong")} />
+          </span>
+        );
+      })}
+    </div>
   );
 }
 
