@@ -58,7 +58,8 @@ export function duration(seconds: number): string {
 export function ago(then: Date, now: Date): string {
   const seconds = (now.getTime() - then.getTime()) / 1000;
   const abs = Math.abs(seconds);
-  if (abs < 1) return "now";
+  // The clock of the page ticks once a second: what has just come is not of the future.
+  if (seconds > -2 && seconds < 1) return "now";
   const [amount, unit] =
     abs < 60
       ? [abs, "s"]

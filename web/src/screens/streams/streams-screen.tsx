@@ -3,6 +3,7 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { ListTree, Pause, Play, RotateCcw } from "lucide-react";
 import { useCallback, useMemo, useState } from "react";
 import { useFacets } from "@/api/facets";
+import { useMay } from "@/api/me";
 import { useSetSearch, useTenant } from "@/app/console-search";
 import { cx } from "@/lib/cx";
 import { parseFilter, valuesOf } from "@/lib/filter";
@@ -118,6 +119,7 @@ export function StreamsScreen() {
     [tenant, contracts],
   );
   const [isReplaying, setReplaying] = useState(false);
+  const denied = useMay("operate", shown?.client_id ?? "*");
   const setQ = (text: string) => set({ q: text || undefined, sel: undefined }, { replace: true });
 
   if (contracts?.length === 0 && found.rows.length === 0) return <NoContracts />;
@@ -128,7 +130,7 @@ export function StreamsScreen() {
       actions={
         <>
           {shown && (
-            <Button icon={RotateCcw} onClick={() => setReplaying(true)}>
+            <Button icon={RotateCcw} disabledReason={denied} onClick={() => setReplaying(true)}>
               Judge again
             </Button>
           )}
