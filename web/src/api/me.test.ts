@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 
 vi.stubGlobal("location", { origin: "http://helios", href: "http://helios/" });
-const { may, missing } = await import("./me");
+const { homeOf, may, missing } = await import("./me");
 const { csrfOf } = await import("./session");
 const { ApiError, report } = await import("./problem");
 
@@ -57,4 +57,10 @@ describe("a session", () => {
 it("lets everything be done where access is switched off", () => {
   const anybody = { kind: "local", name: "anonymous", grants: [], tenants: ["*"] };
   expect(may(anybody, "administer")).toBe(true);
+});
+
+it("names a client of those that somebody has where none was chosen", () => {
+  expect(homeOf(who("viewer", "acme"), undefined)).toBe("acme");
+  expect(homeOf(who("viewer", "acme"), "bolt")).toBe("bolt");
+  expect(homeOf(who("admin"), undefined)).toBeUndefined();
 });

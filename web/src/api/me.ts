@@ -74,6 +74,14 @@ export function may(me: Me, permission: Permission, tenant = "*", environment?: 
   );
 }
 
+/**
+ * Whose data is meant where a client has to be named and none was chosen; undefined: the server's
+ * own `default`, which somebody who has a few clients only may not be allowed to read.
+ */
+export function homeOf(me: Me, tenant: string | undefined): string | undefined {
+  return tenant ?? (me.tenants.includes("*") ? undefined : me.tenants[0]);
+}
+
 /** What a disabled button says: the roles that would do. */
 export function missing(permission: Permission, tenant = "*", environment?: string): string {
   const roles = (Object.keys(GIVES) as Role[]).filter((role) => GIVES[role].includes(permission));

@@ -2,6 +2,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Trash2 } from "lucide-react";
 import { type ReactElement, useId, useState } from "react";
 import { call, type Schemas } from "@/api/client";
+import { homeOf, useMe } from "@/api/me";
 import { ApiError } from "@/api/problem";
 import { useTenant } from "@/app/console-search";
 import { Button } from "./button";
@@ -52,7 +53,7 @@ export function SavedViews({
   children: ReactElement;
 }) {
   const queries = useQueryClient();
-  const tenant = useTenant();
+  const tenant = homeOf(useMe(), useTenant());
   const queryKey = ["saved-views", screen, tenant];
   const { data: views = [] } = useQuery({ queryKey, queryFn: () => read(screen, tenant) });
   const [isNaming, setNaming] = useState(false);

@@ -2,7 +2,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, type LinkProps } from "@tanstack/react-router";
 import { LogOut } from "lucide-react";
 import { call, type Schemas } from "@/api/client";
-import { useMe } from "@/api/me";
+import { homeOf, useMe } from "@/api/me";
 import { useTenant } from "@/app/console-search";
 import { signOut } from "@/app/sign-out";
 import { setPreference, type Theme, usePreference } from "@/lib/preferences";
@@ -127,7 +127,7 @@ export function AccountTab() {
 
 /** Where the list of a saved view is; its name is that of the screen. */
 function SavedViewsCard() {
-  const tenant = useTenant();
+  const tenant = homeOf(useMe(), useTenant());
   const queries = useQueryClient();
   const queryKey = ["saved-views", "all", tenant];
   const { data } = useQuery({

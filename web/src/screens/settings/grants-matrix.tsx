@@ -34,7 +34,7 @@ export function GrantsMatrix({
   const rows = places(grants, [...more, ...first]);
   return (
     <div className="flex flex-col gap-2">
-      <div className="overflow-x-auto rounded-md border border-line">
+      <div className="relative overflow-x-auto rounded-md border border-line">
         <table className="w-full">
           <caption className="sr-only">Roles by client and environment</caption>
           <thead>
@@ -185,7 +185,7 @@ export function GrantBadges({ grants }: { grants: readonly Grant[] }) {
       {grants.map((each) => (
         <Badge key={`${each.role} ${placeWords(each)}`}>
           {each.role}
-          <span className="pl-1 opacity-80">· {placeWords(each)}</span>
+          <span className="pl-1">· {placeWords(each)}</span>
         </Badge>
       ))}
     </span>

@@ -38,7 +38,7 @@ export function RolesTab() {
     <SettingsFrame tab="roles">
       <Column>
         <section
-          className="overflow-x-auto rounded-lg border border-line bg-card shadow-card"
+          className="relative min-w-0 overflow-x-auto rounded-lg border border-line bg-card shadow-card"
           tabIndex={0}
           aria-label="Roles"
         >

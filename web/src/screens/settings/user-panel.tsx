@@ -132,9 +132,11 @@ function Detail({ user, etag, onGone }: { user: User; etag: string; onGone: () =
         danger
         onConfirm={async () => {
           await call("DELETE", path, { headers: { "If-Match": etag } });
-          await again();
-          toast(`${user.name} is removed`);
           onGone();
+          toast(`${user.name} is removed`);
+          // The lists alone: there is nothing more to be asked of who is gone.
+          await queries.invalidateQueries({ queryKey: ["users"], exact: true });
+          await queries.invalidateQueries({ queryKey: ["sessions"] });
         }}
       >
         {user.sessions === 1 ? "Their session ends" : `Their ${user.sessions} sessions end`} at once
