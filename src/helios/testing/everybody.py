@@ -34,6 +34,8 @@ class Caller(NamedTuple):
 
 
 class Answer(NamedTuple):
+    """What came: the status, and all that was said."""
+
     status: int
     said: bytes
     """Headers and body."""
@@ -158,11 +160,9 @@ class World:
             "headers": sent,
             "client": ("127.0.0.1", 1),
         }
-        begun, ended = asyncio.Event(), asyncio.Event()
+        begun = asyncio.Event()
         told: list[Any] = []
         messages = iter([{"type": "http.request", "body": content, "more_body": False}])
-        if method == "GET":
-            messages = iter(())
 
         async def receive() -> Any:
             if (message := next(messages, None)) is not None:
@@ -176,7 +176,6 @@ class World:
 
         async with asyncio.timeout(30):
             await self.application(scope, receive, send)
-        ended.set()
         start = told[0]
         lines = [name + b": " + value for name, value in start["headers"]]
         return Answer(
@@ -185,8 +184,10 @@ class World:
 
 
 def bearer(token: str) -> Headers:
+    """What a program sends that has a token."""
     return ((b"authorization", f"Bearer {token}".encode()),)
 
 
 def json_body(value: Any) -> Body:
+    """A body of JSON."""
     return "application/json", json.dumps(value).encode()

@@ -23,6 +23,12 @@ EVENT = {"source": "shop", "eventType": "OrderPlaced", "payload": {}, "id": "1"}
 CE = {"specversion": "1.0", "id": "1", "source": "/shop", "type": "OrderPlaced"}
 
 
+def keep_documented(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What settings mean is read from their class, which a test puts something else in place of."""
+    told = settings.documentation()
+    monkeypatch.setattr(settings, "documentation", lambda: told)
+
+
 @pytest.fixture
 def guarded(tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The application with one secret in force, and another one that is to replace it."""
@@ -30,6 +36,7 @@ def guarded(tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     (data / "secrets").mkdir(parents=True, mode=0o700)
     plain = settings.Settings
     references = "secret:new, secret:old"
+    keep_documented(monkeypatch)
     monkeypatch.setattr(
         settings, "Settings", lambda **given: plain(ingest_secrets=references, **given)
     )
@@ -115,6 +122,7 @@ def test_a_secret_that_is_away_closes_the_door_for_a_while(
     run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = settings.Settings
+    keep_documented(monkeypatch)
     monkeypatch.setattr(
         settings, "Settings", lambda **given: plain(ingest_secrets="secret:away", **given)
     )
