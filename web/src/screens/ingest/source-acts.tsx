@@ -103,9 +103,10 @@ export function SourceActs({ source }: { source: Source }) {
         cli={cli("remove", source)}
         onConfirm={async () => {
           await remove(source.client_id, source.name);
-          refresh();
           toast(`Source ${source.name} is removed; its events stay`);
+          // Its page would ask for what is not there any more.
           await navigate({ to: "/ingest", search: {} });
+          await client.invalidateQueries({ queryKey: ["sources", "list"] });
         }}
       >
         Its events stay in the log. Its sender is told 410 (gone) from now on, and most providers

@@ -185,7 +185,7 @@ function link(to: string, search: Record<string, string> = {}): LinkProps {
 
 function Quiet({ to, children }: { to: LinkProps; children: ReactNode }) {
   return (
-    <Link {...to} className="hover:text-ink hover:underline">
+    <Link {...to} className="inline-block py-0.5 hover:text-ink hover:underline">
       {children}
     </Link>
   );
