@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 import pytest
 
 import helios
-from helios import app
+from helios import app_ground
 from helios.drivers.postgres import view_store as postgres
 from helios.drivers.sqlite import view_store as sqlite
 from helios.eventlog import envelope

@@ -189,7 +189,7 @@ def stack_row(known: reading.Known, now: clocks.Timestamp) -> StackRow:
         agreement=agreement(state, loud),
         health=health(state, loud, now),
         drift_count=len(loud),
-        drifts=counts,
+        drifts={str(severity): count for severity, count in counts.items()},
         auto_heal=None if known.policy is None else heals_anything(known.policy),
         paused=None if held is None else held.mode,
         paused_until=None if held is None else showing.at(held.until),

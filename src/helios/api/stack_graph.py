@@ -4,7 +4,7 @@ Pure: the stack in, nodes and edges out. What is not well comes first; of the re
 fit is folded into groups with their numbers, so that nothing is hidden without being told.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -196,10 +196,16 @@ def _group(kind: Kind, nodes: Sequence[Node], state: stack.Stack) -> Node:
     )
 
 
+def _sending(
+    declared: composition.Composition,
+) -> Iterator[composition.Integration | composition.Content]:
+    yield from declared.integrations
+    yield from declared.content
+
+
 def _edges(declared: composition.Composition, place: Mapping[str, str]) -> list[Edge]:
     found: list[tuple[str, str, EdgeKind]] = [
-        (f"provider/{each.provider}", each.address, "sends")
-        for each in (*declared.integrations, *declared.content)
+        (f"provider/{each.provider}", each.address, "sends") for each in _sending(declared)
     ]
     sites = [each for each in declared.resources if each.kind == "site"]
     for builder in declared.providers:

@@ -94,7 +94,7 @@ def parse(text: str) -> Expression:
     """
     if len(text) > limits.FILTER_CHARS_MAX:
         raise FilterError(f"at most {limits.FILTER_CHARS_MAX} characters", limits.FILTER_CHARS_MAX)
-    terms = []
+    terms: list[Term] = []
     at = _skip(text, 0)
     while at < len(text):
         if len(terms) >= limits.FILTER_TERMS_MAX:
@@ -148,7 +148,7 @@ def _term(text: str, start: int) -> tuple[Term, int]:
 
 
 def _values(text: str, at: int) -> tuple[tuple[Given, ...], int]:
-    values = []
+    values: list[Given] = []
     while True:
         if len(values) >= limits.FILTER_VALUES_MAX:
             raise FilterError(f"at most {limits.FILTER_VALUES_MAX} values of a term", at)

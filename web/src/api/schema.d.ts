@@ -176,6 +176,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/drifts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Drifts of all stacks by a filter, those that last changed first */
+        get: operations["get_drifts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/heals": {
         parameters: {
             query?: never;
@@ -3340,6 +3357,15 @@ export interface components {
             error: string;
         };
         /**
+         * DriftBoard
+         * @description Drifts of all stacks, those that last changed first; paged as a StackBoard.
+         */
+        DriftBoard: {
+            drifts: components["schemas"]["DriftView"][];
+            next_cursor: string | null;
+            scanned: number;
+        };
+        /**
          * HealBoard
          * @description Actions that were begun, newest first; paged as a StackBoard.
          *
@@ -3350,7 +3376,7 @@ export interface components {
             heals: components["schemas"]["HealView"][];
             next_cursor: string | null;
             scanned: number;
-            figures: components["schemas"]["helios.api.boards.Figures"];
+            figures: components["schemas"]["HealFigures"];
         };
         /**
          * HealView
@@ -3386,7 +3412,7 @@ export interface components {
             drift_ids: string[];
         };
         /**
-         * Figures
+         * HealFigures
          * @description How healing went; null where nothing was to be counted.
          *
          *         Attributes:
@@ -3394,7 +3420,7 @@ export interface components {
          *             mean_s: from the beginning of an action until it was seen to have helped.
          *             mean_drift_s: from the first sight of a drift until it was healed.
          */
-        "helios.api.boards.Figures": {
+        HealFigures: {
             actions: number;
             open: number;
             succeeded: number;
@@ -3929,7 +3955,7 @@ export interface components {
             position: number;
             client_id: string | null;
             flow: components["schemas"]["Station"][];
-            figures: components["schemas"]["helios.api.overview.Figures"];
+            figures: components["schemas"]["Figures"];
             attention: components["schemas"]["helios.api.attention.Item"][];
             healed: components["schemas"]["Healed"][];
             empty: components["schemas"]["Empty"];
@@ -3984,7 +4010,7 @@ export interface components {
          *             p50_s, p99_s: seconds from append until the verdicts are told up to an event, of events
          *                 tried over the last minutes.
          */
-        "helios.api.overview.Figures": {
+        Figures: {
             match_rate: number | null;
             keys: number;
             not_matched: number;
@@ -7699,6 +7725,49 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["StackBoard"];
+                };
+            };
+            /** @description A problem (RFC 9457). */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_drifts: {
+        parameters: {
+            query?: {
+                /** @description Of this client only. */
+                client_id?: string;
+                /** @description `true`: those that are over too. */
+                closed?: boolean;
+                /** @description An expression over the fields severity, state, type, cause, component, stack, client, provider. */
+                filter?: string;
+                /** @description Read on after this place: next_cursor of the page before. */
+                cursor?: string;
+                /** @description Most items of a page, 1 to 1000. */
+                limit?: number;
+            };
+            header?: {
+                /** @description Answer once this position is visible, at most 30 s later. */
+                "Helios-After"?: number;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DriftBoard"];
                 };
             };
             /** @description A problem (RFC 9457). */
@@ -11621,7 +11690,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/yaml": string;
+                    "application/yaml": unknown;
                 };
             };
             /** @description A problem (RFC 9457). */
@@ -11693,7 +11762,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/yaml": string;
+                    "application/yaml": unknown;
                 };
             };
             /** @description A problem (RFC 9457). */
