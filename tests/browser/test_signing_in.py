@@ -113,3 +113,46 @@ def test_the_sign_in_page_can_be_used_by_everybody(
 ) -> None:
     page = open_page(federated_helios, "/sign-in", theme=theme, size="narrow")
     assert axe(page) == []
+
+
+def test_who_signs_out_is_told_so_and_is_out(
+    open_page: browsing.OpenPage, guarded_helios: browsing_data.Served, axe: browsing.Axe
+) -> None:
+    page = open_page(guarded_helios, "/events", user="olga")
+    page.get_by_role("button", name="User menu").click()
+    page.get_by_role("menuitem", name="Sign out").click()
+    expect(page.get_by_text("You are signed out.")).to_be_visible()
+    assert axe(page) == []
+    assert not any(each["name"] == "helios_access" for each in page.context.cookies())
+
+
+def test_whose_session_has_ended_goes_on_where_they_were(
+    open_page: browsing.OpenPage, guarded_helios: browsing_data.Served, complaints: browsing.Watch
+) -> None:
+    complaints.allow(r"answered 401: ")
+    page = open_page(guarded_helios, "/audit?q=kind:heal", user="olga")
+    http = guarded_helios.http
+    for each in http.get("/api/v1/sessions", params={"user_id": "olga"}).json()["sessions"]:
+        http.delete(f"/api/v1/sessions/{each['id']}").raise_for_status()
+    page.context.clear_cookies(name="helios_access")
+    page.get_by_role("link", name="Report").click()
+    expect(page.get_by_text("Your session has ended.")).to_be_visible()
+    page.get_by_label("Name").fill("olga")
+    page.get_by_label("Password", exact=True).fill(browsing_data.PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Report of the audit")).to_be_visible()
+
+
+def test_who_may_not_see_a_page_is_told_which_role_would_do(
+    open_page: browsing.OpenPage,
+    guarded_helios: browsing_data.Served,
+    complaints: browsing.Watch,
+    axe: browsing.Axe,
+) -> None:
+    complaints.allow(r"answered 403: GET ")
+    complaints.allow(r"console error: ApiError: this needs the role")
+    path = f"/builds/sites/{shop.CLIENT}/docs"
+    page = open_page(guarded_helios, path, user="zoe")
+    expect(page.get_by_role("heading", name="You may not see this")).to_be_visible()
+    expect(page.get_by_text("signed in as zoe")).to_be_visible()
+    assert axe(page) == []

@@ -1,4 +1,5 @@
 import { Link, type LinkProps } from "@tanstack/react-router";
+import { useEffect, useRef } from "react";
 import { Badge } from "./status";
 
 export interface TabLink {
@@ -19,6 +20,12 @@ export function TabLinks({
   value: string;
   label: string;
 }) {
+  const current = useRef<HTMLAnchorElement>(null);
+  // On a narrow screen the one that is shown may stand beyond the edge.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another tab, another place
+  useEffect(() => {
+    current.current?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [value]);
   return (
     <nav aria-label={label} className="min-w-0 overflow-x-auto border-b border-line print:hidden">
       <ul className="flex gap-1">
@@ -26,6 +33,7 @@ export function TabLinks({
           <li key={tab.id}>
             <Link
               {...tab.to}
+              ref={tab.id === value ? current : undefined}
               // Without these the router would call every tab of the same path the current one.
               activeOptions={{ exact: true, includeSearch: true, explicitUndefined: true }}
               aria-current={tab.id === value ? "page" : undefined}

@@ -47,7 +47,7 @@ const COLUMNS: readonly Column<Event>[] = [
     id: "type",
     head: "What",
     main: true,
-    width: "11rem",
+    width: "9.5rem",
     cell: (event) => (
       <span className="inline-block first-letter:uppercase">{actionWords(event.eventType)}</span>
     ),
@@ -56,7 +56,8 @@ const COLUMNS: readonly Column<Event>[] = [
   {
     id: "actor",
     head: "Who",
-    width: "10rem",
+    width: "8rem",
+    from: "sm",
     cell: (event) => <span title={event.actor}>{actorWords(event.actor).name}</span>,
   },
   {

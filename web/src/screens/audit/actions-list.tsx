@@ -41,7 +41,6 @@ const COLUMNS: readonly Column<Entry>[] = [
     id: "action",
     head: "What",
     main: true,
-    width: "12rem",
     cell: (entry) => (
       <span className="inline-block first-letter:uppercase">{actionWords(entry.action)}</span>
     ),
@@ -64,7 +63,13 @@ const COLUMNS: readonly Column<Entry>[] = [
       </span>
     ),
   },
-  { id: "actor", head: "Who", width: "8rem", cell: (entry) => <Actor actor={entry.actor} /> },
+  {
+    id: "actor",
+    head: "Who",
+    width: "8rem",
+    from: "sm",
+    cell: (entry) => <Actor actor={entry.actor} />,
+  },
   {
     id: "approver",
     head: "Agreed",

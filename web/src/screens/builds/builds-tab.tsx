@@ -33,7 +33,6 @@ const COLUMNS: readonly Column<Build>[] = [
     id: "build",
     head: "Build",
     main: true,
-    width: "13rem",
     cell: (build) => (
       <>
         {build.site} <span className="text-soft">#{build.number}</span>

@@ -29,12 +29,12 @@ const KEYS = [
 ];
 
 const COLUMNS: readonly Column<Site>[] = [
-  { id: "site", head: "Site", main: true, width: "11rem", cell: (site) => site.name },
+  { id: "site", head: "Site", main: true, cell: (site) => site.name },
   { id: "client", head: "Client", width: "8rem", from: "md", cell: (site) => site.client_id },
   {
     id: "state",
     head: "State",
-    width: "11rem",
+    width: "10.5rem",
     cell: (site) => {
       const [words, tone] = stateOf(site.state);
       return <Status plain value={site.state} label={words} tone={tone} />;

@@ -5,6 +5,7 @@ import { call, type Schemas } from "@/api/client";
 import { homeOf, useMe } from "@/api/me";
 import { useTenant } from "@/app/console-search";
 import { signOut } from "@/app/sign-out";
+import { useNow } from "@/lib/now";
 import { setPreference, type Theme, usePreference } from "@/lib/preferences";
 import { Button } from "@/ui/button";
 import { Card } from "@/ui/card";
@@ -32,6 +33,7 @@ export function AccountTab() {
   const queries = useQueryClient();
   const theme = usePreference("theme");
   const zone = usePreference("zone");
+  const now = useNow();
   const { data } = useQuery({ ...sessionsQuery, enabled: me.kind === "user" });
   const current = data?.sessions.find((each) => each.current);
   const hasPassword = (me as { has_password?: boolean | null }).has_password;
@@ -92,13 +94,13 @@ export function AccountTab() {
                 label="Times in"
                 value={zone}
                 options={[
-                  ["local", here || "local time"],
+                  ["local", here ? `local time, ${here}` : "local time"],
                   ["utc", "UTC"],
                 ]}
                 onChange={(value) => setPreference("zone", value)}
               />
               <p className="text-sm text-soft">
-                Now it is <Instant at={new Date()} day />.
+                Now it is <Instant at={now} day />.
               </p>
             </div>
           </Card>

@@ -4,7 +4,7 @@ export function agentWords(agent: string): string {
     [/\bEdg(?:e|A|iOS)?\//, "Edge"],
     [/\bOPR\//, "Opera"],
     [/\bFirefox\/|\bFxiOS\//, "Firefox"],
-    [/\bHeadlessChrome\//, "Chrome without a window"],
+    [/\bHeadlessChrome\//, "Chrome (headless)"],
     [/\bChrome\/|\bCriOS\//, "Chrome"],
     [/\bSafari\//, "Safari"],
     [/^curl\//, "curl"],

@@ -197,13 +197,13 @@ function Row({ setting, isOpen }: { setting: Setting; isOpen: boolean }) {
   return (
     <li
       className={cx(
-        "relative flex flex-wrap items-center gap-x-4 gap-y-1 border-b border-line px-4 py-2 last:border-b-0",
+        "relative flex items-center gap-x-4 border-b border-line px-4 py-2 last:border-b-0",
         setting.hot && "hover:bg-sunken",
         isOpen && "bg-sun-wash hover:bg-sun-wash",
       )}
     >
-      <div className="min-w-0 flex-1 basis-56">{names}</div>
-      <div className="flex min-w-0 basis-44 flex-col items-start sm:items-end">
+      <div className="min-w-0 flex-1">{names}</div>
+      <div className="flex max-w-[45%] min-w-0 flex-col items-end text-right">
         <span
           className={cx(
             "max-w-full truncate",

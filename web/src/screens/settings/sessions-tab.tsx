@@ -131,7 +131,9 @@ export function SessionsTab({ q }: { q: string }) {
                         {each.current && <Badge tone="good">this one</Badge>}
                       </Cell>
                       <Cell>
-                        <span title={each.agent}>{agentWords(each.agent)}</span>
+                        <span title={each.agent} className="whitespace-nowrap">
+                          {agentWords(each.agent)}
+                        </span>
                       </Cell>
                       <Cell>
                         <span className="mono">{each.address}</span>

@@ -27,7 +27,7 @@ const KEYS = [
 ];
 
 const COLUMNS: readonly TableColumn<User>[] = [
-  { id: "name", head: "Name", main: true, width: "12rem", cell: (user) => user.name },
+  { id: "name", head: "Name", main: true, width: "9rem", cell: (user) => user.name },
   {
     id: "shown",
     head: "Shown as",
