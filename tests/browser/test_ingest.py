@@ -83,7 +83,9 @@ def test_deliveries_are_shown_step_by_step_and_what_was_refused_by_reason(
     panel = page.get_by_role("complementary", name="Source of default")
     expect(panel.get_by_label("Refused, by reason")).to_contain_text(re.compile(r": 1$"))
     assert axe(page) == []
-    page = open_page(served, "/ingest/orders?tab=deliveries", theme="dark")
+    page = open_page(served, "/ingest/orders?tab=deliveries", theme="dark", size="narrow")
+    wider = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert page.evaluate(wider) == 0
     rows = page.get_by_role("region", name="Last deliveries").get_by_role("row")
     expect(rows.filter(has_text="schema failed")).to_have_count(1)
     expect(rows.filter(has_text="append passed")).to_have_count(1)

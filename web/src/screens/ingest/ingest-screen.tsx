@@ -52,14 +52,14 @@ const COLUMNS: readonly Column<Source>[] = [
   {
     id: "state",
     head: "State",
-    width: "7rem",
+    width: "6.75rem",
     cell: (source) => <Status value={stateOf(source)} plain />,
   },
   { id: "provider", head: "Provider", width: "8.5rem", cell: (s) => s.provider, from: "sm" },
   {
     id: "kind",
     head: "Kind",
-    width: "8rem",
+    width: "8.75rem",
     cell: (source) => <span className="text-soft">{kindOf(source)}</span>,
     from: "lg",
   },

@@ -15,11 +15,11 @@ export function Pipeline({ verdicts }: { verdicts: Record<StepName, Verdict> }) 
       {STEPS.map((step, index) => {
         const { icon: Mark, className, words } = LOOK[verdicts[step]];
         return (
-          <li key={step} className="flex items-center" title={`${step}: ${words}`}>
+          <li key={step} className="relative flex items-center" title={`${step}: ${words}`}>
             {index > 0 && (
               <span
                 aria-hidden
-                className={cx("h-px w-3", verdicts[step] === "none" ? "bg-line" : "bg-edge")}
+                className={cx("h-px w-1.5 md:w-3", verdicts[step] === "none" ? "bg-line" : "bg-edge")}
               />
             )}
             <span
@@ -29,7 +29,7 @@ export function Pipeline({ verdicts }: { verdicts: Record<StepName, Verdict> }) 
               )}
             >
               <Mark className="size-3 shrink-0" aria-hidden />
-              {step}
+              <span className="max-md:sr-only">{step}</span>
               <span className="sr-only"> {words}</span>
             </span>
           </li>
