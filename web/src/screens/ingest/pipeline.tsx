@@ -19,7 +19,10 @@ export function Pipeline({ verdicts }: { verdicts: Record<StepName, Verdict> }) 
             {index > 0 && (
               <span
                 aria-hidden
-                className={cx("h-px w-1.5 md:w-3", verdicts[step] === "none" ? "bg-line" : "bg-edge")}
+                className={cx(
+                  "h-px w-1.5 md:w-3",
+                  verdicts[step] === "none" ? "bg-line" : "bg-edge",
+                )}
               />
             )}
             <span
