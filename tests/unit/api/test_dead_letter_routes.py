@@ -70,6 +70,7 @@ def test_what_breaks_its_schema_is_listed_with_the_place_of_the_fault(run: Any) 
         assert answer["results"] == ["dead"]
         (letter,) = await letters(helios)
         assert letter | {"recorded_at": "", "updated_at": ""} == {
+            "template": 'payload.amount: the value is not of type "number"',
             "id": letter["id"],
             "client_id": "default",
             "position": answer["position"],

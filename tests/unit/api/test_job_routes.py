@@ -165,7 +165,7 @@ def test_letters_of_one_template_are_tried_together_and_tell_their_history(run: 
 
 def test_only_so_many_jobs_are_under_way_and_nobody_sees_those_of_others(run: Any) -> None:
     async def scenario(helios: Any) -> None:
-        await dead(helios, 3)
+        await dead(helios, 12)
         made = [await begun(helios, "discard", per_s=0.1) for _ in range(4)]
         more = await helios.post(f"{PATH}/retry", {"background": True})
         assert more.status_code == 503
