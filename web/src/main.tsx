@@ -8,7 +8,6 @@ import { onSession } from "./api/session";
 import { router } from "./app/router";
 import { applyTheme } from "./lib/preferences";
 import { Toaster } from "./ui/toast";
-import { TooltipProvider } from "./ui/tooltip";
 
 applyTheme();
 
@@ -23,10 +22,8 @@ if (!root) throw new Error("index.html has no #root");
 createRoot(root).render(
   <StrictMode>
     <QueryClientProvider client={queryClient}>
-      <TooltipProvider delayDuration={300}>
-        <RouterProvider router={router} />
-        <Toaster />
-      </TooltipProvider>
+      <RouterProvider router={router} />
+      <Toaster />
     </QueryClientProvider>
   </StrictMode>,
 );
