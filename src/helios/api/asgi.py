@@ -39,6 +39,10 @@ class Gate(Protocol):
         """
         ...
 
+    def still(self, principal: model.Principal) -> bool:
+        """Whether who was let in would be let in now."""
+        ...
+
 
 class Open:
     """The gate of a process that only its own person reaches: everybody may do everything."""
@@ -49,6 +53,11 @@ class Open:
         """See `Gate`."""
         del request, rule
         return model.LOCAL, tenancy.EVERYTHING
+
+    def still(self, principal: model.Principal) -> bool:
+        """See `Gate`."""
+        del principal
+        return True
 
 
 class Application:
@@ -198,6 +207,7 @@ class Application:
         ends = [
             asyncio.ensure_future(request.gone()),
             asyncio.ensure_future(self._closing.wait()),
+            asyncio.ensure_future(self._shut_out(request.principal)),
         ]
         try:
             await asyncio.wait([pump, *ends], return_when=asyncio.FIRST_COMPLETED)
@@ -208,6 +218,15 @@ class Application:
         if not ends[0].done() or ends[0].cancelled():
             await send({"type": "http.response.body", "body": b""})
 
+    async def _shut_out(self, principal: model.Principal) -> None:
+        """Return when somebody who was let in may not read on."""
+        # Nothing tells of every change of rights, so it is asked again and again.
+        while self._gate.still(principal):  # noqa: ASYNC110
+            await asyncio.sleep(STILL_S)
+
+
+STILL_S = 30.0
+"""How often it is asked whether who reads a stream may still do so."""
 
 STREAM_SEND_S_MAX = 30.0
 """How long a piece of a stream may take to be taken. Above: the connection is cut; who reads that

@@ -39,6 +39,10 @@ class Desk(Protocol):
         """
         ...
 
+    def is_current(self, principal: model.Principal) -> bool:
+        """Whether who was let in would be let in now."""
+        ...
+
     def csrf_of(self, session: str) -> str:
         """What a page of this session sends along to show that it is ours."""
         ...
@@ -128,6 +132,10 @@ class Gate:
         if rule.needs == "signed_in" and principal.kind == "nobody":
             raise errors.UnauthenticatedError("sign in, or send a token as `Authorization: Bearer`")
         return principal, principal.scope
+
+    def still(self, principal: model.Principal) -> bool:
+        """See `asgi.Gate`."""
+        return self._desk is None or self._desk.is_current(principal)
 
     async def _who(
         self, desk: Desk, request: web.Request, rule: access_rules.Rule

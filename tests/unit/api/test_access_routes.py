@@ -11,7 +11,7 @@ import pytest
 
 from helios import app, app_gate
 from helios.access import model
-from helios.api import cookies
+from helios.api import asgi, cookies
 from helios.kernel import settings
 from helios.testing import access_bench
 
@@ -312,5 +312,31 @@ def test_cookies_of_others_are_no_matter(play: Any) -> None:
             answer = await browser.call("POST", "/auth/refresh", headers={"cookie": given})
             assert answer.status_code == 401
         assert cookies.REFRESH_PATH == "/api/v1/auth"
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("shown", ["session", "token"])
+def test_a_stream_ends_with_the_right_to_read_it(
+    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch, shown: str
+) -> None:
+    monkeypatch.setattr(asgi, "STILL_S", 0.01)
+
+    async def scenario(site: Site) -> None:
+        grants = (model.Grant(role="viewer", tenant="acme"),)
+        people = site.parts.access.people
+        if shown == "session":
+            reader = await site.signed_in("vera", *grants)
+        else:
+            issued = await people.issue(model.LOCAL, name="feed", grants=grants)
+            reader = site.browser(issued.text)
+        reading = asyncio.ensure_future(reader.http.get("/api/v1/events/stream"))
+        done, _ = await asyncio.wait([reading], timeout=0.2)
+        assert not done, "it ended while it might be read"
+        if shown == "session":
+            await reader.call("POST", "/auth/logout")
+        else:
+            await people.revoke(model.LOCAL, issued.token.id)
+        assert (await reading).status_code == 200
 
     play(scenario)
