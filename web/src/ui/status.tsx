@@ -65,6 +65,7 @@ const TONES: Record<Tone, readonly string[]> = {
     "done",
     "active",
     "running",
+    "listening",
     "resolved",
     "healed",
     "verified",

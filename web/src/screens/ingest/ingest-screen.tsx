@@ -26,7 +26,7 @@ const KEYS = [
   { key: "name", words: "name of the source" },
   { key: "provider", words: "what it is of" },
   { key: "kind", words: "webhook, polled, queue" },
-  { key: "state", words: "idle, running, paused, waiting, failed, unreadable" },
+  { key: "state", words: "listening, running, paused, waiting, failed, unreadable" },
   { key: "environment", words: "such as production" },
   { key: "client", words: "whose it is" },
   { key: "refused", words: "deliveries refused, such as refused>0" },

@@ -11,7 +11,9 @@ export function kindOf(source: Pick<Source, "webhook" | "fetches" | "spec">): st
 
 /** One word for how it is doing; being paused is what people want to see first. */
 export function stateOf(source: Pick<Source, "paused" | "status">): string {
-  return source.paused ? "paused" : source.status.state;
+  if (source.paused) return "paused";
+  // Nothing of ours runs for it, but it is not idle: its sender comes to us.
+  return source.status.state === "idle" ? "listening" : source.status.state;
 }
 
 /** In trouble: it needs somebody. */
