@@ -300,12 +300,14 @@ class Jobs:
             took = upto - job.begun - job.paused_s
         rate = job.done / took if took > 0 and job.done else None
         left = max(0, job.asked.total - job.done)
+        has_ended = job.ended_at is not None
         return JobView(
             id=job.id,
             kind=job.asked.kind,
             title=job.asked.title,
             client_id=job.asked.client_id,
-            state=job.state,
+            # What is still being let go of has not ended.
+            state=job.state if has_ended or job.state in _UNDER_WAY else "running",
             total=job.asked.total,
             done=job.done,
             counts=dict(job.counts),
