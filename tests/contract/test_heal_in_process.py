@@ -355,6 +355,8 @@ async def building(made: World) -> AsyncIterator[None]:
         leases=parts.leases,
         address=lambda: "http://127.0.0.1:1",
         told=lambda _: None,
+        values=parts.kept.live,
+        token=lambda _: contextlib.nullcontext(),
     )
     running = asyncio.ensure_future(builder.run())
     try:
