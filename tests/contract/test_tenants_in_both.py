@@ -24,7 +24,7 @@ from helios.drivers.postgres import view_store as postgres
 from helios.drivers.sqlite import view_store as sqlite
 from helios.eventlog import envelope
 from helios.kernel import clock as clocks
-from helios.kernel import errors, tenancy
+from helios.kernel import errors, filtering, tenancy
 from helios.projections import ports, scoping
 from helios.projections.views import content_believed, content_read, dead_letters
 from helios.reconcile.compositions import audit_view
@@ -224,6 +224,7 @@ OF_TYPE: dict[str, Any] = {
     "collections.abc.Collection[str]": [ID],
     "collections.abc.Sequence[helios.reconcile.streams.standing.Declared]": [DECLARED],
     "helios.reconcile.streams.standing.Declared": DECLARED,
+    "helios.kernel.filtering.Expression": filtering.parse(""),
 }
 
 
