@@ -107,9 +107,9 @@ async def filled(url: str) -> AsyncIterator[tuple[view_store.PostgresViewStore, 
 
 async def _letters(store: ports.ViewStore) -> None:
     slot = await store.claim(await store.create(dead_letters.VIEW, live=True))
-    marks = ", ".join("?" * 19)
+    marks = ", ".join("?" * 20)
     rows: list[ports.Row] = [
-        (name, "x", n, "s", "v", "r", "d", "o", "t", "e", 1, 0, 1, "open", n, n, 0, 0, 1)
+        (name, "x", n, "s", "v", "r", "d", "o", "t", "e", 1, 0, 1, "open", n, n, 0, 0, 1, "m")
         for n, name in enumerate(("acme", "beta", ODD))
     ]
     write = ports.Write(f"INSERT INTO {{t}}letters VALUES ({marks})", rows)
