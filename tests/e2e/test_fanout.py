@@ -206,7 +206,8 @@ def test_an_endpoint_that_is_down_gets_all_when_it_is_back_and_the_log_stays_sma
         place(http, *range(200))
         eventually(lambda: standing(http)["state"] == "stalled")
         world.endpoint.answers = lambda _: 200
-        eventually(lambda: len(set(world.endpoint.numbers)) >= 190)
+        # The pauses between tries have grown for as long as it was down.
+        eventually(lambda: len(set(world.endpoint.numbers)) >= 190, seconds=80)
         events = http.get("/api/v1/events", params={"limit": 1000}).json()["events"]
 
     failed = [e for e in events if e["eventType"] == "DeliveryFailed"]
