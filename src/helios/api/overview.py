@@ -8,6 +8,8 @@ import msgspec
 
 from helios.api import attention, links, pulse, scoping, services
 from helios.api import overview_reading as reading
+from helios.eventlog import envelope
+from helios.eventlog import ports as log_ports
 from helios.kernel import clock as clocks
 from helios.projections import worker
 
@@ -184,7 +186,7 @@ class Maker:
             figures=self._figures(seen, tenants),
             attention=attention.ranked(self._troubles(seen, tenants)),
             healed=[Healed(**msgspec.structs.asdict(each)) for each in healed],
-            empty=_empty(seen),
+            empty=_empty(seen, no_events=await _is_bare(parts.log, head)),
         )
 
     def _figures(self, seen: "_Seen", tenants: scoping.Tenants) -> Figures:
@@ -376,6 +378,11 @@ class Maker:
         return found
 
 
+_OURS = "helios"
+_BARE_EVENTS_MAX = 100
+"""A log with more events than that is not looked into: somebody uses it."""
+
+
 class _Seen(msgspec.Struct, frozen=True):
     head: int
     streams: reading.Streams
@@ -428,8 +435,15 @@ def _of_views(views: Sequence[worker.Health], lag_max: float) -> list[attention.
     return made
 
 
-def _empty(seen: _Seen) -> Empty:
-    no_events = not seen.head
+async def _is_bare(log: log_ports.EventLog, head: int) -> bool:
+    """Whether the log tells of nothing but ourselves: who signed in, what was set."""
+    if head > _BARE_EVENTS_MAX:
+        return False
+    page = await log.read(envelope.Position(0), limit=_BARE_EVENTS_MAX)
+    return all(event.source == _OURS for event in page.events)
+
+
+def _empty(seen: _Seen, *, no_events: bool) -> Empty:
     no_contracts = not seen.streams.contracts
     no_stacks = not seen.stacks.total
     start: Literal["send_event", "declare_contract", "declare_stack"] | None = None
