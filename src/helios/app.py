@@ -283,7 +283,6 @@ def application(
         build_logs=app_builds.kept_logs(parts.settings),
         live=parts.kept.live,
         configuration=parts.kept.desk,
-        threshold=partial(app_configuration.threshold, parts.kept.live),
         compositions=app_compositions.Desk(parts.stacks),
         notify=_notices(parts).trial,
         pulse=pulse,

@@ -80,11 +80,6 @@ async def opened(
     return Kept(live=values, follower=follower, desk=desk)
 
 
-def threshold(values: lives.Live, name: str) -> float:
-    """Above what something needs attention."""
-    return float(values.get(name))
-
-
 def _unknown(settings: config.Settings) -> dict[str, str]:
     """Where settings came from that nobody told of: what differs was given by somebody."""
     usual = config.Settings()

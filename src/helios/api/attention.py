@@ -4,12 +4,12 @@ Pure: what was read of the system in, items out. Each says what is wrong, since 
 there is, and where to look.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from helios.api import links
+from helios.api import links, showing
 from helios.kernel import clock as clocks
 from helios.kernel import limits
 
@@ -48,15 +48,7 @@ _ORDER: Final[tuple[Kind, ...]] = (
 MISMATCH_RATE: Final = "attention.mismatch_rate_max"
 LAG_EVENTS: Final = "attention.lag_events_max"
 DEAD_LETTERS: Final = "attention.dead_letters_per_minute_max"
-DEFAULTS: Final[Mapping[str, float]] = {
-    MISMATCH_RATE: 0.01,
-    LAG_EVENTS: 5_000.0,
-    DEAD_LETTERS: 10.0,
-}
-"""Above these something needs attention, unless the configuration says another value."""
-
-Threshold: TypeAlias = Callable[[str], float]
-"""The value of a threshold by its name."""
+"""Settings above which something needs attention."""
 
 _NAMED: Final = 3
 
@@ -160,7 +152,7 @@ def _item(cases: Sequence[Trouble]) -> Item:
         title=title,
         detail=first.detail if is_one else _names(cases),
         count=count,
-        since=None if since is None else clocks.to_rfc3339(since),
+        since=showing.at(since),
         client_id=client,
         link=first.link
         if is_one

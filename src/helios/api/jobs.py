@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from helios.access import model
-from helios.api import links, problems, scoping
+from helios.api import links, problems, scoping, showing
 from helios.kernel import acting, errors, ids, limits, tenancy
 from helios.kernel import clock as clocks
 
@@ -317,6 +317,6 @@ class Jobs:
             detail=job.detail,
             asked_by=job.actor,
             started_at=clocks.to_rfc3339(job.started_at),
-            ended_at=None if job.ended_at is None else clocks.to_rfc3339(job.ended_at),
+            ended_at=showing.at(job.ended_at),
             link=job.asked.link,
         )

@@ -146,15 +146,11 @@ class Maker:
     Args:
         parts: where everything is.
         beat: what flows.
-        threshold: what is too much; `attention.DEFAULTS` has the names.
     """
 
-    def __init__(
-        self, parts: services.Services, beat: pulse.Pulse, threshold: attention.Threshold
-    ) -> None:
+    def __init__(self, parts: services.Services, beat: pulse.Pulse) -> None:
         self._parts = parts
         self._beat = beat
-        self._threshold = threshold
 
     async def make(self, client_id: str | None, tenants: scoping.Tenants) -> Overview:
         """The overview of some clients.
@@ -188,6 +184,9 @@ class Maker:
             healed=[Healed(**msgspec.structs.asdict(each)) for each in healed],
             empty=_empty(seen, no_events=await _is_bare(parts.log, head)),
         )
+
+    def _threshold(self, name: str) -> float:
+        return self._parts.live.number(name)()
 
     def _figures(self, seen: "_Seen", tenants: scoping.Tenants) -> Figures:
         keys, matched, stacks = seen.streams.keys, seen.streams.matched, seen.stacks

@@ -270,8 +270,6 @@ class Services(msgspec.Struct, kw_only=True):
     """What reconciles declared stacks."""
     pulse: pulses.Pulse | None = None
     """What flows; None: sampled only when it is asked for."""
-    threshold: Callable[[str], float] | None = None
-    """Above what something needs attention, by name; None: `attention.DEFAULTS`."""
     jobs: job_desks.Jobs | None = None
     """Long work of this process; made with the services."""
 

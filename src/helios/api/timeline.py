@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from helios.api import event_filter, links
+from helios.api import event_filter, links, showing
 from helios.api.routes import verdicts as shown
 from helios.eventlog import envelope
 from helios.kernel import clock as clocks
@@ -210,7 +210,7 @@ def make(read: Read) -> Timeline:
         status=newest.status,
         sentence=windows[0].sentence,
         grace_s=_seconds(read.contract.window.grace),
-        watermark=None if read.watermark is None else clocks.to_rfc3339(read.watermark),
+        watermark=showing.at(read.watermark),
         lanes=[_lane(read, newest, leg) for leg in read.contract.legs],
         windows=windows[: limits.TIMELINE_EVENTS_MAX],
         rules={rule.name: rule.check for rule in read.contract.rules},
@@ -315,7 +315,7 @@ def _lane(read: Read, newest: verdicts.Verdict, leg: contracts.Leg) -> Lane:
         is_anchor=read.contract.legs[read.contract.anchor].name == leg.name,
         within_s=None if leg.within is None else _seconds(leg.within),
         state=state,
-        deadline=None if until is None else clocks.to_rfc3339(until),
+        deadline=showing.at(until),
         events=events,
     )
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from helios import app_configuration
 from helios.api import attention
 from helios.configuration import events, registry
 from helios.eventlog import envelope
@@ -275,12 +274,17 @@ def test_a_threshold_changes_what_needs_attention(run: Any) -> None:
         found = helios.parts.kept.live
         assert found.get("attention.lag_events_max") == 5_000
         await put(helios, "attention.lag_events_max", "7")
-        threshold = app_configuration.threshold(found, "attention.lag_events_max")
+        threshold = found.number("attention.lag_events_max")()
         assert threshold == 7.0
 
     run(scenario)
 
 
 def test_every_threshold_of_the_overview_is_a_setting_with_its_default() -> None:
-    for name, default in attention.DEFAULTS.items():
+    defaults = {
+        attention.MISMATCH_RATE: 0.01,
+        attention.LAG_EVENTS: 5_000.0,
+        attention.DEAD_LETTERS: 10.0,
+    }
+    for name, default in defaults.items():
         assert registry.SETTINGS[name].default == default

@@ -7,7 +7,7 @@ others here; nobody gives more than he has.
 import msgspec
 
 from helios.access import events, model
-from helios.api import services, web, wire
+from helios.api import services, showing, web, wire
 from helios.api.routes import access_desk as desks
 from helios.kernel import clock as clocks
 
@@ -316,7 +316,7 @@ def _token(token: events.Token) -> TokenView:
         grants=desks.shown(token.grants),
         issued_at=clocks.to_rfc3339(token.issued_at),
         issued_by=token.issued_by,
-        expires_at=None if ends is None else clocks.to_rfc3339(ends),
+        expires_at=showing.at(ends),
     )
 
 

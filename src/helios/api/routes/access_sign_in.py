@@ -5,7 +5,7 @@ import contextlib
 import msgspec
 
 from helios.access import model, sessions
-from helios.api import cookies, services, web
+from helios.api import cookies, services, showing, web
 from helios.api.routes import access_desk as desks
 from helios.kernel import clock as clocks
 from helios.kernel import errors
@@ -212,7 +212,7 @@ class SignIn(desks.Desk):
             groups=list(principal.groups),
             session=principal.session,
             csrf=csrf,
-            expires_at=None if ends_at is None else clocks.to_rfc3339(ends_at),
+            expires_at=showing.at(ends_at),
             has_password=has_password,
             may=May(
                 read=_tenants(principal, model.Permission.READ),

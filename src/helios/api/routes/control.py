@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from helios.access import model
-from helios.api import services, speaking, web, wire
+from helios.api import services, showing, speaking, web, wire
 from helios.api.routes import ingest
 from helios.api.routes import stack_desk as desks
 from helios.eventlog import envelope
@@ -324,10 +324,10 @@ def _command(row: view.CommandRow) -> CommandView:
         **said,
         status=row.status,
         attempts=row.attempts,
-        next_at=None if row.next_at is None else clocks.to_rfc3339(row.next_at),
+        next_at=showing.at(row.next_at),
         code=row.code,
         detail=row.detail,
         position=row.position,
         updated_at=clocks.to_rfc3339(row.updated_at),
-        ended_at=None if row.ended_at is None else clocks.to_rfc3339(row.ended_at),
+        ended_at=showing.at(row.ended_at),
     )

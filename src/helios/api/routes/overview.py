@@ -1,6 +1,6 @@
 """The first screen in one answer."""
 
-from helios.api import attention, overview, pulse, scoping, services, web
+from helios.api import overview, pulse, scoping, services, web
 from helios.kernel import limits, tenancy
 
 PATH = "/api/v1/overview"
@@ -27,8 +27,7 @@ class _Desk:
     def __init__(self, parts: services.Services) -> None:
         self._clock = parts.clock
         self._beat = parts.pulse or pulse.Pulse(parts.log, parts.views, parts.runners, parts.clock)
-        threshold = parts.threshold or attention.DEFAULTS.__getitem__
-        self._maker = overview.Maker(parts, self._beat, threshold)
+        self._maker = overview.Maker(parts, self._beat)
         self._kept: dict[tuple[str | None, scoping.Tenants], tuple[float, web.Response]] = {}
 
     async def overview(self, request: web.Request) -> web.Response:

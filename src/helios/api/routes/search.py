@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from helios.api import event_filter, searching, services, web, wire
+from helios.api import event_filter, searching, services, showing, web, wire
 from helios.eventlog import cursor as cursors
 from helios.eventlog import envelope
 from helios.kernel import clock as clocks
@@ -194,7 +194,7 @@ class _Desk:
             next_cursor=None if last.ended else self._cursor(asked, last),
             scanned=last.scanned,
             matched=last.matched,
-            reached=_time(last.reached),
+            reached=showing.at(last.reached),
             stopped=stopped,
             filter=text,
             head=head,
@@ -227,7 +227,7 @@ class _Desk:
         return Progress(
             scanned=step.scanned,
             matched=step.matched,
-            reached=_time(step.reached),
+            reached=showing.at(step.reached),
             next_cursor=None if step.ended else self._cursor(asked, step),
             stopped=stopped,
         )
@@ -250,10 +250,6 @@ def _block(name: bytes, value: object) -> bytes:
     if b"\n" in data or b"\r" in data:
         data = jsonio.encode(msgspec.json.decode(data))
     return b"event: %s\ndata: %s\n\n" % (name, data)
-
-
-def _time(value: clocks.Timestamp | None) -> str | None:
-    return None if value is None else clocks.to_rfc3339(value)
 
 
 def shown(event: envelope.Event) -> FoundEvent:

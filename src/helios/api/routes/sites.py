@@ -7,7 +7,7 @@ from typing import TypeAlias
 import msgspec
 
 from helios.access import model
-from helios.api import services, web, wire
+from helios.api import services, showing, web, wire
 from helios.api.routes import ingest
 from helios.configuration import registry
 from helios.eventlog import envelope
@@ -360,7 +360,7 @@ class _Sites(_Desk):
             self._parts.clock.now(),
             is_on=live.switch_of(registry.BUILDS)(found.client_id),
         )
-        due = None if why.due_at is None else clocks.to_rfc3339(why.due_at)
+        due = showing.at(why.due_at)
         return (why.state, why.detail, due)
 
 
@@ -444,7 +444,7 @@ def _build(seen: view.Build) -> BuildView:
         position=seen.position,
         attempt=seen.attempt,
         started_at=clocks.to_rfc3339(seen.started_at),
-        ended_at=None if seen.ended_at is None else clocks.to_rfc3339(seen.ended_at),
+        ended_at=showing.at(seen.ended_at),
         seconds=seconds,
         cause=seen.cause,
         exit_code=seen.exit_code,

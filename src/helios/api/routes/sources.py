@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from helios.access import model
-from helios.api import services, source_spec, web, wire
+from helios.api import services, showing, source_spec, web, wire
 from helios.api.routes import ingest
 from helios.eventlog import envelope
 from helios.ingest import declaring, directory, sources
@@ -387,7 +387,7 @@ class _Desk:
             webhook=directory.door(declared, self._parts.kinds),
             webhook_url=self._url(declared, request),
             status=await self._status(seen.client_id, seen.name),
-            last_delivery=None if last is None else clocks.to_rfc3339(last),
+            last_delivery=showing.at(last),
             rate=None if beat is None else beat.source_rate(seen.client_id, seen.name),
             spark=[] if beat is None else beat.source_spark(seen.client_id, seen.name),
             spec=source_spec.of(declared),
@@ -402,7 +402,7 @@ class _Desk:
             detail=now.status.detail,
             lag=now.status.lag,
             lag_s=now.status.lag_s,
-            last_event_at=None if at is None else clocks.to_rfc3339(at),
+            last_event_at=showing.at(at),
             restarts=now.restarts,
             results=now.results,
             refusals=now.refusals,

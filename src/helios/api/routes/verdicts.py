@@ -5,7 +5,7 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 
 from helios.access import model
-from helios.api import operations, services, web, wire
+from helios.api import operations, services, showing, web, wire
 from helios.api.routes import ingest
 from helios.eventlog import envelope
 from helios.ingest import incoming
@@ -182,7 +182,7 @@ class _Desk:
                 missing_events=newest.missing_events,
                 validation_errors=newest.validation_errors,
                 late=newest.late,
-                reconciled_at=_time(newest.reconciled_at),
+                reconciled_at=showing.at(newest.reconciled_at),
                 verdicts=[view(verdict) for verdict in found],
             )
         )
@@ -305,13 +305,9 @@ def view(seen: verdicts.Verdict) -> VerdictView:
         superseded_by=seen.superseded_by,
         position=seen.position,
         created_at=clocks.to_rfc3339(seen.created_at),
-        reconciled_at=_time(seen.reconciled_at),
+        reconciled_at=showing.at(seen.reconciled_at),
     )
 
 
 def _client(query: dict[str, str]) -> str:
     return query.get("client_id", envelope.DEFAULT_TENANT)
-
-
-def _time(value: clocks.Timestamp | None) -> str | None:
-    return None if value is None else clocks.to_rfc3339(value)
