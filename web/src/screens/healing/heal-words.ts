@@ -69,3 +69,13 @@ export function buckets(
   });
   return made;
 }
+
+/** The moment that many hours from now; null: no end. */
+export function until(hours: string): string | null {
+  return hours ? new Date(Date.now() + Number(hours) * 3_600_000).toISOString() : null;
+}
+
+/** Whose healing it is about. */
+export function whose(tenant: string | null | undefined): string {
+  return tenant ? `client ${tenant}` : "all clients";
+}

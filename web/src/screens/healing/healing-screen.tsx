@@ -20,9 +20,10 @@ import { Histogram } from "@/ui/sparkline";
 import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
 import { Badge, Status } from "@/ui/status";
 import { TimeAgo } from "@/ui/values";
-import { GuardBanners, GuardPanels, HoldActs } from "./guards";
+import { GuardPanels } from "./guards";
 import { guardsQuery, healsQuery, type TABS } from "./heal-queries";
 import { buckets, howOf } from "./heal-words";
+import { GuardBanners, HoldActs } from "./holds";
 
 const route = getRouteApi("/_console/healing/");
 
