@@ -78,3 +78,10 @@ export function report(error: unknown, page: string, at: Date): string {
   }
   return lines.join("\n");
 }
+
+/** What went wrong, in one sentence for the person who asked. */
+export function problemText(error: unknown): string {
+  return error instanceof ApiError
+    ? error.detail || error.title
+    : String((error as Error)?.message ?? error);
+}

@@ -3,6 +3,7 @@ import { Link, type LinkProps } from "@tanstack/react-router";
 import { LogOut } from "lucide-react";
 import { call, type Schemas } from "@/api/client";
 import { homeOf, useMe } from "@/api/me";
+import { problemText } from "@/api/problem";
 import { useTenant } from "@/app/console-search";
 import { signOut } from "@/app/sign-out";
 import { useNow } from "@/lib/now";
@@ -18,7 +19,6 @@ import { Instant, TimeAgo } from "@/ui/values";
 import { Choice } from "./choice";
 import { Column, SettingsFrame } from "./frame";
 import { GrantBadges } from "./grants-matrix";
-import { problemText } from "./invite";
 import { sessionsQuery } from "./settings-queries";
 import { SetPassword } from "./user-panel";
 

@@ -2,14 +2,13 @@ import { useQueryClient } from "@tanstack/react-query";
 import { KeyRound } from "lucide-react";
 import { useId, useState } from "react";
 import { call } from "@/api/client";
-import { ApiError } from "@/api/problem";
 import { useSetSearch } from "@/app/console-search";
 import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
 import { toast } from "@/ui/toast";
-import { Command, CopyButton } from "@/ui/values";
-import { type Grant, options } from "./grants";
-import { GrantsMatrix } from "./grants-matrix";
+import { CopyButton } from "@/ui/values";
+import { GrantForm, useGranting } from "./grant-form";
+import { options } from "./grants";
 import { word } from "./setting-words";
 import type { User } from "./settings-queries";
 
@@ -27,12 +26,6 @@ export function madeUp(): string {
     }
   }
   return found.join("");
-}
-
-export function problemText(error: unknown): string {
-  return error instanceof ApiError
-    ? error.detail || error.title
-    : String((error as Error)?.message ?? error);
 }
 
 /** A new password, with one made up on request: it can then be seen and copied. */
@@ -90,48 +83,38 @@ export function InviteDialog({ open, onClose }: { open: boolean; onClose: () => 
 }
 
 function InviteForm({ onClose }: { onClose: () => void }) {
-  const [name, setName] = useState("");
+  const granting = useGranting();
+  const { name, setName, grants } = granting;
   const [shown, setShown] = useState("");
   const [password, setPassword] = useState("");
-  const [grants, setGrants] = useState<Grant[]>([]);
-  const [problem, setProblem] = useState("");
-  const [busy, setBusy] = useState(false);
   const queries = useQueryClient();
   const set = useSetSearch();
   const id = useId();
-  const isReady = name.trim() !== "" && grants.length > 0;
   const send = async () => {
-    setBusy(true);
-    setProblem("");
-    try {
-      const made = await call<User>("POST", "/api/v1/users", {
-        json: {
-          name: name.trim(),
-          display_name: shown.trim(),
-          grants,
-          ...(password ? { password } : {}),
-        },
-      });
-      await queries.invalidateQueries({ queryKey: ["users"] });
-      toast(`${made.name} can sign in${password ? "" : " once a password is set"}`);
-      onClose();
-      set({ sel: made.id });
-    } catch (error) {
-      setProblem(problemText(error));
-    } finally {
-      setBusy(false);
-    }
+    const made = await call<User>("POST", "/api/v1/users", {
+      json: {
+        name: name.trim(),
+        display_name: shown.trim(),
+        grants,
+        ...(password ? { password } : {}),
+      },
+    });
+    await queries.invalidateQueries({ queryKey: ["users"] });
+    toast(`${made.name} can sign in${password ? "" : " once a password is set"}`);
+    onClose();
+    set({ sel: made.id });
   };
   const parts = ["helios users invite", word(name.trim() || "NAME"), options(grants)];
   if (shown.trim()) parts.push("--display-name", word(shown.trim()));
   if (!password) parts.push("--no-password");
   return (
-    <form
-      className="flex flex-col gap-4 px-5 pt-1 pb-5"
-      onSubmit={(event) => {
-        event.preventDefault();
-        if (isReady && !busy) void send();
-      }}
+    <GrantForm
+      granting={granting}
+      who="They"
+      verb="Invite"
+      cli={parts.filter(Boolean).join(" ")}
+      send={send}
+      onClose={onClose}
     >
       <div className="grid gap-4 sm:grid-cols-2">
         <label htmlFor={`${id}-name`} className="text-sm text-soft">
@@ -159,29 +142,6 @@ function InviteForm({ onClose }: { onClose: () => void }) {
         </label>
       </div>
       <NewPassword label="Password" optional value={password} onChange={setPassword} />
-      <div>
-        <div className="mb-1 text-sm text-soft">What they may do</div>
-        <GrantsMatrix grants={grants} onChange={setGrants} />
-      </div>
-      <Command line={parts.filter(Boolean).join(" ")} />
-      {problem && (
-        <p role="alert" className="rounded-md bg-bad-wash px-3 py-2 text-bad">
-          {problem}
-        </p>
-      )}
-      <div className="flex justify-end gap-2">
-        <Button onClick={onClose}>Cancel</Button>
-        <Button
-          type="submit"
-          kind="primary"
-          busy={busy}
-          disabledReason={
-            isReady ? undefined : name.trim() === "" ? "They need a name" : "Tick at least one role"
-          }
-        >
-          Invite
-        </Button>
-      </div>
-    </form>
+    </GrantForm>
   );
 }

@@ -3,6 +3,7 @@ import { MonitorSmartphone } from "lucide-react";
 import { useMemo } from "react";
 import { call } from "@/api/client";
 import { useMe } from "@/api/me";
+import { problemText } from "@/api/problem";
 import { useSetSearch } from "@/app/console-search";
 import { matches, parseFilter } from "@/lib/filter";
 import { Button } from "@/ui/button";
@@ -14,7 +15,6 @@ import { toast } from "@/ui/toast";
 import { TimeAgo } from "@/ui/values";
 import { agentWords } from "./agent";
 import { Column, SettingsFrame } from "./frame";
-import { problemText } from "./invite";
 import { AccessOff } from "./off";
 import { type Session, sessionsQuery } from "./settings-queries";
 

@@ -14,9 +14,9 @@ import { toast } from "@/ui/toast";
 import { Command, CopyButton, TimeAgo } from "@/ui/values";
 import { person } from "./configuration-tab";
 import { Column, SettingsFrame } from "./frame";
-import { type Grant, options } from "./grants";
-import { GrantBadges, GrantsMatrix } from "./grants-matrix";
-import { problemText } from "./invite";
+import { GrantForm, useGranting } from "./grant-form";
+import { options } from "./grants";
+import { GrantBadges } from "./grants-matrix";
 import { AccessOff, managesSome, NotForYou } from "./off";
 import { word } from "./setting-words";
 import { type Token, tokensQuery } from "./settings-queries";
@@ -146,40 +146,30 @@ function Ends({ at }: { at: string | null }) {
 }
 
 function IssueForm({ onClose }: { onClose: () => void }) {
-  const [name, setName] = useState("");
+  const granting = useGranting();
+  const { name, setName, grants } = granting;
   const [days, setDays] = useState(90);
-  const [grants, setGrants] = useState<Grant[]>([]);
-  const [problem, setProblem] = useState("");
-  const [busy, setBusy] = useState(false);
   const [issued, setIssued] = useState<Schemas["IssuedToken"]>();
   const queries = useQueryClient();
   const id = useId();
   if (issued) return <Issued issued={issued} onClose={onClose} />;
-  const isReady = name.trim() !== "" && grants.length > 0;
   const send = async () => {
-    setBusy(true);
-    setProblem("");
-    try {
-      const made = await call<Schemas["IssuedToken"]>("POST", "/api/v1/tokens", {
-        json: { name: name.trim(), grants, ...(days ? { expires_in_s: days * DAY_S } : {}) },
-      });
-      await queries.invalidateQueries({ queryKey: tokensQuery.queryKey });
-      setIssued(made);
-    } catch (error) {
-      setProblem(problemText(error));
-    } finally {
-      setBusy(false);
-    }
+    const made = await call<Schemas["IssuedToken"]>("POST", "/api/v1/tokens", {
+      json: { name: name.trim(), grants, ...(days ? { expires_in_s: days * DAY_S } : {}) },
+    });
+    await queries.invalidateQueries({ queryKey: tokensQuery.queryKey });
+    setIssued(made);
   };
   const parts = ["helios tokens issue", word(name.trim() || "NAME"), options(grants)];
   if (days) parts.push(`--expires-in ${days}d`);
   return (
-    <form
-      className="flex flex-col gap-4 px-5 pt-1 pb-5"
-      onSubmit={(event) => {
-        event.preventDefault();
-        if (isReady && !busy) void send();
-      }}
+    <GrantForm
+      granting={granting}
+      who="It"
+      verb="Issue"
+      cli={parts.filter(Boolean).join(" ")}
+      send={send}
+      onClose={onClose}
     >
       <div className="grid gap-4 sm:grid-cols-2">
         <label htmlFor={`${id}-name`} className="text-sm text-soft">
@@ -211,30 +201,7 @@ function IssueForm({ onClose }: { onClose: () => void }) {
           </select>
         </label>
       </div>
-      <div>
-        <div className="mb-1 text-sm text-soft">What it may do</div>
-        <GrantsMatrix grants={grants} onChange={setGrants} />
-      </div>
-      <Command line={parts.filter(Boolean).join(" ")} />
-      {problem && (
-        <p role="alert" className="rounded-md bg-bad-wash px-3 py-2 text-bad">
-          {problem}
-        </p>
-      )}
-      <div className="flex justify-end gap-2">
-        <Button onClick={onClose}>Cancel</Button>
-        <Button
-          type="submit"
-          kind="primary"
-          busy={busy}
-          disabledReason={
-            isReady ? undefined : name.trim() === "" ? "It needs a name" : "Tick at least one role"
-          }
-        >
-          Issue
-        </Button>
-      </div>
-    </form>
+    </GrantForm>
   );
 }
 

@@ -3,6 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { call } from "@/api/client";
 import { useMe } from "@/api/me";
+import { problemText } from "@/api/problem";
 import { Button } from "@/ui/button";
 import { Confirm } from "@/ui/confirm";
 import { Facts, Inspector, Section } from "@/ui/page";
@@ -12,7 +13,7 @@ import { toast } from "@/ui/toast";
 import { Command, Id, TimeAgo } from "@/ui/values";
 import { equal, type Grant, options } from "./grants";
 import { GrantsMatrix } from "./grants-matrix";
-import { NewPassword, problemText } from "./invite";
+import { NewPassword } from "./invite";
 import { word } from "./setting-words";
 import { type User, userQuery } from "./settings-queries";
 
