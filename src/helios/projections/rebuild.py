@@ -2,6 +2,7 @@
 
 The copy has no readers' indexes while it is filled; they are made at the end, over sorted data.
 Then it catches up with what came meanwhile, and one transaction makes it live and drops the old.
+Where the live copy stays ahead in that race, its owner is stopped for the moment of the swap.
 A copy that a crash left half built is dropped, and the next rebuild starts clean: its rows might
 come from other code than the one that runs now.
 """
@@ -20,7 +21,9 @@ from helios.projections import build, ports
 
 Phase = Literal["building", "indexing", "catching_up", "done"]
 
-_SWAP_ATTEMPTS = 1_000
+_RACES = 20
+"""Swaps tried while the live copy moves on freely; after them its owner is stopped first."""
+_SWAP_ATTEMPTS = 40
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,7 +128,9 @@ class _Rebuild:
 
     async def _swap(self, slot: ports.Slot) -> ports.Slot:
         """Swap as soon as the copy is not behind the live one, which moves on meanwhile."""
-        for _ in range(_SWAP_ATTEMPTS):
+        for attempt in range(_SWAP_ATTEMPTS):
+            if attempt >= _RACES:
+                await self._hold_live()
             slot = await self._builder.fill(slot, await self._log.head())
             slot = await self._builder.unmark(slot)
             if await self._is_behind(slot):
@@ -141,6 +146,12 @@ class _Rebuild:
             f"view {self._view.name}: the live copy stayed ahead of the new one "
             f"{_SWAP_ATTEMPTS} times; try again when fewer events come in"
         )
+
+    async def _hold_live(self) -> None:
+        """Take the live copy from its owner, who stands by until it sees the swap."""
+        for other in await self._store.slots(self._view.name):
+            if other.live:
+                await self._store.claim(other)
 
     async def _is_behind(self, slot: ports.Slot) -> bool:
         for other in await self._store.slots(slot.view):

@@ -139,9 +139,36 @@ class Bench:
 
     async def check(self, view: str = "counting") -> None:
         """The live copy holds what a replay up to its position gives."""
-        (slot,) = [slot for slot in await self.store.slots(view) if slot.live]
-        known = (await self.events())[: slot.checkpoint.position]
-        assert await sample_views.contents(self.store, view) == sample_views.replay(known)
+        position, rows = await sample_views.contents_at(self.store, view)
+        assert rows == sample_views.replay((await self.events())[:position])
+
+
+class Outrun:
+    """A store whose live copy moves on before every swap, for as long as it has its owner.
+
+    Args:
+        b: the bench.
+        owner: the worker of the live copy.
+    """
+
+    def __init__(self, b: Bench, owner: worker.Worker) -> None:
+        self._b = b
+        self._owner = owner
+        self.lost = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._b.store, name)
+
+    async def swap(self, slot: ports.Slot) -> None:
+        """Swap, after one more event."""
+        head = await self._b.append(1)
+        await until(
+            lambda: (
+                self._owner.health().position >= head or self._owner.health().status == "standby"
+            )
+        )
+        self.lost += 1
+        await self._b.store.swap(slot)
 
 
 def event(number: int, *, kind: str = "OrderPlaced") -> envelope.NewEvent:

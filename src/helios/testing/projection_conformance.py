@@ -231,6 +231,21 @@ class ProjectionConformance:
 
         view_conformance.run(test)
 
+    def test_a_rebuild_wins_against_a_view_that_never_stands_still(self, bench: Any) -> None:
+        async def test() -> None:
+            async with bench(events=10) as b:
+                w = b.worker()
+                store = projection_bench.Outrun(b, w)
+                async with projection_bench.running(w.run()):
+                    await b.waiter.wait_for("counting", envelope.Position(10))
+                    await rebuild.rebuild(sample_views.Counting(), b.log, store, clock=b.clock)
+                    head = await b.append(1)
+                    await b.waiter.wait_for("counting", head)
+                assert store.lost > 1
+                await b.check()
+
+        view_conformance.run(test)
+
     def test_a_rebuild_killed_at_any_call_can_be_done_again(self, bench: Any) -> None:
         async def test() -> None:
             async with bench(events=300) as b:

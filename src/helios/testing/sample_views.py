@@ -66,10 +66,20 @@ def replay(events: Iterable[envelope.Event]) -> tuple[list[ports.Row], list[port
     return sorted(counts.values()), seen
 
 
-async def contents(
-    store: ports.ViewStore, view: str = "counting"
-) -> tuple[list[ports.Row], list[ports.Row]]:
+Contents = tuple[list[ports.Row], list[ports.Row]]
+
+
+async def contents(store: ports.ViewStore, view: str = "counting") -> Contents:
     """The rows that the live copy of `Counting` has, in the order of `replay`."""
-    counts = await store.query(view, "SELECT name, n, last FROM {t}counts")
-    seen = await store.query(view, "SELECT position, id, payload FROM {t}seen ORDER BY position")
-    return sorted(map(tuple, counts)), [tuple(row) for row in seen]
+    return (await contents_at(store, view))[1]
+
+
+async def contents_at(
+    store: ports.ViewStore, view: str = "counting"
+) -> tuple[envelope.Position, Contents]:
+    """Those rows with the position that they stand at, of one moment."""
+    async with store.reading(view) as snapshot:
+        counts = await snapshot.query("SELECT name, n, last FROM {t}counts")
+        seen = await snapshot.query("SELECT position, id, payload FROM {t}seen ORDER BY position")
+        rows = sorted(map(tuple, counts)), [tuple(row) for row in seen]
+        return snapshot.checkpoint.position, rows
