@@ -83,7 +83,12 @@ TABLE: Mapping[tuple[str, str], Rule] = {
         "GET /api/v1/auth/oidc/logout",
     ),
     # The console itself holds no data; what it shows comes from the operations below.
-    **_all(_PUBLIC, f"GET {console.ASSET}", *(f"GET {path}" for path in console.PATHS)),
+    **_all(
+        _PUBLIC,
+        f"GET {console.ASSET}",
+        f"GET {console.LOST}",
+        *(f"GET {path}" for path in console.PATHS),
+    ),
     **_all(
         _DOOR,
         "POST /webhook/{provider}",

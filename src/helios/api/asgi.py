@@ -21,6 +21,7 @@ Target: TypeAlias = tuple[web.Handler, access_rules.Rule]
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _DOORS = "/webhook/"
+_FOR_PROGRAMS = ("/api", "/assets/", _DOORS)
 
 _log = structlog.get_logger("helios.api")
 
@@ -86,6 +87,7 @@ class Application:
         self._exact: dict[tuple[str, str], Target] = {}
         self._templates: dict[str, list[tuple[re.Pattern[str], str, Target]]] = {}
         self._sockets: dict[str, tuple[web.SocketHandler, access_rules.Rule]] = {}
+        self._lost: Target | None = None
         if gate is not None:
             _check_rules(routes, rules)
         for route in routes:
@@ -93,7 +95,9 @@ class Application:
             target = (route.handler, rule)
             if route.socket is not None:
                 self._sockets[route.path] = (route.socket, rule)
-            if "{" in route.path:
+            if route.for_lost:
+                self._lost = target
+            elif "{" in route.path:
                 entry = (_pattern(route), route.method, target)
                 self._templates.setdefault(_head(route.path), []).append(entry)
             else:
@@ -182,6 +186,8 @@ class Application:
         allowed.update(m for m, p in self._exact if p == path)
         if allowed:
             raise problems.MethodError(method, path, sorted(allowed))
+        if self._lost is not None and _is_visit(request):
+            return self._lost
         raise errors.NotFoundError(f"there is nothing at {path}; /docs lists what there is")
 
     async def _send(self, response: web.Response, request: web.Request, send: web.Send) -> None:
@@ -318,6 +324,13 @@ def _head(path: str) -> str:
     """The first two segments, which no route has a placeholder in, or the first of a short path."""
     first, _, rest = path[1:].partition("/")
     return f"{first}/{rest.partition('/')[0]}" if first == "api" else first
+
+
+def _is_visit(request: web.Request) -> bool:
+    """Whether a person's browser asks for a page, not a program for data."""
+    takes_pages = "text/html" in (request.header(b"accept") or "")
+    is_page = not request.scope["path"].startswith(_FOR_PROGRAMS)
+    return takes_pages and is_page and request.scope["method"] in ("GET", "HEAD")
 
 
 def _pattern(route: web.Route) -> re.Pattern[str]:

@@ -34,6 +34,8 @@ AREAS = (
 
 PATHS = ("/", *(f"/{area}" for area in AREAS), *(f"/{area}/{{page}}" for area in AREAS))
 ASSET = "/assets/{file}"
+LOST = "/{page}"
+"""Any other page a browser is led to."""
 
 POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -133,6 +135,11 @@ class Pages:
                 headers=(*DOCUMENT, (b"cache-control", b"no-store")),
             )
         return _send(request, file, (*DOCUMENT, (b"cache-control", _ASKED)))
+
+    async def lost(self, request: web.Request) -> web.Response:
+        """The document at a path that is none of its own, which it then says."""
+        answer = await self.document(request)
+        return msgspec.structs.replace(answer, status=404) if answer.status == 200 else answer
 
     async def asset(self, request: web.Request) -> web.Response:
         """A part of the page, under a name that is never used for anything else."""

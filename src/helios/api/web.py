@@ -272,6 +272,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         catch_all: the last placeholder takes slashes too.
         socket: what speaks where a web socket is opened at the path; it has no placeholders.
         is_described: whether it is part of the API's description; the pages for people are not.
+        for_lost: answers a browser that goes to a page at which there is nothing.
     """
 
     method: str
@@ -285,3 +286,4 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     catch_all: bool = False
     socket: SocketHandler | None = None
     is_described: bool = True
+    for_lost: bool = False

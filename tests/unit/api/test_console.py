@@ -30,17 +30,19 @@ def built(tmp_path: Path) -> Path:
 def ask(folder: Path, path: str, method: str = "GET", **headers: str) -> httpx.Response:
     """Answer one request from the console in a folder."""
     pages = console.Pages(console.load(folder))
+    handlers = {console.ASSET: pages.asset, console.LOST: pages.lost}
     routes = [
         web.Route(
             method="GET",
             path=each,
-            handler=pages.asset if each == console.ASSET else pages.document,
+            handler=handlers.get(each, pages.document),
             summary="",
             tag="",
             replies={},
             catch_all=each.endswith("{page}"),
+            for_lost=each == console.LOST,
         )
-        for each in (*console.PATHS, console.ASSET)
+        for each in (*console.PATHS, *handlers)
     ]
 
     async def answered() -> httpx.Response:
@@ -81,6 +83,30 @@ def test_the_document_allows_nothing_from_elsewhere_and_nothing_inline(built: Pa
 @pytest.mark.parametrize("path", ["/api/v1/nothing", "/api", "/apis", "/assets/x.js", "/nothing"])
 def test_what_is_no_page_is_a_problem(built: Path, path: str) -> None:
     answer = ask(built, path)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+_BROWSER = "text/html,application/xhtml+xml,*/*;q=0.8"
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/setings/users", "/Events"])
+def test_a_browser_that_is_led_to_no_page_gets_the_one_that_says_so(built: Path, path: str) -> None:
+    answer = ask(built, path, accept=_BROWSER)
+    assert answer.status_code == 404
+    assert b"<title>Helios" in answer.content
+    assert "script-src 'self'" in answer.headers["content-security-policy"]
+    assert ask(built, "/events", accept=_BROWSER).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/api/v1/nothing"), ("GET", "/api"), ("GET", "/assets/x.js"), ("POST", "/nothing")],
+)
+def test_what_programs_ask_for_is_a_problem_for_a_browser_too(
+    built: Path, method: str, path: str
+) -> None:
+    answer = ask(built, path, method, accept=_BROWSER)
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
 
@@ -161,6 +187,6 @@ def test_the_paths_are_not_part_of_the_description(run: Any) -> None:
         described = await helios.described()
         assert "/events" not in described["paths"]
         assert "/api/v1/events" in described["paths"]
-        assert len(console_routes.routes()) == len(console.PATHS) + 1
+        assert len(console_routes.routes()) == len(console.PATHS) + 2
 
     run(scenario)

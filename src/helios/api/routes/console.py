@@ -11,6 +11,7 @@ def routes() -> list[web.Route]:
     return [
         *(_page(path, pages.document, "The console") for path in console.PATHS),
         _page(console.ASSET, pages.asset, "A part of the console"),
+        _page(console.LOST, pages.lost, "What the console says where there is nothing"),
     ]
 
 
@@ -24,4 +25,5 @@ def _page(path: str, handler: web.Handler, summary: str) -> web.Route:
         replies={200: web.Reply(summary, None, "text/html")},
         catch_all=path.endswith("{page}"),
         is_described=False,
+        for_lost=path == console.LOST,
     )
