@@ -60,6 +60,10 @@ HEAD_S_MAX = 10.0
 """How long the head of a request may take, and what is left of a body that was answered before its
 end. Then the connection is closed."""
 
+KEEP_ALIVE_S = 75
+"""A connection on which nothing is asked is closed after this. Longer than clients and proxies keep
+theirs (5 to 60 s): who closes second would cut off a request that is on its way just then."""
+
 CONNECTIONS_MAX = 4_096
 """Connections at once. Above: closed as they come. Fewer where the process may open fewer files."""
 
@@ -195,6 +199,7 @@ def make(application: asgi.Application, *, drain_s: float) -> Server:
         log_config=None,
         server_header=False,
         date_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=max(1, round(drain_s)),
     )
     return Server(config)

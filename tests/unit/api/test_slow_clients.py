@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import httpx
 import pytest
 
 from helios.api import asgi, server, web
@@ -175,3 +176,11 @@ def test_who_is_in_time_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
     head = b"POST / HTTP/1.1\r\nhost: x\r\nconnec"
     rest = b"tion: close\r\ncontent-length: 4\r\n\r\n"
     assert asyncio.run(_sent(head, rest, b"he", b"re")).endswith(b"here")
+
+
+def test_a_connection_is_kept_for_longer_than_those_who_call_keep_it() -> None:
+    """Who closes first is not asked any more; a server that does cuts off what is on its way."""
+    kept = server.make(_application(), drain_s=1).config.timeout_keep_alive
+    by_our_clients, by_load_balancers = httpx.Limits().keepalive_expiry, 60
+    assert by_our_clients is not None
+    assert kept > max(by_our_clients, by_load_balancers)
