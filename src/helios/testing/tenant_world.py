@@ -25,7 +25,7 @@ ENVIRONMENTS = {SHOP: "prod", LAB: "staging"}
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of nobody
 _YAML = {"content-type": "application/yaml"}
-_SECRET = "whsec_" + base64.b64encode(b"a key of thirty-two bytes, or so").decode()
+SECRET = "whsec_" + base64.b64encode(b"a key of thirty-two bytes, or so").decode()
 
 
 def contract(tenant: str, name: str = SHOP) -> str:
@@ -138,7 +138,7 @@ async def fill(parts: Any, http: httpx.AsyncClient, tenant: str) -> None:
         tenant: one of `TENANTS`.
     """
     canary = CANARIES[tenant]
-    parts.ingestion.vault.put(canary, _SECRET.encode())
+    parts.ingestion.vault.put(canary, SECRET.encode())
     for path, text in (
         ("contracts", contract(tenant)),
         ("contracts", contract(tenant, f"shop-{canary}")),
@@ -172,7 +172,7 @@ async def _letter(parts: Any, http: httpx.AsyncClient, tenant: str) -> None:
     """A delivery that is genuine and cannot be read."""
     body = f'{{"type": "{CANARIES[tenant]}", "twice": 1, "twice": 2}}'.encode()
     at = parts.clock.now() // 1_000_000
-    headers = senders.standard_webhooks(_SECRET, body, identity=CANARIES[tenant], at=at)
+    headers = senders.standard_webhooks(SECRET, body, identity=CANARIES[tenant], at=at)
     await _sent(http, "POST", f"/webhook/shop/{tenant}", content=body, headers=headers)
 
 
