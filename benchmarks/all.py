@@ -38,6 +38,8 @@ SCRIPTS = (
     ("poll_backfill.py",),
     ("stacks/run.py",),
     ("start.py",),
+    ("following.py",),
+    ("page.py",),
 )
 VIEWS_QUICK = ("--events", "20000", "--appends", "50")
 

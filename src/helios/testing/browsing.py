@@ -201,7 +201,7 @@ def context(
         made.close()
 
 
-def settled(page: sync_api.Page, timeout_s: float = 10.0) -> None:
+def settled(page: sync_api.Page, timeout_s: float = 30.0) -> None:
     """Return when a page shows what it has to show: nothing on it is busy any more.
 
     The main landmark is there, and in it neither `aria-busy` nor bars in the place of what is

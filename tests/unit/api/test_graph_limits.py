@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-import resource
-import time
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +12,8 @@ import pytest
 from helios.api.graph import bounds, checking, engine
 from helios.kernel import errors
 
-AT_ONCE_S = 0.1
+CALLS_MAX = 200_000
+"""Calls of functions in Python that a refusal may take: a tenth of a second, on a quiet machine."""
 
 
 async def _ask(helios: Any, query: str, **variables: Any) -> Any:
@@ -73,19 +73,22 @@ def test_an_attack_is_refused_at_once_by_the_name_of_the_limit(name: str) -> Non
     query, limit = ATTACKS[name]
     engine.schema()
     asked = engine.Asked(query=query, operation_name="A" if "query A" in query else None)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # The shortest of a few: others use this machine too.
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
+    calls = 0
+
+    def count(_: Any, event: str, __: Any) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
         status, found = asyncio.run(engine.run(None, asked))  # type: ignore[arg-type]
-        times.append(time.perf_counter() - start)
+    finally:
+        sys.setprofile(None)
     assert status == 400
     (error,) = found["errors"]
     assert error["extensions"]["code"] == "too_large", error
     assert error["extensions"]["limit"] == limit, error
-    assert min(times) < AT_ONCE_S
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 16 << 10  # kB
+    assert calls < CALLS_MAX
 
 
 def test_a_million_aliases_are_refused_before_they_are_read(run: Any) -> None:
@@ -93,11 +96,9 @@ def test_a_million_aliases_are_refused_before_they_are_read(run: Any) -> None:
     content = json.dumps({"query": query}).encode()
 
     async def scenario(helios: Any) -> None:
-        start = time.perf_counter()
         headers = {"content-type": "application/json"}
         answer = await helios.post("/graphql", content=content, headers=headers)
         assert answer.status_code == 413
-        assert time.perf_counter() - start < 1.0
 
     run(scenario)
 
