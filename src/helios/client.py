@@ -9,7 +9,7 @@ Problems come back as the errors of `helios.kernel.errors` that the server raise
 
 import http.cookiejar
 import types
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -121,15 +121,6 @@ class Client(every.Calls):
     async def events(self, **query: str | int | None) -> wire.EventList:
         """One page of events; parameters as of `GET /api/v1/events`."""
         return await self._get(wire.EventList, "/api/v1/events", query)
-
-    async def stream(self, **query: str | int | None) -> AsyncIterator[tuple[str, wire.EventView]]:
-        """Events as they come, each with the id to resume after it."""
-        place = ""
-        async for line in self._followed("/api/v1/events/stream", query):
-            if line.startswith("id: "):
-                place = line[4:]
-            elif line.startswith("data: "):
-                yield place, msgspec.json.decode(line[6:], type=wire.EventView)
 
     async def status(self) -> system.Status:
         """Numbers at a glance."""
@@ -408,7 +399,7 @@ class Client(every.Calls):
             _raise(answer)
         return _decode(answer, kind)
 
-    async def _followed(self, path: str, query: base.Params) -> AsyncIterator[str]:
+    async def _followed(self, path: str, query: base.Params) -> AsyncGenerator[str, None]:
         try:
             async with self._http.stream(
                 "GET", path, params=base.given(query), timeout=None

@@ -1,4 +1,5 @@
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -78,3 +79,27 @@ def test_an_address_where_nobody_answers_is_named(serving: Any, tmp_path: Path) 
     result = serving.command("health", "--url", "http://127.0.0.1:1", cwd=tmp_path)
     assert result.returncode == 3
     assert "127.0.0.1:1" in serving.one_line(result)
+
+
+@pytest.mark.parametrize("options", [[], ["--topics", "events"]])
+def test_a_reader_who_has_seen_enough_of_what_comes_is_no_error(
+    serving: Any, tmp_path: Path, options: list[str]
+) -> None:
+    """As in `helios events tail | head -n 1`."""
+    append = ("append", "--source", "shop", "--type", "A", "--payload", "{}")
+    with serving.serving(tmp_path / "data"):
+        _run(serving, tmp_path / "data", *append)
+        tail = ["events", "tail", "--from-beginning", "--type", "A", "--data-dir", "data", *options]
+        with subprocess.Popen(
+            [*serving.COMMAND, *tail],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=serving.environment(),
+            cwd=tmp_path,
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith(b"{")
+            process.stdout.close()
+            _run(serving, tmp_path / "data", *append)
+            assert process.stderr is not None
+            assert (process.wait(serving.START_S), process.stderr.read()) == (141, b"")

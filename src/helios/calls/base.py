@@ -1,7 +1,7 @@
 """What every part of the client builds on."""
 
 import abc
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, TypeVar
 
 import httpx
@@ -29,7 +29,7 @@ class Calls(abc.ABC):
         """An answer, unless it is a problem, which is raised."""
 
     @abc.abstractmethod
-    def _followed(self, path: str, query: Params) -> AsyncIterator[str]:
+    def _followed(self, path: str, query: Params) -> AsyncGenerator[str, None]:
         """Lines of a stream, as they come; a problem is raised."""
 
     @abc.abstractmethod

@@ -1,16 +1,19 @@
 """Questions in GraphQL, and following what changes."""
 
-from collections.abc import AsyncIterator, Collection, Mapping
+import contextlib
+from collections.abc import AsyncGenerator, Collection, Mapping
 from typing import Any
 
 import msgspec
 
+from helios.api import wire
 from helios.api.feed import changes
 from helios.api.routes import graph as graph_routes
 from helios.calls import base
 from helios.kernel import errors
 
 _DEADLINE = 504
+_STREAM = "/api/v1/events/stream"
 _decode = msgspec.json.Decoder(graph_routes.Answered).decode
 
 
@@ -50,13 +53,25 @@ class LiveCalls(base.Calls):
             raise errors.DeadlineError(text)
         raise errors.InvalidInputError(text)
 
+    async def stream(
+        self, **query: str | int | None
+    ) -> AsyncGenerator[tuple[str, wire.EventView], None]:
+        """Events as they come, each with the id to resume after it."""
+        place = ""
+        async with contextlib.aclosing(self._followed(_STREAM, query)) as lines:
+            async for line in lines:
+                if line.startswith("id: "):
+                    place = line[4:]
+                elif line.startswith("data: "):
+                    yield place, msgspec.json.decode(line[6:], type=wire.EventView)
+
     async def live(
         self,
         topics: Collection[str] = ("events",),
         *,
         cursor: str | None = None,
         **filters: str | None,
-    ) -> AsyncIterator[changes.Flush]:
+    ) -> AsyncGenerator[changes.Flush, None]:
         """What changes, as it does; one message in 100 ms at most.
 
         Args:
@@ -65,6 +80,7 @@ class LiveCalls(base.Calls):
             filters: as of `GET /api/v1/events`; all but `client_id` hold for `events` alone.
         """
         query = {"topics": ",".join(topics), "cursor": cursor, **filters}
-        async for line in self._followed("/api/v1/events/stream", query):
-            if line.startswith("data: "):
-                yield changes.read(line[6:])
+        async with contextlib.aclosing(self._followed(_STREAM, query)) as lines:
+            async for line in lines:
+                if line.startswith("data: "):
+                    yield changes.read(line[6:])

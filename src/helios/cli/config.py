@@ -1,6 +1,7 @@
 """`helios config`."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import click
@@ -258,13 +259,15 @@ def watch(where: session.Where, output: outputs.Format, *, count: int | None) ->
             if found.parts is not None:
                 raise errors.NotFoundError("no server runs here: there is nothing to watch")
             left = count
-            async for _, event in found.client.stream(
+            stream = found.client.stream(
                 type=",".join(events.TYPES), aggregate_type=events.AGGREGATE_TYPE
-            ):
-                _print(outputs.plain(event), output)
-                left = None if left is None else left - 1
-                if left == 0:
-                    return
+            )
+            async with contextlib.aclosing(stream):
+                async for _, event in stream:
+                    _print(outputs.plain(event), output)
+                    left = None if left is None else left - 1
+                    if left == 0:
+                        return
 
     asyncio.run(run())
 

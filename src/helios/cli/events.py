@@ -1,6 +1,7 @@
 """`helios events` and `helios append`."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -136,12 +137,15 @@ def tail(
             if topics is not None and helios.parts is None:
                 start = "beginning" if from_beginning else None
                 live = helios.client.live(topics.split(","), **{"from": start}, **query)
-                async for flush in live:
-                    click.echo(msgspec.json.encode(flush))
+                async with contextlib.aclosing(live):
+                    async for flush in live:
+                        click.echo(msgspec.json.encode(flush))
             elif helios.parts is None:
                 start = "beginning" if from_beginning else None
-                async for _, event in helios.client.stream(**{"from": start}, **query):
-                    show(event)
+                stream = helios.client.stream(**{"from": start}, **query)
+                async with contextlib.aclosing(stream):
+                    async for _, event in stream:
+                        show(event)
             else:
                 await _print_all(helios, query, show)
 
