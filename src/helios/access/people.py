@@ -220,12 +220,12 @@ class Desk:
         """
         await self._follower.caught_up()
         own = self._own(by)
-        is_own = own is not None and user_id in (own.id, own.name)
-        if is_own and own is not None:
-            user = own
+        # However he writes his name, he is himself.
+        if own is not None and self._named(user_id) == own:
+            user, is_own = own, True
         else:
             await self._administering(by)
-            user = self._managed(by, user_id)
+            user, is_own = self._managed(by, user_id), False
         if user.origin != "local":
             raise errors.InvalidInputError(
                 f"{user.name} signs in elsewhere and has no password here", field="id"
@@ -364,10 +364,13 @@ class Desk:
             by.require(model.Permission.ADMINISTER)
 
     def _managed(self, by: model.Principal, user_id: str) -> events.User:
-        user = self._directory.users.get(user_id) or self._directory.user_named(user_id)
+        user = self._named(user_id)
         if user is None or not bounds.manages(by, user.grants):
             raise errors.NotFoundError(f"there is no user {user_id[:80]}")
         return user
+
+    def _named(self, user_id: str) -> events.User | None:
+        return self._directory.users.get(user_id) or self._directory.user_named(user_id)
 
     def _require_sequence(self, user: events.User, expected: int | None) -> None:
         sequence = self._directory.sequence(events.USER, user.id)

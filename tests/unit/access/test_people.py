@@ -220,6 +220,20 @@ def test_a_password_is_changed_by_its_owner_who_knows_the_old_one(tmp_path: Path
     play(tmp_path, scenario)
 
 
+def test_an_administrator_is_himself_however_he_writes_his_name(tmp_path: Path) -> None:
+    async def scenario(bench: access_bench.Bench, access: parts.Access) -> None:
+        del bench
+        grants = [model.Grant(role="admin")]
+        await access.people.invite(ROOT, name="ada", grants=grants, password=PASSWORD)
+        ada = (await access.sessions.sign_in("ada", PASSWORD, HERE)).principal
+        for name in ("ada", "Ada", "ADA"):
+            with pytest.raises(errors.ForbiddenError):
+                await access.people.set_password(ada, name, "another fine sentence")
+        assert await access.sessions.sign_in("ada", PASSWORD, HERE)
+
+    play(tmp_path, scenario)
+
+
 def test_the_old_password_cannot_be_guessed_by_who_has_a_session(tmp_path: Path) -> None:
     async def scenario(bench: access_bench.Bench, access: parts.Access) -> None:
         del bench
