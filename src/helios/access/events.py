@@ -53,6 +53,25 @@ ADMINISTRATOR = "admin"
 """Name of the user that the one-time link signs in; only who administers the installation may give
 it to anybody else."""
 
+OURS = frozenset(
+    (
+        "access",
+        "anonymous",
+        "builder",
+        "build",
+        "control-bus",
+        "fanout",
+        "helios",
+        "ingest",
+        "local",
+        "notices",
+        "reconciler",
+        "unknown",
+    )
+)
+"""Names that stand behind what Helios itself does, and nobody else may have: by its actor a plan is
+told to be Helios' own, and an order to be nobody's."""
+
 NAME_CHARS_MAX = 128
 AGENT_CHARS_MAX = 200
 ADDRESS_CHARS_MAX = 64

@@ -395,3 +395,5 @@ def _check_name(name: str) -> None:
             "or double spaces",
             field="name",
         )
+    if name.casefold() in events.OURS:
+        raise errors.InvalidInputError("Helios itself is called so; take another", field="name")

@@ -207,9 +207,8 @@ class Writer:
         # The name of who comes by the one-time link is not to be had otherwise.
         for number in range(1, _NAME_TRIES):
             tried = wanted if number == 1 else f"{wanted[: events.NAME_CHARS_MAX - 4]}-{number}"
-            if tried.casefold() != events.ADMINISTRATOR and not self._follower.directory.user_named(
-                tried
-            ):
+            is_kept = tried.casefold() in (events.ADMINISTRATOR, *events.OURS)
+            if not is_kept and not self._follower.directory.user_named(tried):
                 return tried
         raise errors.ConflictError(f"too many users are called {wanted}")
 

@@ -1,6 +1,7 @@
 """Users and service tokens: nobody manages whom he should not, and nobody gives what he has not."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import helios
 from helios.access import bounds, events, limiting, model, parts, people
 from helios.kernel import errors
 from helios.testing import access_bench
@@ -292,6 +294,33 @@ def test_a_token_of_another_process_counts_and_its_end_too(tmp_path: Path) -> No
             with pytest.raises(errors.UnauthenticatedError):
                 await other.sessions.principal_of(made.text)
             assert not other.sessions.is_current(found)
+
+    play(tmp_path, scenario)
+
+
+def test_nobody_is_called_like_helios_itself(tmp_path: Path) -> None:
+    """A plan by `service:reconciler` is carried out as Helios' own, and stands in no audit."""
+    source = Path(helios.__file__).parent
+    text = "".join(path.read_text() for path in source.rglob("*.py") if "testing" not in path.parts)
+    found = set(re.findall(r'"(?:service|user):([a-z-]+)"', text))
+    found |= set(re.findall(r'kind="(?:service|key|local)",\s*name="([a-z-]+)"', text))
+    assert {"reconciler", "access", "local", "ingest"} <= found
+
+    async def scenario(bench: access_bench.Bench, access: parts.Access) -> None:
+        grants = [model.Grant(role="operator")]
+        for name in sorted(found):
+            for call in (
+                access.people.issue(ROOT, name=name, grants=grants),
+                access.people.issue(ROOT, name=name.upper(), grants=grants),
+                access.people.invite(ROOT, name=name, grants=grants),
+            ):
+                with pytest.raises(errors.InvalidInputError, match="Helios itself"):
+                    await call
+        assert await bench.events() == []
+        signed = await access.sessions.sign_in_external(
+            "https://login.test", "1", name="Anonymous", grants=grants, where=HERE
+        )
+        assert signed.principal.name == "Anonymous-2"
 
     play(tmp_path, scenario)
 
