@@ -51,6 +51,31 @@ def require_covers(principal: model.Principal, grants: Sequence[model.Grant]) ->
         principal.require(model.Permission.ADMINISTER, each.tenant, each.environment)
 
 
+def common(given: Iterable[model.Grant], held: Sequence[model.Grant]) -> tuple[model.Grant, ...]:
+    """What two may do both: whoever has these grants may do what each of them may, and no more."""
+    met = {_met(one, other) for one in given for other in held}
+    return _sorted(each for each in met if each is not None)
+
+
+def _met(one: model.Grant, other: model.Grant) -> model.Grant | None:
+    tenant = _narrower(one.tenant, other.tenant)
+    if tenant is None:
+        return None
+    environment = _narrower(one.environment, other.environment)
+    if environment is None:
+        # To read needs no environment.
+        return model.Grant(role="viewer", tenant=tenant, environment=one.environment)
+    both = model.PERMISSIONS[one.role] & model.PERMISSIONS[other.role]
+    role = next(each for each in model.ROLES if model.PERMISSIONS[each] == both)
+    return model.Grant(role=role, tenant=tenant, environment=environment)
+
+
+def _narrower(one: str, other: str) -> str | None:
+    if model.ALL in (one, other):
+        return other if one == model.ALL else one
+    return one if one == other else None
+
+
 def checked(grants: Sequence[model.Grant]) -> tuple[model.Grant, ...]:
     """Grants as they are kept: each once, in order.
 
@@ -62,7 +87,11 @@ def checked(grants: Sequence[model.Grant]) -> tuple[model.Grant, ...]:
     for index, each in enumerate(grants):
         _name(each.tenant, f"grants[{index}].tenant")
         _name(each.environment, f"grants[{index}].environment")
-    return tuple(sorted(set(grants), key=lambda g: (g.tenant, g.environment, g.role)))
+    return _sorted(set(grants))
+
+
+def _sorted(grants: Iterable[model.Grant]) -> tuple[model.Grant, ...]:
+    return tuple(sorted(grants, key=lambda g: (g.tenant, g.environment, g.role)))
 
 
 def checked_groups(groups: Sequence[str]) -> tuple[str, ...]:

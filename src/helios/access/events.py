@@ -130,10 +130,12 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
         id: the part of the token that is no secret.
         name: how events name who uses it.
         digest: SHA-256 of the secret part, in hex.
-        grants: what it may do.
+        grants: what it may do, as far as its owner may do it too.
         expires_at: when it ends; None: when it is revoked.
         issued_at: in microseconds.
         issued_by: the actor.
+        owner: id of the user who issued it, or whose token did; None: nobody, as it was issued at
+            the machine of a server.
     """
 
     id: str
@@ -143,6 +145,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: clocks.Timestamp | None = None
     issued_at: clocks.Timestamp
     issued_by: str
+    owner: str | None = None
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):

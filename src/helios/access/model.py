@@ -61,6 +61,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         name: of the user or token, as events show it behind the kind.
         grants: what they may do.
         session: id of the session that the request came with, of a user.
+        token: id of the token that the request came with, of a service.
         by: how they showed who they are: `cookie` (needs proof against forged requests), `bearer`.
         speaks: whether they say themselves on whose behalf they ask, as commands do at the machine
             of a server.
@@ -71,6 +72,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     name: str = "anonymous"
     grants: tuple[Grant, ...] = ()
     session: str | None = None
+    token: str | None = None
     by: Literal["cookie", "bearer", "none"] = "none"
     groups: tuple[str, ...] = ()
     speaks: bool = False

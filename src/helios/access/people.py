@@ -269,7 +269,8 @@ class Desk:
         Args:
             by: who does it.
             name: of what uses it, as events show it.
-            grants: what it may do: nothing that `by` may not give; at least one.
+            grants: what it may do: nothing that `by` may not give; at least one. Of what a user
+                issued, by himself or by a token of his, no more counts than he may do himself.
             expires_in_s: how long it lasts; None: until it is revoked.
 
         Raises:
@@ -299,6 +300,7 @@ class Desk:
             expires_at=None if ends is None else clocks.Timestamp(ends),
             issued_at=now,
             issued_by=by.actor,
+            owner=self._owner(by),
         )
         change = writing.Change(events.TOKEN_ISSUED, events.SERVICE_TOKEN, token_id, token, 0)
         await self._writer.append(by.actor, [change])
@@ -380,6 +382,14 @@ class Desk:
                 expected=expected,
                 actual=sequence,
             )
+
+    def _owner(self, by: model.Principal) -> str | None:
+        """The person who answers for what somebody issues: also for what his tokens issue."""
+        own = self._own(by)
+        if own is not None:
+            return own.id
+        token = self._directory.tokens.get(by.token or "")
+        return None if token is None else token.owner
 
     def _own(self, by: model.Principal) -> events.User | None:
         if by.kind != "user" or by.session is None:

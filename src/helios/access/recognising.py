@@ -7,11 +7,12 @@ from typing import Literal
 
 import msgspec
 
-from helios.access import directory, events, following, model, ports, tokens
+from helios.access import bounds, directory, events, following, model, ports, tokens
 from helios.kernel import clock as clocks
 
 KEYS = "keys"
 _KEY_BYTES = 32
+_SERVICE = "service"
 
 
 class _KnownPrincipal(msgspec.Struct, frozen=True):
@@ -97,12 +98,8 @@ class Recogniser:
             user = self.directory.users.get(session.user_id)
             return user is not None and not user.disabled and user.grants == principal.grants
         if principal.kind == "service":
-            return any(own == principal for _, own in self._local.values()) or any(
-                token.name == principal.name
-                and token.grants == principal.grants
-                and not self._is_over(token.expires_at)
-                for token in self.directory.tokens.values()
-            )
+            own = any(each == principal for _, each in self._local.values())
+            return own or self._of_token(principal.token or "") == principal
         return True
 
     def csrf_of(self, session: str) -> str:
@@ -134,13 +131,10 @@ class Recogniser:
         if token is None:
             await self._look_again()
             token = self.directory.tokens.get(name)
-        if (
-            token is None
-            or not hmac.compare_digest(token.digest, digest)
-            or self._is_over(token.expires_at)
-        ):
+        found = self._of_token(name)
+        if token is None or found is None or not hmac.compare_digest(token.digest, digest):
             raise tokens.refused()
-        return model.Principal(kind="service", name=token.name, grants=token.grants, by="bearer")
+        return found
 
     async def _look_again(self) -> None:
         """Catch up with what other processes did, at most once a second."""
@@ -148,6 +142,30 @@ class Recogniser:
         if self._asked_at is None or now_s - self._asked_at >= 1.0:
             self._asked_at = now_s
             await self._follower.caught_up()
+
+    def _of_token(self, token_id: str) -> model.Principal | None:
+        known = self._principals.get((token_id, _SERVICE))
+        if known is None or known.revision != self.directory.revision:
+            token = self.directory.tokens.get(token_id)
+            found = None if token is None else self._bearer(token)
+            if token is None or found is None:
+                self._principals.pop((token_id, _SERVICE), None)
+                return None
+            known = _KnownPrincipal(self.directory.revision, found, token.expires_at)
+            self._remember((token_id, _SERVICE), known)
+        return None if self._is_over(known.ends_at) else known.principal
+
+    def _bearer(self, token: events.Token) -> model.Principal | None:
+        """Who shows a token; nobody, where its owner is not let in any more."""
+        grants = token.grants
+        if token.owner is not None:
+            owner = self.directory.users.get(token.owner)
+            if owner is None or owner.disabled:
+                return None
+            grants = bounds.common(grants, owner.grants)
+        return model.Principal(
+            kind="service", name=token.name, grants=grants, token=token.id, by="bearer"
+        )
 
     def _of_session(
         self, session_id: str, user_id: str, by: Literal["cookie", "bearer"]
@@ -158,10 +176,13 @@ class Recogniser:
             if known is None:
                 self._principals.pop((session_id, by), None)
                 return None
-            if len(self._principals) >= tokens.VERIFIED_MAX:
-                self._principals.clear()
-            self._principals[session_id, by] = known
+            self._remember((session_id, by), known)
         return None if self._is_over(known.ends_at) else known.principal
+
+    def _remember(self, key: tuple[str, str], known: _KnownPrincipal) -> None:
+        if len(self._principals) >= tokens.VERIFIED_MAX:
+            self._principals.clear()
+        self._principals[key] = known
 
     def _looked_up(
         self, session_id: str, user_id: str, by: Literal["cookie", "bearer"]

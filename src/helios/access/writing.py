@@ -117,7 +117,7 @@ class Writer:
         await self.append(actor, [change, *self._closings(user.id, closing)])
 
     async def removed(self, user: events.User, actor: str) -> None:
-        """Remove a user, and close all sessions.
+        """Remove a user, close all sessions, and revoke the tokens that they issued.
 
         Raises:
             ConflictError: somebody else has changed them meanwhile.
@@ -125,7 +125,8 @@ class Writer:
         sequence = self._follower.directory.sequence(events.USER, user.id)
         payload = events.Removed(id=user.id, name=user.name)
         change = Change(events.USER_REMOVED, events.USER, user.id, payload, sequence)
-        await self.append(actor, [change, *self._closings(user.id, "user_removed")])
+        closings = self._closings(user.id, "user_removed")
+        await self.append(actor, [change, *closings, *self._revocations(user.id)])
 
     async def external(
         self,
@@ -248,6 +249,19 @@ class Writer:
         payload = events.Link(expires_at=expires_at)
         change = Change(events.LINK_ISSUED, events.SIGN_IN, "link", payload)
         await self.append(actor, [change])
+
+    def _revocations(self, user_id: str) -> list[Change]:
+        """Whoever is given the name later on is not to have their tokens."""
+        return [
+            Change(
+                events.TOKEN_REVOKED,
+                events.SERVICE_TOKEN,
+                each.id,
+                events.Removed(id=each.id, name=each.name),
+            )
+            for each in self._follower.directory.tokens.values()
+            if each.owner == user_id
+        ]
 
     def _closings(self, user_id: str, reason: events.Closing | None) -> list[Change]:
         if reason is None:

@@ -5,13 +5,14 @@ import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import helios
 from helios.access import bounds, events, limiting, model, parts, people
-from helios.kernel import errors
+from helios.kernel import errors, tenancy
 from helios.testing import access_bench
 
 PASSWORD = access_bench.PASSWORD
@@ -92,6 +93,14 @@ def test_whoever_administers_nothing_manages_nobody(who: model.Principal) -> Non
         assert not bounds.administers_something(who)
         assert not bounds.manages(who, [])
         assert not bounds.manages(who, [model.Grant(role="viewer", tenant="acme")])
+
+
+@given(PRINCIPALS, PRINCIPALS)
+def test_what_two_may_do_both_is_what_each_of_them_may(
+    one: model.Principal, other: model.Principal
+) -> None:
+    both = msgspec.structs.replace(one, grants=bounds.common(one.grants, other.grants))
+    assert _everything(both) == _everything(one) & _everything(other)
 
 
 def test_an_admin_of_a_client_sees_and_changes_the_users_of_that_client_only(
@@ -294,6 +303,74 @@ def test_a_token_of_another_process_counts_and_its_end_too(tmp_path: Path) -> No
             with pytest.raises(errors.UnauthenticatedError):
                 await other.sessions.principal_of(made.text)
             assert not other.sessions.is_current(found)
+
+    play(tmp_path, scenario)
+
+
+def test_a_token_may_no_more_than_who_issued_it_may_now(tmp_path: Path) -> None:
+    async def scenario(bench: access_bench.Bench, access: parts.Access) -> None:
+        del bench
+        desk, sessions = access.people, access.sessions
+        admin = model.Grant(role="admin", tenant="acme")
+        await desk.invite(ROOT, name="ada", grants=[admin], password=PASSWORD)
+        ada = (await sessions.sign_in("ada", PASSWORD, HERE)).principal
+        made = await desk.issue(ada, name="ci", grants=[admin])
+        first = await sessions.principal_of(made.text)
+        assert first.grants == (admin,)
+        # What a token issues in turn is his as well.
+        second = await desk.issue(first, name="next", grants=[admin])
+        viewer = model.Grant(role="viewer", tenant="acme")
+        for now, left in (
+            ([model.Grant(role="operator", tenant="acme"), viewer], "operator"),
+            ([viewer, model.Grant(role="admin", tenant="globex")], "viewer"),
+        ):
+            await desk.change(ROOT, "ada", grants=now)
+            for each in (made, second):
+                found = await sessions.principal_of(each.text)
+                assert {(one.role, one.tenant) for one in found.grants} >= {(left, "acme")}
+                assert not found.may(model.Permission.ADMINISTER, "acme")
+                assert found.scope == tenancy.Scope(frozenset({"acme"}))
+        assert not sessions.is_current(first)
+        await desk.change(ROOT, "ada", disabled=True)
+        for each in (made, second):
+            with pytest.raises(errors.UnauthenticatedError):
+                await sessions.principal_of(each.text)
+        assert not sessions.is_current(found)
+        await desk.change(ROOT, "ada", disabled=False, grants=[admin])
+        assert (await sessions.principal_of(second.text)).grants == (admin,)
+
+    play(tmp_path, scenario)
+
+
+def test_the_tokens_of_somebody_who_is_removed_are_not_his_namesakes(tmp_path: Path) -> None:
+    async def scenario(bench: access_bench.Bench, access: parts.Access) -> None:
+        del bench
+        desk, sessions = access.people, access.sessions
+        grants = [model.Grant(role="admin")]
+        await desk.invite(ROOT, name="ada", grants=grants, password=PASSWORD)
+        ada = (await sessions.sign_in("ada", PASSWORD, HERE)).principal
+        made = await desk.issue(ada, name="ci", grants=grants)
+        kept = await desk.issue(model.LOCAL, name="kept", grants=grants)
+        await desk.remove(ROOT, "ada")
+        await desk.invite(ROOT, name="ada", grants=grants)
+        with pytest.raises(errors.UnauthenticatedError):
+            await sessions.principal_of(made.text)
+        assert [each.name for each in await desk.service_tokens(ROOT)] == ["kept"]
+        assert await sessions.principal_of(kept.text)
+
+    play(tmp_path, scenario)
+
+
+def test_whoever_reads_on_by_a_revoked_token_is_not_its_namesake(tmp_path: Path) -> None:
+    async def scenario(bench: access_bench.Bench, access: parts.Access) -> None:
+        del bench
+        grants = [model.Grant(role="viewer", tenant="acme")]
+        one = await access.people.issue(ROOT, name="ci", grants=grants)
+        await access.people.issue(ROOT, name="ci", grants=grants)
+        reader = await access.sessions.principal_of(one.text)
+        assert access.sessions.is_current(reader)
+        await access.people.revoke(ROOT, one.token.id)
+        assert not access.sessions.is_current(reader)
 
     play(tmp_path, scenario)
 
