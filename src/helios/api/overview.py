@@ -77,30 +77,6 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     p99_s: float | None
 
 
-class Healed(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that was mended lately.
-
-    Attributes:
-        kind: `stack` (a heal of a stack) or `stream` (an event that was missing was fetched).
-        title: what was done, one line.
-        what: address of the component, or the key.
-        client_id: whose.
-        at: RFC 3339, when it was seen to have helped.
-        took_s: seconds from its begin; null: not known.
-        by: `itself`, or who agreed to it.
-        link: path of the page that shows it.
-    """
-
-    kind: Literal["stack", "stream"]
-    title: str
-    what: str
-    client_id: str
-    at: str
-    took_s: float | None
-    by: str
-    link: str
-
-
 class Empty(msgspec.Struct, frozen=True, kw_only=True):
     """What there is none of yet; tells the page which quick start to show.
 
@@ -136,7 +112,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     flow: list[Station]
     figures: Figures
     attention: list[attention.Item]
-    healed: list[Healed]
+    healed: list[reading.Healed]
     empty: Empty
 
 
@@ -181,7 +157,7 @@ class Maker:
             flow=self._flow(seen, tenants),
             figures=self._figures(seen, tenants),
             attention=attention.ranked(self._troubles(seen, tenants)),
-            healed=[Healed(**msgspec.structs.asdict(each)) for each in healed],
+            healed=list(healed),
             empty=_empty(seen, no_events=await _is_bare(parts.log, head)),
         )
 

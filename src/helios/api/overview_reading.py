@@ -80,8 +80,19 @@ class Stacks(msgspec.Struct, frozen=True, kw_only=True):
     troubles: Sequence[attention.Trouble]
 
 
-class Mended(msgspec.Struct, frozen=True, kw_only=True):
-    """See `overview.Healed`."""
+class Healed(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that was mended lately.
+
+    Attributes:
+        kind: `stack` (a heal of a stack) or `stream` (an event that was missing was fetched).
+        title: what was done, one line.
+        what: address of the component, or the key.
+        client_id: whose.
+        at: RFC 3339, when it was seen to have helped.
+        took_s: seconds from its begin; null: not known.
+        by: `itself`, or who agreed to it.
+        link: path of the page that shows it.
+    """
 
     kind: Literal["stack", "stream"]
     title: str
@@ -330,7 +341,7 @@ async def sites(store: ports.ViewStore, tenants: scoping.Tenants) -> list[attent
     ]
 
 
-async def healed(store: ports.ViewStore, tenants: scoping.Tenants) -> list[Mended]:
+async def healed(store: ports.ViewStore, tenants: scoping.Tenants) -> list[Healed]:
     """What was mended lately, newest first."""
     of, params = scoping.clause("tenant", tenants)
     rows = await _ask(
@@ -351,10 +362,10 @@ async def healed(store: ports.ViewStore, tenants: scoping.Tenants) -> list[Mende
     return [each for _, each in found[:HEALED_MAX]]
 
 
-def _heal(row: ports.Row) -> Mended:
+def _heal(row: ports.Row) -> Healed:
     tenant, name, record, ended_at = row
     heal = msgspec.json.decode(record, type=model.Heal)
-    return Mended(
+    return Healed(
         kind="stack",
         title=heal.action.summary or f"{heal.action.kind} {heal.action.target}",
         what=f"{name}/{heal.action.target}",
@@ -366,11 +377,11 @@ def _heal(row: ports.Row) -> Mended:
     )
 
 
-def _fetched(row: ports.Row) -> Mended:
+def _fetched(row: ports.Row) -> Healed:
     tenant, verdict, leg, at = row
     contract, _, rest = verdict.partition("/")
     key = rest.rpartition("/")[0]
-    return Mended(
+    return Healed(
         kind="stream",
         title=f"{leg} was missing and has been fetched from its source",
         what=f"{contract}/{key}",

@@ -157,7 +157,15 @@ def time(query: dict[str, str], name: str) -> clocks.Timestamp | None:
     Raises:
         InvalidInputError: not RFC 3339 with a zone.
     """
-    text = query.get(name)
+    return when(query.get(name), name)
+
+
+def when(text: str | None, field: str) -> clocks.Timestamp | None:
+    """A time that somebody wrote.
+
+    Raises:
+        InvalidInputError: not RFC 3339 with a zone; names the field.
+    """
     if text is None:
         return None
     try:
@@ -165,7 +173,7 @@ def time(query: dict[str, str], name: str) -> clocks.Timestamp | None:
     except ValueError as error:
         # A plus sign in a query string means a space; senders forget to encode it.
         hint = " (write + as %2B)" if " " in text else ""
-        raise errors.InvalidInputError(f"{error}{hint}", field=name) from None
+        raise errors.InvalidInputError(f"{error}{hint}", field=field) from None
 
 
 YAML = ("application/yaml", "application/x-yaml")

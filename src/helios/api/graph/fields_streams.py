@@ -6,11 +6,12 @@ from typing import Any, cast
 
 import msgspec
 
+from helios.api import wire
 from helios.api.graph import context, fields_events, naming, pages
 from helios.api.routes import contracts as contract_routes
 from helios.api.routes import verdicts as verdict_routes
 from helios.kernel import clock as clocks
-from helios.kernel import errors, rfc3339
+from helios.kernel import errors
 from helios.projections.views import contracts
 from helios.reconcile.streams import verdicts
 
@@ -93,8 +94,8 @@ async def listing(
         context.client(where.get("client_id")),
         contract=where.get("contract"),
         statuses=cast("Sequence[verdicts.Status] | None", statuses),
-        start=_time(where.get("since"), "since"),
-        end=_time(where.get("until"), "until"),
+        start=wire.when(where.get("since"), "since"),
+        end=wire.when(where.get("until"), "until"),
         after=after,
         limit=count,
     )
@@ -103,15 +104,6 @@ async def listing(
         for place, each in zip(page.places, page.verdicts, strict=True)
     ]
     return pages.page(edges, count, more=page.next is not None)
-
-
-def _time(text: str | None, field: str) -> clocks.Timestamp | None:
-    if text is None:
-        return None
-    try:
-        return rfc3339.parse(text)
-    except ValueError as error:
-        raise errors.InvalidInputError(str(error), field=field) from None
 
 
 async def key(

@@ -170,7 +170,7 @@ class _Boards(desks.Desk):
     async def heals(self, request: web.Request) -> web.Response:
         query = request.query("client_id", "start_time", "filter", "cursor", "limit")
         expression = _expression(query, boards.HEAL_FIELDS)
-        since = desks.when(query.get("start_time"), "start_time")
+        since = wire.time(query, "start_time")
         tenants = scoping.tenants(query.get("client_id"))
         await self.visible(request)
 

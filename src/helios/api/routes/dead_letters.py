@@ -19,9 +19,7 @@ from helios.kernel import (
     filtering,
     jsonio,
     limits,
-    rfc3339,
 )
-from helios.kernel import clock as clocks
 from helios.projections.views import dead_letters as view
 
 NDJSON = "application/x-ndjson"
@@ -438,16 +436,9 @@ def _open(wanted: shown.Wanted) -> view.Where:
         event_type=wanted.type,
         template=wanted.template,
         status="open",
-        start=_time(wanted.since, "since"),
-        end=_time(wanted.until, "until"),
+        start=wire.when(wanted.since, "since"),
+        end=wire.when(wanted.until, "until"),
     )
-
-
-def _time(text: str | None, field: str) -> clocks.Timestamp | None:
-    try:
-        return None if text is None else rfc3339.parse(text)
-    except ValueError as error:
-        raise errors.InvalidInputError(str(error), field=field) from None
 
 
 def _where(query: dict[str, str]) -> view.Where:

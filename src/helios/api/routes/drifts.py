@@ -208,7 +208,7 @@ class _Drifts(desks.Desk):
 
     async def baseline(self, request: web.Request) -> web.Response:
         asked, content = await desks.body(request, stack_asks.Baseline)
-        until = desks.when(asked.expires_at, "expires_at")
+        until = wire.when(asked.expires_at, "expires_at")
 
         async def decide(known: reading.Known) -> list[writer.Said]:
             return commanding.baseline(known.state, reason=asked.reason, expires_at=until)
@@ -286,7 +286,7 @@ class _Rules(desks.Desk):
     async def declare(self, request: web.Request) -> web.Response:
         asked, content = await desks.body(request, stack_asks.Rule)
         actor = speaking.actor_of(request)
-        until = desks.when(asked.expires_at, "expires_at")
+        until = wire.when(asked.expires_at, "expires_at")
 
         async def decide(known: reading.Known) -> list[writer.Said]:
             return commanding.declare_rule(

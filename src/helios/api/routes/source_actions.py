@@ -10,8 +10,7 @@ from helios.api import operations, services, web, wire
 from helios.api.routes import ingest
 from helios.api.routes import sources as routes_of_sources
 from helios.ingest import directory, hooks, kinds, sources
-from helios.kernel import clock as clocks
-from helios.kernel import errors, jsonio, outbound, rfc3339
+from helios.kernel import errors, jsonio, outbound
 from helios.providers import ports as providers
 
 T = TypeVar("T")
@@ -440,13 +439,7 @@ def _replay(body: bytes) -> sources.Replay:
         raise errors.InvalidInputError("say either since or ids", field="since")
     if len(asked.ids) > IDS_MAX:
         raise errors.InvalidInputError(f"at most {IDS_MAX}, found {len(asked.ids)}", field="ids")
-    since: clocks.Timestamp | None = None
-    if asked.since is not None:
-        try:
-            since = rfc3339.parse(asked.since)
-        except ValueError as error:
-            raise errors.InvalidInputError(str(error), field="since") from None
-    return sources.Replay(since=since, ids=tuple(asked.ids))
+    return sources.Replay(since=wire.when(asked.since, "since"), ids=tuple(asked.ids))
 
 
 def _decode(body: bytes, kind: type[T]) -> T:

@@ -349,7 +349,7 @@ def name(request: web.Request) -> tuple[str, str]:
 
 def later(text: str | None, now: clocks.Timestamp, field: str = "until") -> clocks.Timestamp | None:
     """A time that is to come. Raises InvalidInputError when it is none, or has passed."""
-    found = when(text, field)
+    found = wire.when(text, field)
     if found is not None and found <= now:
         raise errors.InvalidInputError(
             f"{text} has passed; expected a time that is to come", field=field
@@ -369,16 +369,6 @@ async def body(request: web.Request, kind: type[T]) -> tuple[T, bytes]:
         return msgspec.json.decode(found, type=kind), found
     except msgspec.ValidationError as error:
         incoming.refuse_shape(error)
-
-
-def when(text: str | None, field: str) -> clocks.Timestamp | None:
-    """A time of a body. Raises InvalidInputError when it is none."""
-    if text is None:
-        return None
-    try:
-        return rfc3339.parse(text)
-    except ValueError as error:
-        raise errors.InvalidInputError(str(error), field=field) from None
 
 
 def before(query: Mapping[str, str]) -> int | None:

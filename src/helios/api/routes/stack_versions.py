@@ -134,7 +134,7 @@ class _Versions(desks.Declaring):
     async def rollback(self, request: web.Request) -> web.Response:
         request.query()
         asked, content = await desks.body(request, stack_asks.Rollback)
-        to_time = desks.when(asked.to_time, "to_time")
+        to_time = wire.when(asked.to_time, "to_time")
         if (asked.to is None) == (to_time is None):
             raise errors.InvalidInputError("expected one of to and to_time", field="to")
         seen: list[tuple[reading.Known, composition.Composition]] = []
