@@ -29,6 +29,7 @@ SCRIPTS = (
     ("log/growth.py", "sqlite"),
     ("log/growth.py", "postgres"),
     ("live/run.py",),
+    ("live/missing.py",),
     ("webhooks.py",),
     ("dedup.py",),
     ("ingest_kill.py", "sqlite"),
