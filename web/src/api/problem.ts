@@ -26,11 +26,12 @@ export class ApiError extends Error {
   readonly asked: string;
 
   constructor(status: number, body: ProblemBody, asked: string, correlationId?: string) {
-    super(body.detail || body.title || `HTTP ${status}`);
+    const title = body.title ?? `The server answered ${status}`;
+    super(body.detail || title);
     this.name = "ApiError";
     this.status = status;
     this.code = body.code ?? "unknown";
-    this.title = body.title ?? `The server answered ${status}`;
+    this.title = title;
     this.detail = body.detail ?? "";
     this.field = body.field ?? undefined;
     this.line = body.line ?? undefined;
@@ -79,9 +80,14 @@ export function report(error: unknown, page: string, at: Date): string {
   return lines.join("\n");
 }
 
-/** What went wrong, in one sentence for the person who asked. */
+/** What went wrong, in one sentence for the person who asked and knows what was asked. */
 export function problemText(error: unknown): string {
-  return error instanceof ApiError
-    ? error.detail || error.title
-    : String((error as Error)?.message ?? error);
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The same where nothing else says what it is about: with its title before it. */
+export function titledProblem(error: unknown): string {
+  return error instanceof ApiError && error.detail
+    ? `${error.title}: ${error.detail}`
+    : problemText(error);
 }

@@ -2,6 +2,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import type { LinkProps } from "@tanstack/react-router";
 import { BookOpen, CircleUserRound, Info, LogOut, Monitor, Moon, Sun, UserCog } from "lucide-react";
 import { useMe } from "@/api/me";
+import { problemText } from "@/api/problem";
 import { setPreference, type Theme, usePreference } from "@/lib/preferences";
 import type { Icon } from "@/ui/button";
 import { Menu, MenuItem, MenuLabel, MenuLine } from "@/ui/menu";
@@ -67,7 +68,7 @@ export function UserMenu() {
           icon={LogOut}
           onSelect={() =>
             void signOut(queries).catch((error: unknown) =>
-              toast(`Not signed out: ${(error as Error)?.message ?? error}`, { tone: "bad" }),
+              toast(`Not signed out: ${problemText(error)}`, { tone: "bad" }),
             )
           }
         >

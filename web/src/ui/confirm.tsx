@@ -1,5 +1,5 @@
 import { type ReactNode, useId, useState } from "react";
-import { ApiError } from "@/api/problem";
+import { titledProblem } from "@/api/problem";
 import { Button } from "./button";
 import { Dialog } from "./dialog";
 import { Command } from "./values";
@@ -117,9 +117,7 @@ export function Confirm({
         )}
         {error !== undefined && (
           <p role="alert" className="rounded-md bg-bad-wash px-3 py-2 text-bad">
-            {error instanceof ApiError
-              ? `${error.title}: ${error.detail}`
-              : String((error as Error)?.message ?? error)}
+            {titledProblem(error)}
           </p>
         )}
         <div className="flex justify-end gap-2">

@@ -8,7 +8,7 @@ import { useTenant } from "@/app/console-search";
 import { Button } from "./button";
 import { Dialog } from "./dialog";
 import { Menu, MenuItem, MenuLabel, MenuLine } from "./menu";
-import { toast } from "./toast";
+import { toast, toastProblem } from "./toast";
 
 type SavedView = Pick<
   Schemas["SavedView"],
@@ -98,8 +98,7 @@ export function SavedViews({
       },
     });
   };
-  const failed = (error: unknown) =>
-    toast(error instanceof Error ? error.message : String(error), { tone: "bad" });
+  const failed = (error: unknown) => toastProblem(error);
   const held = views.find((view) => view.filter === value);
 
   return (

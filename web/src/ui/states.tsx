@@ -1,6 +1,6 @@
 import { CloudOff, ShieldAlert, TriangleAlert } from "lucide-react";
 import type { ReactNode } from "react";
-import { ApiError, OfflineError, report } from "@/api/problem";
+import { ApiError, OfflineError, problemText, report } from "@/api/problem";
 import { cx } from "@/lib/cx";
 import { Button, type Icon } from "./button";
 import { Command, CopyButton } from "./values";
@@ -67,8 +67,7 @@ export function ErrorState({ error, retry }: { error: unknown; retry?: () => voi
       : isOffline
         ? "The server cannot be reached"
         : "This could not be shown";
-  const detail =
-    error instanceof ApiError ? error.detail : String((error as Error)?.message ?? error);
+  const detail = error instanceof ApiError ? error.detail : problemText(error);
   return (
     <div
       role="alert"

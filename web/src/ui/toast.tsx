@@ -1,5 +1,6 @@
 import { X } from "lucide-react";
 import { useSyncExternalStore } from "react";
+import { problemText } from "@/api/problem";
 import { cx } from "@/lib/cx";
 import { IconButton } from "./button";
 import { TONE_ICON, TONE_TEXT, type Tone } from "./status";
@@ -43,6 +44,11 @@ export function toast(
   };
   set([...toasts, made].slice(-MOST));
   setTimeout(() => drop(id), SHOWN_MS);
+}
+
+/** Say what went wrong with something that was asked by a click. */
+export function toastProblem(error: unknown): void {
+  toast(problemText(error), { tone: "bad" });
 }
 
 export function Toaster() {

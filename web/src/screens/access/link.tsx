@@ -2,7 +2,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { Link, useRouter } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
 import { call } from "@/api/client";
-import { ApiError } from "@/api/problem";
+import { problemText } from "@/api/problem";
 import { Skeleton } from "@/ui/states";
 import { AccessFrame } from "./frame";
 
@@ -27,9 +27,7 @@ export function OneTimeLink() {
         queries.clear();
         await router.navigate({ to: "/", replace: true });
       })
-      .catch((error: unknown) =>
-        setProblem(error instanceof ApiError ? error.detail || error.title : String(error)),
-      );
+      .catch((error: unknown) => setProblem(problemText(error)));
   }, [queries, router]);
   return (
     <AccessFrame title={problem ? "This link does not work" : "Signing in"}>

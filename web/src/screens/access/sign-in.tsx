@@ -3,7 +3,7 @@ import { getRouteApi, Link, useRouter } from "@tanstack/react-router";
 import { Eye, EyeOff, LogIn } from "lucide-react";
 import { type KeyboardEvent, type ReactNode, useId, useRef, useState } from "react";
 import { call, type Schemas } from "@/api/client";
-import { ApiError } from "@/api/problem";
+import { problemText } from "@/api/problem";
 import { Button, IconButton } from "@/ui/button";
 import { useTitle } from "@/ui/page";
 import { ErrorState, Skeleton } from "@/ui/states";
@@ -174,11 +174,7 @@ function LocalForm({ isSecond, onDone }: { isSecond: boolean; onDone: () => Prom
       await call("POST", "/api/v1/auth/login", { json: { name: name.trim(), password } });
       await onDone();
     } catch (error) {
-      setProblem(
-        error instanceof ApiError
-          ? error.detail || error.title
-          : String((error as Error)?.message ?? error),
-      );
+      setProblem(problemText(error));
       passwordField.current?.select();
     } finally {
       setBusy(false);

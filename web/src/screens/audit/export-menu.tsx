@@ -1,5 +1,6 @@
 import { Download } from "lucide-react";
 import { useRef, useState } from "react";
+import { problemText } from "@/api/problem";
 import { useTenant, useTimeRange } from "@/app/console-search";
 import { count } from "@/lib/format";
 import { Button } from "@/ui/button";
@@ -45,8 +46,7 @@ export function ExportMenu({ filter }: { filter: string }) {
         { tone: isCut ? "warn" : "good" },
       );
     } catch (error) {
-      if (!stop.signal.aborted)
-        toast(`Not saved: ${(error as Error)?.message ?? error}`, { tone: "bad" });
+      if (!stop.signal.aborted) toast(`Not saved: ${problemText(error)}`, { tone: "bad" });
     } finally {
       setRead(undefined);
     }

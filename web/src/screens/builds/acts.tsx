@@ -4,10 +4,9 @@ import { Hammer } from "lucide-react";
 import { useState } from "react";
 import { call } from "@/api/client";
 import { useMay } from "@/api/me";
-import { ApiError } from "@/api/problem";
 import { Button } from "@/ui/button";
 import { Confirm } from "@/ui/confirm";
-import { toast } from "@/ui/toast";
+import { toast, toastProblem } from "@/ui/toast";
 import { type Build, readBuilds, type Site } from "./builds-queries";
 import { buildTo } from "./links";
 
@@ -49,8 +48,7 @@ export function BuildNow({
       if (build) await navigate(buildTo(build) as never);
       else toast(`${site.name} is built as soon as a place is free`, { tone: "wait" });
     } catch (error) {
-      const text = error instanceof ApiError ? error.detail || error.title : String(error);
-      toast(text, { tone: "bad" });
+      toastProblem(error);
     } finally {
       setBusy(false);
     }

@@ -9,7 +9,7 @@ import { Card } from "@/ui/card";
 import { PathLink } from "@/ui/path-link";
 import { ErrorState, Skeleton } from "@/ui/states";
 import { Status, type Tone } from "@/ui/status";
-import { toast } from "@/ui/toast";
+import { toastProblem } from "@/ui/toast";
 import { CopyButton, TimeAgo } from "@/ui/values";
 import { isUnderWay, type Job, jobQuery, steerJob } from "./letter-queries";
 
@@ -91,7 +91,7 @@ function Steering({ job }: { job: Job }) {
     try {
       client.setQueryData(jobQuery(job.id).queryKey, await steerJob(job.id, how));
     } catch (error) {
-      toast(error instanceof ApiError ? error.detail : String(error), { tone: "bad" });
+      toastProblem(error);
     }
   };
   if (!isUnderWay(job))

@@ -3,7 +3,7 @@ import { Archive, RotateCcw, Save, Undo2 } from "lucide-react";
 import { useMemo, useState } from "react";
 import type { Schemas } from "@/api/client";
 import { useMay } from "@/api/me";
-import { ApiError } from "@/api/problem";
+import { titledProblem } from "@/api/problem";
 import { bytes } from "@/lib/format";
 import { Button } from "@/ui/button";
 import { CodeEditor } from "@/ui/code-editor";
@@ -180,7 +180,7 @@ function Body({ whole, done, onDone }: KnownProps) {
       } else toast("Saved; it is what a retry reads from now on");
       await follow(position);
     } catch (error) {
-      toast(error instanceof ApiError ? `${error.title}: ${error.detail}` : String(error), {
+      toast(titledProblem(error), {
         tone: "bad",
       });
     } finally {

@@ -7,7 +7,7 @@ import { operate } from "@/api/operations";
 import { Button } from "@/ui/button";
 import { Confirm } from "@/ui/confirm";
 import { Menu, MenuItem } from "@/ui/menu";
-import { toast } from "@/ui/toast";
+import { toast, toastProblem } from "@/ui/toast";
 import { act, remove, type Source } from "./ingest-queries";
 
 export const operationKey = (source: Source, verb: "poll" | "replay") =>
@@ -38,7 +38,7 @@ export function SourceActs({ source }: { source: Source }) {
         },
       );
     } catch (error) {
-      toast((error as Error).message, { tone: "bad" });
+      toastProblem(error);
     }
     refresh();
   };

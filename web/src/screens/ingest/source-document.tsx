@@ -2,7 +2,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { FlaskConical, Pencil, Save } from "lucide-react";
 import { useState } from "react";
 import { useMay } from "@/api/me";
-import { ApiError } from "@/api/problem";
+import { ApiError, titledProblem } from "@/api/problem";
 import { cx } from "@/lib/cx";
 import { lineDiff } from "@/lib/line-diff";
 import { Button } from "@/ui/button";
@@ -88,7 +88,7 @@ export function SourceDocument({ source }: { source: Source }) {
 const SIGNS = { same: " ", added: "+", removed: "−" } as const;
 
 /** What one text has that the other has not. */
-export function Changes({ before, after }: { before: string | undefined; after: string }) {
+function Changes({ before, after }: { before: string | undefined; after: string }) {
   if (before === undefined)
     return <p className="border-t border-line px-3 py-2 text-sm text-soft">The first version.</p>;
   const lines = lineDiff(before, after);
@@ -215,7 +215,7 @@ export function DryRun({
   if (error !== undefined)
     return (
       <p role="alert" className="mt-3 rounded-md bg-bad-wash px-3 py-2 break-words text-bad">
-        {error instanceof ApiError ? `${error.title}: ${error.detail}` : String(error)}
+        {titledProblem(error)}
       </p>
     );
   if (!checked) return null;

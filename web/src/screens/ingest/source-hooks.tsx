@@ -7,7 +7,7 @@ import { Confirm } from "@/ui/confirm";
 import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
 import { Badge, Status } from "@/ui/status";
 import { Cell, Table } from "@/ui/table";
-import { toast } from "@/ui/toast";
+import { toast, toastProblem } from "@/ui/toast";
 import { Command } from "@/ui/values";
 import {
   deleteHook,
@@ -61,7 +61,7 @@ export function SourceHooks({ source }: { source: Source }) {
       if (change.action === "none") toast("The webhook at the provider is as it has to be");
       else setAsking({ verb, change });
     } catch (problem) {
-      toast((problem as Error).message, { tone: "bad" });
+      toastProblem(problem);
     }
     setBusy(false);
   };

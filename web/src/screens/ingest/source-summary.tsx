@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, type LinkProps } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import { forget, type Operation, useOperation } from "@/api/operations";
-import { ApiError } from "@/api/problem";
+import { titledProblem } from "@/api/problem";
 import { cx } from "@/lib/cx";
 import { bytes, count, duration, percent, rate } from "@/lib/format";
 import { Button } from "@/ui/button";
@@ -60,7 +60,7 @@ function Trouble({ source }: { source: Source }) {
 }
 
 /** The address to paste at the provider. */
-export function Connect({ source }: { source: Pick<Source, "webhook_url" | "provider"> }) {
+function Connect({ source }: { source: Pick<Source, "webhook_url" | "provider"> }) {
   if (!source.webhook_url) return null;
   return (
     <Section title="URL to give to the sender">
@@ -340,7 +340,7 @@ function Came({ operation: { error, step } }: { operation: Operation }) {
   if (error !== undefined)
     return (
       <p role="alert" className="mt-1 text-bad">
-        {error instanceof ApiError ? `${error.title}: ${error.detail}` : String(error)}
+        {titledProblem(error)}
       </p>
     );
   const result = Object.entries(step.result ?? {});

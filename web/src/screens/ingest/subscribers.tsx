@@ -13,7 +13,7 @@ import { Facts, Inspector, Section } from "@/ui/page";
 import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
 import { Status } from "@/ui/status";
 import { Cell, Table } from "@/ui/table";
-import { toast } from "@/ui/toast";
+import { toast, toastProblem } from "@/ui/toast";
 import { TimeAgo } from "@/ui/values";
 import { actOnSubscriber, type Subscriber, setAsideQuery } from "./ingest-queries";
 
@@ -165,7 +165,7 @@ function Acts({ subscriber }: { subscriber: Subscriber }) {
                 undo: () => act("enable"),
               }),
             )
-            .catch((error: Error) => toast(error.message, { tone: "bad" }))
+            .catch(toastProblem)
         }
       >
         Disable
@@ -267,7 +267,7 @@ function SetAside({ subscriber }: { subscriber: Subscriber }) {
       await act("redeliver", { positions });
       toast(`${count(positions.length)} tried again`);
     } catch (problem) {
-      toast((problem as Error).message, { tone: "bad" });
+      toastProblem(problem);
     }
   };
   if (error) return <p className="text-bad">{error.message}</p>;

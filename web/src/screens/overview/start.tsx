@@ -5,7 +5,7 @@ import { useMay } from "@/api/me";
 import { useTenant } from "@/app/console-search";
 import { cx } from "@/lib/cx";
 import { Button } from "@/ui/button";
-import { toast } from "@/ui/toast";
+import { toast, toastProblem } from "@/ui/toast";
 import { Command } from "@/ui/values";
 import { type Overview, sendTestEvent } from "./overview-queries";
 import { START } from "./overview-words";
@@ -23,7 +23,7 @@ export function useTestEvent(): { send: () => Promise<void>; isBusy: boolean; de
       toast(`Event #${position} is in the log of client ${tenant}`);
       await navigate({ to: "/events", search: { sel: String(position) } });
     } catch (error) {
-      toast((error as Error).message, { tone: "bad" });
+      toastProblem(error);
     } finally {
       setBusy(false);
     }

@@ -3,7 +3,6 @@ import { Link, type LinkProps } from "@tanstack/react-router";
 import { LogOut } from "lucide-react";
 import { call, type Schemas } from "@/api/client";
 import { homeOf, useMe } from "@/api/me";
-import { problemText } from "@/api/problem";
 import { useTenant } from "@/app/console-search";
 import { signOut } from "@/app/sign-out";
 import { useNow } from "@/lib/now";
@@ -14,7 +13,7 @@ import { Facts } from "@/ui/page";
 import { Skeleton } from "@/ui/states";
 import { Badge } from "@/ui/status";
 import { Cell, Table } from "@/ui/table";
-import { toast } from "@/ui/toast";
+import { toast, toastProblem } from "@/ui/toast";
 import { Instant, TimeAgo } from "@/ui/values";
 import { Choice } from "./choice";
 import { Column, SettingsFrame } from "./frame";
@@ -157,7 +156,7 @@ function SavedViewsCard() {
         },
       });
     } catch (failed) {
-      toast(problemText(failed), { tone: "bad" });
+      toastProblem(failed);
     }
   };
   const views = data?.views ?? [];

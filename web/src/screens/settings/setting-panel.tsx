@@ -2,13 +2,13 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Undo2 } from "lucide-react";
 import { useEffect, useId, useState } from "react";
 import { useMay } from "@/api/me";
-import { ApiError } from "@/api/problem";
+import { problemText } from "@/api/problem";
 import { cx } from "@/lib/cx";
 import { Button } from "@/ui/button";
 import { Facts, Inspector, Section } from "@/ui/page";
 import { ErrorState, Skeleton } from "@/ui/states";
 import { Badge } from "@/ui/status";
-import { toast } from "@/ui/toast";
+import { toast, toastProblem } from "@/ui/toast";
 import { Command, CopyButton, TimeAgo } from "@/ui/values";
 import { person } from "./configuration-tab";
 import {
@@ -102,15 +102,9 @@ function useDone(setting: Setting): (done: Changed) => Promise<void> {
             await again();
             toast(`${setting.title} is ${shown(setting, undone.after)} again`);
           })
-          .catch((error: unknown) => toast(text(error), { tone: "bad" })),
+          .catch(toastProblem),
     });
   };
-}
-
-function text(error: unknown): string {
-  return error instanceof ApiError
-    ? error.detail || error.title
-    : String((error as Error)?.message ?? error);
 }
 
 function Editor({ setting }: { setting: Setting }) {
@@ -156,7 +150,7 @@ function Editor({ setting }: { setting: Setting }) {
       setReason("");
       await done(made);
     } catch (error) {
-      setProblem(text(error));
+      setProblem(problemText(error));
     } finally {
       setBusy(false);
     }
@@ -273,7 +267,7 @@ function useDryRun(setting: Setting, value: Value, reason: string, enabled: bool
   });
   return {
     effect: isReady ? data?.effect : undefined,
-    problem: isReady && error ? text(error) : undefined,
+    problem: isReady && error ? problemText(error) : undefined,
   };
 }
 
@@ -361,7 +355,7 @@ function History({ setting, denied }: { setting: Setting; denied: string | undef
     try {
       await done(await undoChange(setting, change.position, !isLast));
     } catch (failed) {
-      setProblem(text(failed));
+      setProblem(problemText(failed));
     }
   };
   return (

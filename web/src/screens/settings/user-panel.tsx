@@ -9,7 +9,7 @@ import { Confirm } from "@/ui/confirm";
 import { Facts, Inspector, Section } from "@/ui/page";
 import { ErrorState, Skeleton } from "@/ui/states";
 import { Badge, Status } from "@/ui/status";
-import { toast } from "@/ui/toast";
+import { toast, toastProblem } from "@/ui/toast";
 import { Command, Id, TimeAgo } from "@/ui/values";
 import { equal, type Grant, options } from "./grants";
 import { GrantsMatrix } from "./grants-matrix";
@@ -51,7 +51,7 @@ function Detail({ user, etag, onGone }: { user: User; etag: string; onGone: () =
         ...(undo ? { undo: () => setDisabled(!disabled, false) } : {}),
       });
     } catch (failed) {
-      toast(problemText(failed), { tone: "bad" });
+      toastProblem(failed);
     }
   };
   return (

@@ -10,7 +10,7 @@ import { Facts } from "@/ui/page";
 import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
 import { Status } from "@/ui/status";
 import { Cell, Table } from "@/ui/table";
-import { toast } from "@/ui/toast";
+import { toast, toastProblem } from "@/ui/toast";
 import { Id, TimeAgo } from "@/ui/values";
 import { Changes, Countdown, planTo, Risk } from "./parts";
 import { PlanView } from "./plan-view";
@@ -222,10 +222,7 @@ function MakePlan({ name, environment }: { name: StackName; environment: string 
     else toast("There is nothing to do now", { tone: "unknown" });
   };
   return (
-    <Button
-      disabledReason={denied}
-      onClick={() => void make().catch((error: Error) => toast(error.message, { tone: "bad" }))}
-    >
+    <Button disabledReason={denied} onClick={() => void make().catch(toastProblem)}>
       Make a plan
     </Button>
   );

@@ -3,7 +3,7 @@ import { Check, FlaskConical, Save } from "lucide-react";
 import { useState } from "react";
 import { call, type Schemas } from "@/api/client";
 import { useMay } from "@/api/me";
-import { ApiError } from "@/api/problem";
+import { problemText } from "@/api/problem";
 import { Button } from "@/ui/button";
 import { Card } from "@/ui/card";
 import { CodeEditor } from "@/ui/code-editor";
@@ -256,8 +256,7 @@ async function declare(
 
 /** The place that an error names, as `line 3`. */
 function problem(error: unknown): { text: string; line?: number } {
-  const text =
-    error instanceof ApiError ? error.detail : String((error as Error)?.message ?? error);
+  const text = problemText(error);
   const line = /line (\d+)/.exec(text)?.[1];
   return line ? { text, line: Number(line) } : { text };
 }

@@ -6,7 +6,7 @@ import { useMay } from "@/api/me";
 import { useOffer } from "@/app/palette-actions";
 import { Button } from "@/ui/button";
 import { Confirm } from "@/ui/confirm";
-import { toast } from "@/ui/toast";
+import { toast, toastProblem } from "@/ui/toast";
 import { DryPlan } from "./dry-plan";
 import { stackTo } from "./parts";
 import { command, type StackName } from "./stack-queries";
@@ -60,8 +60,7 @@ export function StackActs({
     }),
     [name, navigate, queries],
   );
-  const told = (run: () => Promise<unknown>) => () =>
-    void run().catch((error: Error) => toast(error.message, { tone: "bad" }));
+  const told = (run: () => Promise<unknown>) => () => void run().catch(toastProblem);
   const offered = useMemo(
     () => [
       { words: `Look at ${name.stack} now`, run: act.look, disabledReason: denied },

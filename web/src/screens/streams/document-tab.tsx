@@ -3,7 +3,7 @@ import { Pencil } from "lucide-react";
 import { useState } from "react";
 import { call, type Schemas } from "@/api/client";
 import { useMay } from "@/api/me";
-import { ApiError } from "@/api/problem";
+import { ApiError, problemText } from "@/api/problem";
 import { Button } from "@/ui/button";
 import { CodeEditor } from "@/ui/code-editor";
 import { Confirm } from "@/ui/confirm";
@@ -115,9 +115,7 @@ export function DocumentTab({ contract }: { contract: Contract }) {
           )}
           {problem !== undefined && !marked && (
             <span role="alert" className="text-bad">
-              {problem instanceof ApiError
-                ? problem.detail
-                : String((problem as Error)?.message ?? problem)}
+              {problemText(problem)}
             </span>
           )}
         </span>

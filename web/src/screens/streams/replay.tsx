@@ -4,6 +4,7 @@ import { RotateCcw } from "lucide-react";
 import { useState } from "react";
 import { call, type Schemas } from "@/api/client";
 import { useMay } from "@/api/me";
+import { problemText } from "@/api/problem";
 import { useTimeRange } from "@/app/console-search";
 import { count, dateTime } from "@/lib/format";
 import { usePreference } from "@/lib/preferences";
@@ -145,7 +146,7 @@ export function ReplayRange({
       }`}
       plan={
         error ? (
-          <p className="text-bad">What it would be about cannot be told: {String(error)}</p>
+          <p className="text-bad">What it would be about cannot be told: {problemText(error)}</p>
         ) : data ? (
           <Facts
             items={[

@@ -3,7 +3,7 @@ import { Hammer, ScanSearch } from "lucide-react";
 import { useState } from "react";
 import { useMay } from "@/api/me";
 import { forget, operate, useOperation } from "@/api/operations";
-import { ApiError } from "@/api/problem";
+import { titledProblem } from "@/api/problem";
 import { count, duration } from "@/lib/format";
 import { Button } from "@/ui/button";
 import { Confirm } from "@/ui/confirm";
@@ -122,7 +122,7 @@ function Outcome({ verb, view }: { verb: Verb; view: string }) {
       )}
       {error !== undefined && (
         <p role="alert" className="text-bad">
-          {error instanceof ApiError ? `${error.title}: ${error.detail}` : String(error)}
+          {titledProblem(error)}
         </p>
       )}
       {!isRunning && error === undefined && endedAt && (
