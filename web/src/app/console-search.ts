@@ -3,7 +3,9 @@
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { useMemo } from "react";
 import {
+  bounds,
   fromSearch,
+  isLive,
   type RangeSearch,
   rangeSearch,
   type TimeRange,
@@ -11,7 +13,7 @@ import {
 } from "@/lib/time-range";
 import { compact, type Search, text } from "@/lib/url";
 
-export interface ConsoleSearch extends RangeSearch {
+interface ConsoleSearch extends RangeSearch {
   /** Data of this client only; absent: of all that the reader may see. */
   tenant?: string;
 }
@@ -30,6 +32,15 @@ export function useTenant(): string | undefined {
 export function useTimeRange(): TimeRange {
   const { t, from, to } = route.useSearch();
   return useMemo(() => fromSearch(compact({ t, from, to }) as RangeSearch), [t, from, to]);
+}
+
+/**
+ * Of when rows are asked for, in the range as it is when it is chosen. While live there is no limit:
+ * its end moves, and what is asked has to stay the same.
+ */
+export function useLimits(): { from?: Date; to?: Date } {
+  const range = useTimeRange();
+  return useMemo(() => (isLive(range) ? {} : bounds(range, new Date())), [range]);
 }
 
 /** Changes some search parameters of the page that is shown and keeps the others. */

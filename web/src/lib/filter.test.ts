@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import {
+  counted,
   formatFilter,
   matches,
+  matching,
   parseFilter,
   quote,
   toggle,
@@ -80,5 +82,41 @@ describe("a filter", () => {
     ["-placed", false],
   ])("%s holds: %s", (text, expected) => {
     expect(holds(text)).toBe(expected);
+  });
+});
+
+describe("rows", () => {
+  const rows = [
+    { name: "ada", roles: ["viewer", "operator"] },
+    { name: "bob", roles: ["viewer"] },
+    { name: "cyd", roles: [] },
+  ];
+  type Row = (typeof rows)[number];
+  const found = (text: string) =>
+    matching(
+      rows,
+      text,
+      (row, key) => row[key as keyof Row],
+      (row) => row.name,
+    ).map((row) => row.name);
+
+  it("match by any of the values that a field has", () => {
+    expect(found("roles:operator")).toEqual(["ada"]);
+    expect(found("roles:view*")).toEqual(["ada", "bob"]);
+    expect(found("-roles:operator")).toEqual(["bob", "cyd"]);
+    expect(found("c")).toEqual(["cyd"]);
+  });
+
+  it("are counted by a field, the most frequent first, then by name", () => {
+    expect(counted(rows, (row) => row.roles)).toEqual([
+      { value: "viewer", count: 2 },
+      { value: "operator", count: 1 },
+    ]);
+    expect(counted(rows, (row) => row.name).map((each) => each.value)).toEqual([
+      "ada",
+      "bob",
+      "cyd",
+    ]);
+    expect(counted(rows, () => undefined)).toEqual([]);
   });
 });

@@ -7,7 +7,7 @@
  * Values are kept as they were written, so that what is read and written again is the same.
  */
 
-export type Op = ":" | ">" | ">=" | "<" | "<=";
+type Op = ":" | ">" | ">=" | "<" | "<=";
 
 export interface Token {
   /** Empty: free text. */
@@ -142,7 +142,7 @@ function inRange(value: unknown, written: string): boolean | undefined {
 /**
  * Whether a thing matches, for rows that are already here.
  *
- * @param read the value of a key of the thing; undefined: it has none.
+ * @param read the value of a key of the thing, or a list of those it has; undefined: it has none.
  * @param all the text that free words are looked for in.
  */
 export function matches(
@@ -158,12 +158,46 @@ function holds(token: Token, read: (key: string) => unknown, all: () => string):
     const text = all().toLowerCase();
     return token.values.some((value) => text.includes(unquote(value).toLowerCase()));
   }
-  const value = read(token.key);
-  if (value === undefined || value === null) return false;
-  if (token.op === ":")
-    return token.values.some((wanted) => inRange(value, wanted) ?? like(String(value), wanted));
+  const values = listed(read(token.key));
   return token.values.some((wanted) => {
+    if (token.op === ":")
+      return values.some((value) => inRange(value, wanted) ?? like(String(value), wanted));
     const right = amount(unquote(wanted));
-    return right !== undefined && compare(token.op, Number(value), right);
+    return right !== undefined && values.some((value) => compare(token.op, Number(value), right));
   });
+}
+
+/** What a field may hold: nothing, a value, or a list of values. */
+function listed(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : value === undefined || value === null ? [] : [value];
+}
+
+/** The rows that match a filter. */
+export function matching<T>(
+  rows: readonly T[],
+  text: string,
+  read: (row: T, key: string) => unknown,
+  words: (row: T) => string,
+): T[] {
+  const tokens = parseFilter(text);
+  return rows.filter((row) =>
+    matches(
+      tokens,
+      (key) => read(row, key),
+      () => words(row),
+    ),
+  );
+}
+
+/** How often each value of a field is there, the most frequent first: for suggestions. */
+export function counted<T>(
+  rows: readonly T[],
+  read: (row: T) => unknown,
+): { value: string; count: number }[] {
+  const counts = new Map<string, number>();
+  for (const value of rows.flatMap((row) => listed(read(row)).map(String)))
+    if (value) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return [...counts]
+    .map(([value, count]) => ({ value, count }))
+    .sort((a, b) => b.count - a.count || a.value.localeCompare(b.value));
 }

@@ -1,18 +1,19 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { Stamp } from "lucide-react";
-import { useCallback, useMemo } from "react";
+import { useMemo } from "react";
 import { useLiveQueries } from "@/api/live";
 import { useSetSearch, useTenant } from "@/app/console-search";
-import { matches, parseFilter } from "@/lib/filter";
+import { ListOf, NoneMatch, useListEnd, useOpenRow } from "@/app/lists";
+import { counted, matching } from "@/lib/filter";
 import { Changes, Countdown, Risk } from "@/screens/stacks/parts";
 import { CHANGED } from "@/screens/stacks/stack-queries";
-import { counted, riskOf, sentence } from "@/screens/stacks/stack-words";
+import { riskOf, sentence } from "@/screens/stacks/stack-words";
 import { Button } from "@/ui/button";
 import { type Column, DataTable } from "@/ui/data-table";
 import { FilterBar } from "@/ui/filter-bar";
 import { Inspector, ListPage } from "@/ui/page";
-import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
+import { EmptyState } from "@/ui/states";
 import { Status } from "@/ui/status";
 import { TimeAgo } from "@/ui/values";
 import { Answer } from "./answer";
@@ -107,20 +108,18 @@ export function ApprovalsScreen() {
     () => query.data?.pages.flatMap((page) => page.approvals) ?? [],
     [query.data],
   );
-  const rows = useMemo(() => {
-    const tokens = parseFilter(q);
-    return all.filter((row) =>
-      matches(
-        tokens,
-        (key) => READ[key]?.(row),
-        () => `${sentence(row.shown)} ${row.reason} ${row.stack_id}`,
+  const rows = useMemo(
+    () =>
+      matching(
+        all,
+        q,
+        (row, key) => READ[key]?.(row),
+        (row) => `${sentence(row.shown)} ${row.reason} ${row.stack_id}`,
       ),
-    );
-  }, [all, q]);
-  const { fetchNextPage, hasNextPage, isFetching } = query;
-  const onEnd = useCallback(() => {
-    if (hasNextPage && !isFetching) void fetchNextPage();
-  }, [fetchNextPage, hasNextPage, isFetching]);
+    [all, q],
+  );
+  const onEnd = useListEnd(query);
+  const table = useOpenRow(sel, keyOf);
   const open = rows.find((row) => keyOf(row) === sel);
   return (
     <ListPage
@@ -148,42 +147,23 @@ export function ApprovalsScreen() {
           value={q}
           onChange={(text) => set({ q: text || undefined }, { replace: true })}
           keys={KEYS}
-          facets={(key) => {
-            const read = READ[key];
-            return read ? counted(all, read) : [];
-          }}
+          facets={(key) => counted(all, (row) => READ[key]?.(row))}
           placeholder="Filter, such as risk:high,destructive"
         />
       }
       list={
-        query.isPending ? (
-          <Skeleton lines={8} className="p-6" />
-        ) : query.isError && all.length === 0 ? (
-          <ErrorState error={query.error} retry={() => void query.refetch()} />
-        ) : (
+        <ListOf query={query} isEmpty={all.length === 0} lines={8}>
           <DataTable
+            {...table}
             label="Approvals"
             scrollId="approvals"
             rows={rows}
-            rowKey={keyOf}
             columns={COLUMNS}
-            selected={sel}
-            onSelect={(key) => set({ sel: key }, { replace: true })}
-            linkTo={(row) => ({
-              to: "/approvals",
-              search: (before) => ({ ...before, sel: keyOf(row) }),
-              resetScroll: false,
-            })}
             pageOf={pageOf}
             onEnd={onEnd}
             empty={
               q ? (
-                <EmptyState
-                  icon={Stamp}
-                  title="No approval matches"
-                  why="The filter is too narrow."
-                  action={<Button onClick={() => set({ q: undefined })}>Clear the filter</Button>}
-                />
+                <NoneMatch icon={Stamp} title="No approval matches" />
               ) : (
                 <EmptyState
                   icon={Stamp}
@@ -198,7 +178,7 @@ export function ApprovalsScreen() {
               )
             }
           />
-        )
+        </ListOf>
       }
       inspector={
         open && (

@@ -1,20 +1,20 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { KeyRound } from "lucide-react";
-import { useCallback, useMemo } from "react";
+import { useMemo } from "react";
 import { useMe } from "@/api/me";
-import { useSetSearch, useTenant, useTimeRange } from "@/app/console-search";
-import { bounds, isLive } from "@/lib/time-range";
-import { Button } from "@/ui/button";
+import { useLimits, useSetSearch, useTenant, useTimeRange } from "@/app/console-search";
+import { ListOf, NoneMatch, useListEnd, useOpenRow } from "@/app/lists";
+import { isLive } from "@/lib/time-range";
 import { type Column, DataTable } from "@/ui/data-table";
 import { FilterBar } from "@/ui/filter-bar";
 import { ListPage } from "@/ui/page";
-import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
-import { Instant, TimeAgo } from "@/ui/values";
+import { EmptyState } from "@/ui/states";
 import { EventInspector } from "../events/event-inspector";
 import { type Event, searchQuery } from "../events/event-queries";
 import { accessFilter, KINDS, said } from "./access-words";
 import { actionWords, actorWords } from "./audit-words";
 import { AuditTabs } from "./tabs";
+import { whenColumns } from "./when-columns";
 
 const KEYS = [
   { key: "type", words: "what was done" },
@@ -26,23 +26,7 @@ const KEYS = [
 ];
 
 const COLUMNS: readonly Column<Event>[] = [
-  {
-    id: "when",
-    head: "When",
-    width: "6.5rem",
-    cell: (event) => <TimeAgo at={event.recorded_at} />,
-  },
-  {
-    id: "at",
-    head: "At",
-    width: "13.5rem",
-    from: "lg",
-    cell: (event) => (
-      <span className="text-soft">
-        <Instant at={event.recorded_at} day />
-      </span>
-    ),
-  },
+  ...whenColumns<Event>((event) => event.recorded_at),
   {
     id: "type",
     head: "What",
@@ -74,25 +58,27 @@ const COLUMNS: readonly Column<Event>[] = [
   },
 ];
 
+function keyOf(event: Event): string {
+  return String(event.position);
+}
+
 /** Sign-ins, users, tokens, sessions and changes of settings: events of the log like any others. */
 export function AccessList({ q, sel }: { q: string; sel: string | undefined }) {
   const tenant = useTenant();
   const range = useTimeRange();
   const set = useSetSearch();
   const me = useMe();
-  const limits = useMemo(() => (isLive(range) ? undefined : bounds(range, new Date())), [range]);
+  const limits = useLimits();
   const search = useInfiniteQuery({
-    ...searchQuery(accessFilter(q), tenant, limits?.from, limits?.to),
+    ...searchQuery(accessFilter(q), tenant, limits.from, limits.to),
     refetchInterval: 10_000,
   });
   const rows = useMemo(
     () => search.data?.pages.flatMap((page) => page.events as Event[]) ?? [],
     [search.data],
   );
-  const { fetchNextPage, hasNextPage, isFetching } = search;
-  const onEnd = useCallback(() => {
-    if (hasNextPage && !isFetching) void fetchNextPage();
-  }, [fetchNextPage, hasNextPage, isFetching]);
+  const onEnd = useListEnd(search);
+  const open = useOpenRow(sel, keyOf);
   const hasAll = me.kind === "local" || me.tenants.includes("*");
   const isCut = search.data?.pages.at(-1)?.stopped === "time";
   return (
@@ -115,71 +101,40 @@ export function AccessList({ q, sel }: { q: string; sel: string | undefined }) {
         />
       }
       list={
-        search.isPending ? (
-          <Skeleton lines={12} className="p-6" />
-        ) : search.isError && rows.length === 0 ? (
-          <ErrorState error={search.error} retry={() => void search.refetch()} />
-        ) : (
-          <>
-            {isCut && (
-              <p className="border-b border-line px-4 py-1 text-sm text-soft">
-                The log was looked through for two seconds.{" "}
-                <button type="button" className="link" onClick={onEnd} disabled={isFetching}>
-                  Look further back
-                </button>
-              </p>
-            )}
-            <DataTable
-              label="Access and settings"
-              scrollId="audit-access"
-              rows={rows}
-              rowKey={(event) => String(event.position)}
-              columns={COLUMNS}
-              selected={sel}
-              onSelect={(key) => set({ sel: key }, { replace: true })}
-              linkTo={(event) =>
-                ({
-                  to: "/audit",
-                  search: (before: Record<string, unknown>) => ({
-                    ...before,
-                    sel: String(event.position),
-                  }),
-                  resetScroll: false,
-                }) as never
-              }
-              pageOf={(event) => ({
-                to: "/events/$position",
-                params: { position: String(event.position) },
-              })}
-              onEnd={onEnd}
-              empty={
-                q || !isLive(range) ? (
-                  <EmptyState
-                    icon={KeyRound}
-                    title="Nothing matches"
-                    why="The filter or the time range is too narrow."
-                    action={
-                      <Button
-                        onClick={() =>
-                          set({ q: undefined, t: undefined, from: undefined, to: undefined })
-                        }
-                      >
-                        Clear both
-                      </Button>
-                    }
-                  />
-                ) : (
-                  <EmptyState
-                    icon={KeyRound}
-                    title="Nobody has changed anything"
-                    why="Sign-ins, users, tokens and settings that change are told here. Change a setting to see it:"
-                    command='helios config set feed.heartbeat 20s --reason "to try it"'
-                  />
-                )
-              }
-            />
-          </>
-        )
+        <ListOf query={search} isEmpty={rows.length === 0} lines={12}>
+          {isCut && (
+            <p className="border-b border-line px-4 py-1 text-sm text-soft">
+              The log was looked through for two seconds.{" "}
+              <button type="button" className="link" onClick={onEnd} disabled={search.isFetching}>
+                Look further back
+              </button>
+            </p>
+          )}
+          <DataTable
+            {...open}
+            label="Access and settings"
+            scrollId="audit-access"
+            rows={rows}
+            columns={COLUMNS}
+            pageOf={(event) => ({
+              to: "/events/$position",
+              params: { position: keyOf(event) },
+            })}
+            onEnd={onEnd}
+            empty={
+              q || !isLive(range) ? (
+                <NoneMatch icon={KeyRound} title="Nothing matches" range />
+              ) : (
+                <EmptyState
+                  icon={KeyRound}
+                  title="Nobody has changed anything"
+                  why="Sign-ins, users, tokens and settings that change are told here. Change a setting to see it:"
+                  command='helios config set feed.heartbeat 20s --reason "to try it"'
+                />
+              )
+            }
+          />
+        </ListOf>
       }
       inspector={sel && <EventInspector position={sel} onClose={() => set({ sel: undefined })} />}
     />

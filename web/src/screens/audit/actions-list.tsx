@@ -1,42 +1,26 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { BookCheck } from "lucide-react";
-import { useCallback, useMemo } from "react";
+import { useMemo } from "react";
 import { useFacets } from "@/api/facets";
 import { useLiveQueries } from "@/api/live";
 import { useSetSearch, useTenant, useTimeRange } from "@/app/console-search";
+import { ListOf, NoneMatch, useColumns, useListEnd, useOpenRow } from "@/app/lists";
 import { cx } from "@/lib/cx";
 import { isLive, PRESET_WORDS } from "@/lib/time-range";
-import { Button } from "@/ui/button";
 import { type Column, DataTable } from "@/ui/data-table";
 import { FilterBar } from "@/ui/filter-bar";
 import { Inspector, ListPage } from "@/ui/page";
 import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
 import { Badge, Status } from "@/ui/status";
-import { Instant, TimeAgo } from "@/ui/values";
 import { AuditDetail } from "./audit-detail";
 import { type Entry, entriesQuery, entryQuery } from "./audit-queries";
 import { actionWords, actorWords, entryTo } from "./audit-words";
 import { ExportMenu } from "./export-menu";
 import { AuditTabs } from "./tabs";
+import { whenColumns } from "./when-columns";
 
 const COLUMNS: readonly Column<Entry>[] = [
-  {
-    id: "when",
-    head: "When",
-    width: "6.5rem",
-    cell: (entry) => <TimeAgo at={entry.timestamp} />,
-  },
-  {
-    id: "at",
-    head: "At",
-    width: "13.5rem",
-    from: "lg",
-    cell: (entry) => (
-      <span className="text-soft">
-        <Instant at={entry.timestamp} day />
-      </span>
-    ),
-  },
+  ...whenColumns<Entry>((entry) => entry.timestamp),
   {
     id: "action",
     head: "What",
@@ -97,6 +81,10 @@ const COLUMNS: readonly Column<Entry>[] = [
   },
 ];
 
+function keyOf(entry: Entry): string {
+  return entry.entry_id;
+}
+
 function Actor({ actor }: { actor: string }) {
   const { name, isService } = actorWords(actor);
   return (
@@ -117,14 +105,9 @@ export function ActionsList({ q, sel }: { q: string; sel: string | undefined }) 
     () => search.data?.pages.flatMap((page) => page.entries) ?? [],
     [search.data],
   );
-  const { fetchNextPage, hasNextPage, isFetching } = search;
-  const onEnd = useCallback(() => {
-    if (hasNextPage && !isFetching) void fetchNextPage();
-  }, [fetchNextPage, hasNextPage, isFetching]);
-  const columns = useMemo(
-    () => (tenant ? COLUMNS.filter((column) => column.id !== "client") : COLUMNS),
-    [tenant],
-  );
+  const onEnd = useListEnd(search);
+  const columns = useColumns(COLUMNS);
+  const open = useOpenRow(sel, keyOf);
   const when = isLive(range)
     ? "of all times"
     : range.kind === "preset"
@@ -147,44 +130,18 @@ export function ActionsList({ q, sel }: { q: string; sel: string | undefined }) 
       }
       filter={<AuditTabs value="actions" />}
       list={
-        search.isPending ? (
-          <Skeleton lines={12} className="p-6" />
-        ) : search.isError && rows.length === 0 ? (
-          <ErrorState error={search.error} retry={() => void search.refetch()} />
-        ) : (
+        <ListOf query={search} isEmpty={rows.length === 0} lines={12}>
           <DataTable
+            {...open}
             label="Audit"
             scrollId="audit"
             rows={rows}
-            rowKey={(entry) => entry.entry_id}
             columns={columns}
-            selected={sel}
-            onSelect={(key) => set({ sel: key }, { replace: true })}
-            linkTo={(entry) =>
-              ({
-                to: "/audit",
-                search: (before: Record<string, unknown>) => ({ ...before, sel: entry.entry_id }),
-                resetScroll: false,
-              }) as never
-            }
             pageOf={entryTo}
             onEnd={onEnd}
             empty={
               q || !isLive(range) ? (
-                <EmptyState
-                  icon={BookCheck}
-                  title="No entry matches"
-                  why="The filter or the time range is too narrow."
-                  action={
-                    <Button
-                      onClick={() =>
-                        set({ q: undefined, t: undefined, from: undefined, to: undefined })
-                      }
-                    >
-                      Clear both
-                    </Button>
-                  }
-                />
+                <NoneMatch icon={BookCheck} title="No entry matches" range />
               ) : (
                 <EmptyState
                   icon={BookCheck}
@@ -195,13 +152,13 @@ export function ActionsList({ q, sel }: { q: string; sel: string | undefined }) 
               )
             }
           />
-        )
+        </ListOf>
       }
       inspector={
         sel && (
           <EntryPanel
             id={sel}
-            tenant={rows.find((each) => each.entry_id === sel)?.client_id ?? tenant}
+            tenant={rows.find((each) => keyOf(each) === sel)?.client_id ?? tenant}
             onClose={() => set({ sel: undefined })}
           />
         )

@@ -39,17 +39,3 @@ export function BuildsTabs({ value }: { value: "sites" | "builds" | "content" })
     />
   );
 }
-
-/** How often each value of a field is there, for suggestions. */
-export function counted<T>(rows: readonly T[], read: (row: T) => unknown) {
-  const found = new Map<string, number>();
-  for (const row of rows) {
-    const value = read(row);
-    if (value !== undefined && value !== null && value !== "")
-      found.set(String(value), (found.get(String(value)) ?? 0) + 1);
-  }
-  return [...found]
-    .map(([value, count]) => ({ value, count }))
-    .sort((a, b) => b.count - a.count)
-    .slice(0, 20);
-}

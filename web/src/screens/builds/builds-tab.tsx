@@ -1,20 +1,20 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Hammer } from "lucide-react";
-import { useCallback, useMemo, useState } from "react";
+import { useMemo, useState } from "react";
 import { useLiveQueries } from "@/api/live";
 import { useSetSearch, useTenant } from "@/app/console-search";
-import { matches, parseFilter, valuesOf } from "@/lib/filter";
+import { ListOf, NoneMatch, useColumns, useListEnd } from "@/app/lists";
+import { counted, matching, parseFilter, valuesOf } from "@/lib/filter";
 import { count } from "@/lib/format";
-import { Button } from "@/ui/button";
 import { type Column, DataTable } from "@/ui/data-table";
 import { FilterBar } from "@/ui/filter-bar";
 import { ListPage } from "@/ui/page";
-import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
+import { EmptyState } from "@/ui/states";
 import { Status } from "@/ui/status";
 import { Duration, TimeAgo } from "@/ui/values";
 import { buildField, reasonWords } from "./build-words";
 import { type Build, buildsQuery } from "./builds-queries";
-import { BuildsTabs, counted } from "./builds-screen";
+import { BuildsTabs } from "./builds-screen";
 import { buildTo } from "./links";
 
 const KEYS = [
@@ -89,8 +89,7 @@ const COLUMNS: readonly Column<Build>[] = [
 export function BuildsTab({ q }: { q: string }) {
   const tenant = useTenant();
   const set = useSetSearch();
-  const tokens = useMemo(() => parseFilter(q), [q]);
-  const sites = valuesOf(tokens, "site");
+  const sites = useMemo(() => valuesOf(parseFilter(q), "site"), [q]);
   // One name without a star is what the server can narrow by.
   const site = sites?.length === 1 && !sites[0]?.includes("*") ? sites[0] : undefined;
   const search = useInfiniteQuery(buildsQuery(tenant, site));
@@ -98,23 +97,16 @@ export function BuildsTab({ q }: { q: string }) {
   const all = useMemo(() => search.data?.pages.flatMap((page) => page.builds) ?? [], [search.data]);
   const rows = useMemo(
     () =>
-      all.filter((build) =>
-        matches(
-          tokens,
-          (key) => buildField(build, key),
-          () => `${build.site} ${build.client_id} ${build.id} ${build.detail}`,
-        ),
+      matching(
+        all,
+        q,
+        buildField,
+        (build) => `${build.site} ${build.client_id} ${build.id} ${build.detail}`,
       ),
-    [all, tokens],
+    [all, q],
   );
-  const { fetchNextPage, hasNextPage, isFetching } = search;
-  const onEnd = useCallback(() => {
-    if (hasNextPage && !isFetching) void fetchNextPage();
-  }, [fetchNextPage, hasNextPage, isFetching]);
-  const columns = useMemo(
-    () => (tenant ? COLUMNS.filter((column) => column.id !== "client") : COLUMNS),
-    [tenant],
-  );
+  const onEnd = useListEnd(search);
+  const columns = useColumns(COLUMNS);
   // Rows are pages of their own, so what `j` and `k` stand at is no part of the address.
   const [at, setAt] = useState<string>();
   return (
@@ -133,52 +125,40 @@ export function BuildsTab({ q }: { q: string }) {
         />
       }
       list={
-        search.isPending ? (
-          <Skeleton lines={10} className="p-6" />
-        ) : search.isError && all.length === 0 ? (
-          <ErrorState error={search.error} retry={() => void search.refetch()} />
-        ) : (
-          <>
-            {q !== "" && hasNextPage && (
-              <p className="border-b border-line px-4 py-1 text-sm text-soft">
-                {count(rows.length)} found in the newest {count(all.length)}.{" "}
-                <button type="button" className="link" onClick={onEnd} disabled={isFetching}>
-                  Look further back
-                </button>
-              </p>
-            )}
-            <DataTable
-              label="Builds"
-              scrollId="builds"
-              rows={rows}
-              rowKey={(build) => build.id}
-              columns={columns}
-              selected={at}
-              onSelect={setAt}
-              linkTo={buildTo}
-              pageOf={buildTo}
-              onEnd={onEnd}
-              empty={
+        <ListOf query={search} isEmpty={all.length === 0} lines={10}>
+          {q !== "" && search.hasNextPage && (
+            <p className="border-b border-line px-4 py-1 text-sm text-soft">
+              {count(rows.length)} found in the newest {count(all.length)}.{" "}
+              <button type="button" className="link" onClick={onEnd} disabled={search.isFetching}>
+                Look further back
+              </button>
+            </p>
+          )}
+          <DataTable
+            label="Builds"
+            scrollId="builds"
+            rows={rows}
+            rowKey={(build) => build.id}
+            columns={columns}
+            selected={at}
+            onSelect={setAt}
+            linkTo={buildTo}
+            pageOf={buildTo}
+            onEnd={onEnd}
+            empty={
+              q ? (
+                <NoneMatch icon={Hammer} title="No build matches" />
+              ) : (
                 <EmptyState
                   icon={Hammer}
-                  title={q ? "No build matches" : "Nothing was built yet"}
-                  why={
-                    q
-                      ? "The filter is too narrow."
-                      : "A site is built when it is declared, when its content changes, and when somebody asks for it:"
-                  }
-                  {...(q
-                    ? {
-                        action: (
-                          <Button onClick={() => set({ q: undefined })}>Clear the filter</Button>
-                        ),
-                      }
-                    : { command: "helios sites build NAME" })}
+                  title="Nothing was built yet"
+                  why="A site is built when it is declared, when its content changes, and when somebody asks for it:"
+                  command="helios sites build NAME"
                 />
-              }
-            />
-          </>
-        )
+              )
+            }
+          />
+        </ListOf>
       }
     />
   );

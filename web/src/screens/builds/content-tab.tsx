@@ -1,12 +1,13 @@
 import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { DatabaseZap, Newspaper } from "lucide-react";
-import { useCallback, useId, useMemo, useState } from "react";
+import { useId, useMemo, useState } from "react";
 import { call } from "@/api/client";
 import { useMay } from "@/api/me";
 import { useSetSearch, useTenant } from "@/app/console-search";
+import { ListOf, NoneMatch, useListEnd, useOpenRow } from "@/app/lists";
 import { useTenants } from "@/app/tenant-switch";
-import { matches, parseFilter } from "@/lib/filter";
+import { counted, matching, parseFilter } from "@/lib/filter";
 import { count, money } from "@/lib/format";
 import { Button } from "@/ui/button";
 import { Confirm } from "@/ui/confirm";
@@ -16,11 +17,11 @@ import { JsonTree } from "@/ui/json-tree";
 import { Facts, Inspector, ListPage, Section } from "@/ui/page";
 import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
 import { Status } from "@/ui/status";
-import { toast } from "@/ui/toast";
+import { toast, toastProblem } from "@/ui/toast";
 import { Id, Instant, TimeAgo } from "@/ui/values";
 import { itemField, itemKey, itemOf } from "./build-words";
 import { contentAsked, contentQuery, type Item, sitesQuery, sourcesQuery } from "./builds-queries";
-import { BuildsTabs, counted } from "./builds-screen";
+import { BuildsTabs } from "./builds-screen";
 
 const KEYS = [
   { key: "source", words: "which source holds it" },
@@ -98,19 +99,16 @@ export function ContentTab({
   const all = useMemo(() => search.data?.pages.flatMap((page) => page.items) ?? [], [search.data]);
   const rows = useMemo(
     () =>
-      all.filter((item) =>
-        matches(
-          tokens,
-          (key) => itemField(item, key),
-          () => `${item.title ?? ""} ${item.slug ?? ""} ${item.id} ${item.type} ${item.source}`,
-        ),
+      matching(
+        all,
+        q,
+        itemField,
+        (item) => `${item.title ?? ""} ${item.slug ?? ""} ${item.id} ${item.type} ${item.source}`,
       ),
-    [all, tokens],
+    [all, q],
   );
-  const { fetchNextPage, hasNextPage, isFetching } = search;
-  const onEnd = useCallback(() => {
-    if (hasNextPage && !isFetching) void fetchNextPage();
-  }, [fetchNextPage, hasNextPage, isFetching]);
+  const onEnd = useListEnd(search);
+  const open = useOpenRow(sel, itemKey);
   const { data: sources } = useQuery({ ...sourcesQuery(client), enabled: isKnown });
   const denied = useMay("operate", client);
   const [isAsking, setAsking] = useState(false);
@@ -169,56 +167,35 @@ export function ContentTab({
         />
       }
       list={
-        search.isPending ? (
-          <Skeleton lines={10} className="p-6" />
-        ) : search.isError && all.length === 0 ? (
-          <ErrorState error={search.error} retry={() => void search.refetch()} />
-        ) : (
-          <>
-            {hasNextPage && (
-              <p className="border-b border-line px-4 py-1 text-sm text-soft">
-                The first {count(all.length)} are here; more come as you scroll.
-                {tokens.some((token) => token.key === "" || token.key === "status") &&
-                  " Words and freshness are looked for in these."}
-              </p>
-            )}
-            <DataTable
-              label="Content"
-              scrollId="content"
-              rows={rows}
-              rowKey={itemKey}
-              columns={COLUMNS}
-              selected={sel}
-              onSelect={(key) => set({ sel: key }, { replace: true })}
-              linkTo={(item) =>
-                ({
-                  to: "/builds",
-                  search: (before: Record<string, unknown>) => ({ ...before, sel: itemKey(item) }),
-                  resetScroll: false,
-                }) as never
-              }
-              onEnd={onEnd}
-              empty={
+        <ListOf query={search} isEmpty={all.length === 0} lines={10}>
+          {search.hasNextPage && (
+            <p className="border-b border-line px-4 py-1 text-sm text-soft">
+              The first {count(all.length)} are here; more come as you scroll.
+              {tokens.some((token) => token.key === "" || token.key === "status") &&
+                " Words and freshness are looked for in these."}
+            </p>
+          )}
+          <DataTable
+            {...open}
+            label="Content"
+            scrollId="content"
+            rows={rows}
+            columns={COLUMNS}
+            onEnd={onEnd}
+            empty={
+              q ? (
+                <NoneMatch icon={Newspaper} title="No content matches" />
+              ) : (
                 <EmptyState
                   icon={Newspaper}
-                  title={q ? "No content matches" : "Nothing is cached"}
-                  why={
-                    q
-                      ? "The filter is too narrow."
-                      : `Client ${client} has no source that holds content, or none has told of any yet.`
-                  }
-                  {...(q
-                    ? {
-                        action: (
-                          <Button onClick={() => set({ q: undefined })}>Clear the filter</Button>
-                        ),
-                      }
-                    : { command: "helios sources apply source.yaml" })}
+                  title="Nothing is cached"
+                  why={`Client ${client} has no source that holds content, or none has told of any yet.`}
+                  command="helios sources apply source.yaml"
                 />
-              }
-            />
-          </>
-        )
+              )
+            }
+          />
+        </ListOf>
       }
       inspector={
         sel &&
@@ -290,11 +267,7 @@ function ItemPanel({
           size="sm"
           icon={DatabaseZap}
           disabledReason={denied}
-          onClick={() =>
-            void invalidate({ source, type, id }).catch((failed: unknown) =>
-              toast(String((failed as Error)?.message ?? failed), { tone: "bad" }),
-            )
-          }
+          onClick={() => void invalidate({ source, type, id }).catch(toastProblem)}
         >
           Invalidate
         </Button>

@@ -3,19 +3,19 @@ import { Hammer } from "lucide-react";
 import { useMemo } from "react";
 import { useLiveQueries } from "@/api/live";
 import { useSetSearch, useTenant } from "@/app/console-search";
-import { matches, parseFilter } from "@/lib/filter";
+import { ListOf, NoneMatch, useColumns, useOpenRow } from "@/app/lists";
+import { counted, matching } from "@/lib/filter";
 import { count } from "@/lib/format";
-import { Button } from "@/ui/button";
 import { type Column, DataTable } from "@/ui/data-table";
 import { FilterBar } from "@/ui/filter-bar";
 import { Facts, Inspector, ListPage, Section } from "@/ui/page";
-import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
+import { EmptyState } from "@/ui/states";
 import { Status } from "@/ui/status";
 import { TimeAgo } from "@/ui/values";
 import { BuildNow } from "./acts";
 import { siteField, stateOf } from "./build-words";
 import { type Site, sitesQuery } from "./builds-queries";
-import { BuildsTabs, counted } from "./builds-screen";
+import { BuildsTabs } from "./builds-screen";
 import { siteTo } from "./links";
 import { Waits } from "./site-page";
 
@@ -80,22 +80,16 @@ const COLUMNS: readonly Column<Site>[] = [
 export function SitesTab({ q, sel }: { q: string; sel: string | undefined }) {
   const tenant = useTenant();
   const set = useSetSearch();
-  const { data, error, refetch } = useQuery(sitesQuery(tenant));
+  const query = useQuery(sitesQuery(tenant));
+  const { data } = query;
   useLiveQueries(["builds"], [["sites"]], 500);
-  const rows = useMemo(() => {
-    const tokens = parseFilter(q);
-    return (data ?? []).filter((site) =>
-      matches(
-        tokens,
-        (key) => siteField(site, key),
-        () => `${site.name} ${site.client_id} ${site.why}`,
-      ),
-    );
-  }, [data, q]);
-  const columns = useMemo(
-    () => (tenant ? COLUMNS.filter((column) => column.id !== "client") : COLUMNS),
-    [tenant],
+  const rows = useMemo(
+    () =>
+      matching(data ?? [], q, siteField, (site) => `${site.name} ${site.client_id} ${site.why}`),
+    [data, q],
   );
+  const columns = useColumns(COLUMNS);
+  const open = useOpenRow(sel, keyOf);
   const picked = data?.find((site) => keyOf(site) === sel);
   return (
     <ListPage
@@ -113,35 +107,17 @@ export function SitesTab({ q, sel }: { q: string; sel: string | undefined }) {
         />
       }
       list={
-        error && !data ? (
-          <ErrorState error={error} retry={() => void refetch()} />
-        ) : !data ? (
-          <Skeleton lines={8} className="p-6" />
-        ) : (
+        <ListOf query={query} isEmpty={!data} lines={8}>
           <DataTable
+            {...open}
             label="Sites"
             scrollId="sites"
             rows={rows}
-            rowKey={keyOf}
             columns={columns}
-            selected={sel}
-            onSelect={(key) => set({ sel: key }, { replace: true })}
-            linkTo={(site) =>
-              ({
-                to: "/builds",
-                search: (before: Record<string, unknown>) => ({ ...before, sel: keyOf(site) }),
-                resetScroll: false,
-              }) as never
-            }
             pageOf={siteTo}
             empty={
               q ? (
-                <EmptyState
-                  icon={Hammer}
-                  title="No site matches"
-                  why="The filter is too narrow."
-                  action={<Button onClick={() => set({ q: undefined })}>Clear the filter</Button>}
-                />
+                <NoneMatch icon={Hammer} title="No site matches" />
               ) : (
                 <EmptyState
                   icon={Hammer}
@@ -152,7 +128,7 @@ export function SitesTab({ q, sel }: { q: string; sel: string | undefined }) {
               )
             }
           />
-        )
+        </ListOf>
       }
       inspector={
         picked && (

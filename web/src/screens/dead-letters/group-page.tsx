@@ -3,11 +3,10 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { MailCheck } from "lucide-react";
 import { useMemo, useRef } from "react";
 import { useLiveQueries } from "@/api/live";
-import { useSetSearch, useTimeRange } from "@/app/console-search";
+import { useLimits, useSetSearch } from "@/app/console-search";
 import { useShortcut } from "@/app/use-shortcut";
 import { cx } from "@/lib/cx";
 import { bytes, count, duration, middle } from "@/lib/format";
-import { bounds, isLive } from "@/lib/time-range";
 import { Button } from "@/ui/button";
 import { Card, Stat } from "@/ui/card";
 import { copyLink, Page, PageHead, useTitle } from "@/ui/page";
@@ -38,8 +37,7 @@ export function GroupPage() {
     () => ({ tenant, source, reason, type, template }),
     [tenant, source, reason, type, template],
   );
-  const range = useTimeRange();
-  const span = useMemo(() => (isLive(range) ? {} : bounds(range, new Date())), [range]);
+  const span = useLimits();
   const set = useSetSearch();
   const letters = useInfiniteQuery(lettersQuery(status, cause, span));
   const everything = useQuery(groupsQuery("all", cause, span));

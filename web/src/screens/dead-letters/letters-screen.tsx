@@ -4,17 +4,17 @@ import { MailCheck, MailWarning } from "lucide-react";
 import { useMemo, useState } from "react";
 import { useFacets } from "@/api/facets";
 import { useLiveQueries } from "@/api/live";
-import { useSetSearch, useTenant, useTimeRange } from "@/app/console-search";
+import { useLimits, useSetSearch, useTenant } from "@/app/console-search";
+import { ListOf, NoneMatch, useColumns, useOpenRow } from "@/app/lists";
 import { parseFilter } from "@/lib/filter";
 import { count, duration } from "@/lib/format";
-import { bounds, isLive } from "@/lib/time-range";
 import { compact } from "@/lib/url";
 import { Button } from "@/ui/button";
 import { type Column, DataTable } from "@/ui/data-table";
 import { FilterBar } from "@/ui/filter-bar";
 import { Inspector, ListPage } from "@/ui/page";
 import { Sparkline } from "@/ui/sparkline";
-import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
+import { EmptyState } from "@/ui/states";
 import { Badge, Status } from "@/ui/status";
 import { TimeAgo } from "@/ui/values";
 import { GroupActs } from "./group-acts";
@@ -103,15 +103,14 @@ function columns(trend: string): readonly Column<Group>[] {
 export function LettersScreen() {
   const { q = "", sel } = route.useSearch();
   const tenant = useTenant();
-  const range = useTimeRange();
   const set = useSetSearch();
   const { keys, facets } = useFacets("dead-letters", tenant);
   const tokens = useMemo(() => parseFilter(q), [q]);
   const status = statusOf(tokens);
   // Live is all that is open: what died last week is dead still.
-  const span = useMemo(() => (isLive(range) ? {} : bounds(range, new Date())), [range]);
-  const query = groupsQuery(status, { tenant }, span);
-  const { data, error, isPending, refetch } = useQuery(query);
+  const span = useLimits();
+  const query = useQuery(groupsQuery(status, { tenant }, span));
+  const { data } = query;
   useLiveQueries(["dead-letters"], sel ? [] : [["dead-letters", "groups"]], 2_000);
   const rows = useMemo(
     () => (data?.groups ?? []).filter((group) => groupMatches(group, tokens)),
@@ -120,10 +119,8 @@ export function LettersScreen() {
   const selected = rows.find((group) => keyOf(group) === sel);
   const total = rows.reduce((sum, group) => sum + group.count, 0);
   const trend = data ? `Letters in windows of ${duration(data.trend_s ?? 0)}` : "";
-  const shown = useMemo(
-    () => columns(trend).filter((column) => column.id !== "client" || !tenant),
-    [trend, tenant],
-  );
+  const shown = useColumns(useMemo(() => columns(trend), [trend]));
+  const table = useOpenRow(sel, keyOf);
   return (
     <ListPage
       title="Dead letters"
@@ -149,28 +146,17 @@ export function LettersScreen() {
       }
       strip={<Jobs tenant={tenant} />}
       list={
-        isPending ? (
-          <Skeleton lines={8} className="p-6" />
-        ) : error ? (
-          <ErrorState error={error} retry={() => void refetch()} />
-        ) : (
+        <ListOf query={query} isEmpty={!data} lines={8}>
           <DataTable
+            {...table}
             label="Groups of dead letters"
             scrollId="dead-letters"
             rows={rows}
-            rowKey={keyOf}
             columns={shown}
-            selected={sel}
-            onSelect={(key) => set({ sel: key }, { replace: true })}
-            linkTo={(group) => ({
-              to: "/dead-letters",
-              search: (before) => ({ ...before, sel: keyOf(group) }),
-              resetScroll: false,
-            })}
             pageOf={(group) => groupLink(group, status)}
-            empty={<NoLetters hasFilter={q !== ""} onClear={() => set({ q: undefined })} />}
+            empty={<NoLetters hasFilter={q !== ""} />}
           />
-        )
+        </ListOf>
       }
       inspector={
         sel && (
@@ -245,13 +231,12 @@ function Jobs({ tenant }: { tenant: string | undefined }) {
   );
 }
 
-function NoLetters({ hasFilter, onClear }: { hasFilter: boolean; onClear: () => void }) {
+function NoLetters({ hasFilter }: { hasFilter: boolean }) {
   return hasFilter ? (
-    <EmptyState
+    <NoneMatch
       icon={MailWarning}
       title="No dead letter matches"
       why="The filter or the time range is too narrow; status:all also shows what was retried and discarded."
-      action={<Button onClick={onClear}>Clear the filter</Button>}
     />
   ) : (
     <EmptyState

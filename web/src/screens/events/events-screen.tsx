@@ -1,19 +1,19 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
-import { Activity, Pause, Play } from "lucide-react";
-import { useCallback, useMemo, useState } from "react";
+import { Activity } from "lucide-react";
+import { useCallback, useMemo } from "react";
 import { useFacets } from "@/api/facets";
 import { useLiveEvents } from "@/api/live";
-import { useSetSearch, useTenant, useTimeRange } from "@/app/console-search";
-import { useShortcut } from "@/app/use-shortcut";
-import { parseFilter, type Token } from "@/lib/filter";
+import { useLimits, useSetSearch, useTenant, useTimeRange } from "@/app/console-search";
+import { FollowButton, useFollowing } from "@/app/follow";
+import { ListOf, NoneMatch, useColumns, useListEnd, useOpenRow } from "@/app/lists";
+import { parseFilter } from "@/lib/filter";
 import { bytes, count } from "@/lib/format";
-import { bounds, isLive } from "@/lib/time-range";
-import { Button } from "@/ui/button";
+import { isLive } from "@/lib/time-range";
 import { type Column, DataTable } from "@/ui/data-table";
 import { FilterBar } from "@/ui/filter-bar";
 import { ListPage } from "@/ui/page";
-import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
+import { EmptyState } from "@/ui/states";
 import { Instant } from "@/ui/values";
 import { Density } from "./density";
 import { eventMatches, sizeOf } from "./event-fields";
@@ -60,6 +60,14 @@ const COLUMNS: readonly Column<Event>[] = [
   },
 ];
 
+function keyOf(event: Event): string {
+  return String(event.position);
+}
+
+function pageOf(event: Event) {
+  return { to: "/events/$position", params: { position: keyOf(event) } } as const;
+}
+
 /** All events: as they come, or those of a range; the filter works on decoded payloads. */
 export function EventsScreen() {
   const { q = "", sel } = route.useSearch();
@@ -67,23 +75,18 @@ export function EventsScreen() {
   const range = useTimeRange();
   const set = useSetSearch();
   const { keys, facets } = useFacets("events", tenant);
-  const tokens = useMemo(() => parseFilter(q), [q]);
-  const follow = useFollowing(sel !== undefined);
-  const { rows, search, live } = useEvents(tokens, q, tenant, follow.isPaused);
-  const { fetchNextPage, hasNextPage, isFetching } = search;
-  const onEnd = useCallback(() => {
-    if (hasNextPage && !isFetching) void fetchNextPage();
-  }, [fetchNextPage, hasNextPage, isFetching]);
+  const isFollowing = isLive(range);
+  const follow = useFollowing(sel !== undefined, isFollowing);
+  const { rows, search, live } = useEvents(q, tenant, isFollowing, follow.isPaused);
+  const onEnd = useListEnd(search);
 
-  const columns = useMemo(
-    () => (tenant ? COLUMNS.filter((column) => column.id !== "client") : COLUMNS),
-    [tenant],
-  );
+  const columns = useColumns(COLUMNS);
+  const open = useOpenRow(sel, keyOf);
   return (
     <ListPage
       title="Events"
       note="Everything that was seen, decided and done, in the order of the log."
-      actions={isLive(range) && <FollowButton follow={follow} pending={live.pending} />}
+      actions={isFollowing && <FollowButton follow={follow} pending={live.pending} />}
       filter={
         <FilterBar
           screen="events"
@@ -95,36 +98,20 @@ export function EventsScreen() {
       }
       strip={<Density filter={q} />}
       list={
-        search.isPending ? (
-          <Skeleton lines={12} className="p-6" />
-        ) : search.isError && rows.length === 0 ? (
-          <ErrorState error={search.error} retry={() => void search.refetch()} />
-        ) : (
-          <>
-            {q !== "" && <Progress search={search} onMore={onEnd} />}
-            <DataTable
-              label="Events"
-              scrollId="events"
-              rows={rows}
-              rowKey={(event) => String(event.position)}
-              columns={columns}
-              selected={sel}
-              onSelect={(key) => set({ sel: key }, { replace: true })}
-              linkTo={(event) => ({
-                to: "/events",
-                search: (before) => ({ ...before, sel: String(event.position) }),
-                resetScroll: false,
-              })}
-              pageOf={(event) => ({
-                to: "/events/$position",
-                params: { position: String(event.position) },
-              })}
-              onEnd={onEnd}
-              onScrollAway={follow.setAway}
-              empty={<NoEvents hasFilter={q !== ""} onClear={() => set({ q: undefined })} />}
-            />
-          </>
-        )
+        <ListOf query={search} isEmpty={rows.length === 0} lines={12}>
+          {q !== "" && <Progress search={search} onMore={onEnd} />}
+          <DataTable
+            {...open}
+            label="Events"
+            scrollId="events"
+            rows={rows}
+            columns={columns}
+            pageOf={pageOf}
+            onEnd={onEnd}
+            onScrollAway={follow.setAway}
+            empty={<NoEvents hasFilter={q !== ""} />}
+          />
+        </ListOf>
       }
       inspector={sel && <EventInspector position={sel} onClose={() => set({ sel: undefined })} />}
     />
@@ -133,39 +120,12 @@ export function EventsScreen() {
 
 type Search = ReturnType<typeof useEvents>["search"];
 
-interface Following {
-  /** New rows wait: by the button, while a row is open, or as the reader has scrolled away. */
-  isPaused: boolean;
-  isHeld: boolean;
-  toggle: () => void;
-  setAway: (away: boolean) => void;
-}
-
-/** @param isReading a row is open, and must not be pushed away. */
-function useFollowing(isReading: boolean): Following {
-  const [isHeld, setHeld] = useState(false);
-  const [isAway, setAway] = useState(false);
-  const toggle = () => setHeld(!isHeld);
-  useShortcut("pause", toggle);
-  return { isPaused: isHeld || isAway || isReading, isHeld, toggle, setAway };
-}
-
 /** The found events, with those that came since on top while the range is live. */
-function useEvents(
-  tokens: readonly Token[],
-  q: string,
-  tenant: string | undefined,
-  isPaused: boolean,
-) {
-  const range = useTimeRange();
-  const isFollowing = isLive(range);
-  // The end of a live range moves; the search has none, so that its key stays the same.
-  const limits = useMemo(
-    () => (isFollowing ? undefined : bounds(range, new Date())),
-    [isFollowing, range],
-  );
+function useEvents(q: string, tenant: string | undefined, isFollowing: boolean, isPaused: boolean) {
+  const tokens = useMemo(() => parseFilter(q), [q]);
+  const limits = useLimits();
   const search = useInfiniteQuery({
-    ...searchQuery(q, tenant, limits?.from, limits?.to),
+    ...searchQuery(q, tenant, limits.from, limits.to),
     staleTime: Number.POSITIVE_INFINITY,
     refetchOnWindowFocus: false,
   });
@@ -182,23 +142,6 @@ function useEvents(
     return fresh.length > 0 ? [...fresh, ...found] : found;
   }, [search.data, items]);
   return { rows, search, live };
-}
-
-function FollowButton({ follow, pending }: { follow: Following; pending: number }) {
-  return (
-    <>
-      <span aria-live="polite" className="text-sm text-soft">
-        {follow.isPaused && (pending > 0 ? `Paused, ${count(pending)} new` : "Paused")}
-      </span>
-      <Button
-        icon={follow.isHeld ? Play : Pause}
-        onClick={follow.toggle}
-        aria-pressed={follow.isHeld}
-      >
-        {follow.isHeld ? "Follow" : "Pause"}
-      </Button>
-    </>
-  );
 }
 
 /** How far the search has come: it stops by time as well as by number, and goes on on request. */
@@ -222,13 +165,12 @@ function Progress({ search, onMore }: { search: Search; onMore: () => void }) {
   );
 }
 
-function NoEvents({ hasFilter, onClear }: { hasFilter: boolean; onClear: () => void }) {
+function NoEvents({ hasFilter }: { hasFilter: boolean }) {
   return hasFilter ? (
-    <EmptyState
+    <NoneMatch
       icon={Activity}
       title="No event matches"
       why="The filter or the time range is too narrow."
-      action={<Button onClick={onClear}>Clear the filter</Button>}
     />
   ) : (
     <EmptyState

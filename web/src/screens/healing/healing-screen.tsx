@@ -1,18 +1,17 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { HeartPulse } from "lucide-react";
-import { useCallback, useMemo } from "react";
+import { useMemo } from "react";
 import type { Schemas } from "@/api/client";
 import { useLiveQueries } from "@/api/live";
 import { useSetSearch, useTenant, useTimeRange } from "@/app/console-search";
+import { ListOf, NoneMatch, useColumns, useListEnd } from "@/app/lists";
 import { useTenants } from "@/app/tenant-switch";
 import { cx } from "@/lib/cx";
-import { toggleText } from "@/lib/filter";
+import { counted, toggleText } from "@/lib/filter";
 import { count, duration, percent } from "@/lib/format";
 import { bounds, isLive } from "@/lib/time-range";
 import type { Heal } from "@/screens/stacks/stack-queries";
-import { counted } from "@/screens/stacks/stack-words";
-import { Button } from "@/ui/button";
 import { type Column, DataTable } from "@/ui/data-table";
 import { FilterBar } from "@/ui/filter-bar";
 import { ListPage, Page, PageHead, useTitle } from "@/ui/page";
@@ -198,14 +197,8 @@ function Timeline() {
   useLiveQueries(["stacks", "drifts"], [["heals"]]);
   const rows = useMemo(() => query.data?.pages.flatMap((page) => page.heals) ?? [], [query.data]);
   const figures = query.data?.pages[0]?.figures;
-  const { fetchNextPage, hasNextPage, isFetching } = query;
-  const onEnd = useCallback(() => {
-    if (hasNextPage && !isFetching) void fetchNextPage();
-  }, [fetchNextPage, hasNextPage, isFetching]);
-  const columns = useMemo(
-    () => (tenant ? COLUMNS.filter((column) => column.id !== "client") : COLUMNS),
-    [tenant],
-  );
+  const onEnd = useListEnd(query);
+  const columns = useColumns(COLUMNS);
   return (
     <ListPage
       title="Healing"
@@ -228,20 +221,13 @@ function Timeline() {
             value={q}
             onChange={(text) => set({ q: text || undefined }, { replace: true })}
             keys={KEYS}
-            facets={(key) => {
-              const read = READ[key];
-              return read ? counted(rows, read) : [];
-            }}
+            facets={(key) => counted(rows, (heal) => READ[key]?.(heal))}
             placeholder="Filter, such as how:self status:failed"
           />
         </div>
       }
       list={
-        query.isPending ? (
-          <Skeleton lines={8} className="p-6" />
-        ) : query.isError && rows.length === 0 ? (
-          <ErrorState error={query.error} retry={() => void query.refetch()} />
-        ) : (
+        <ListOf query={query} isEmpty={rows.length === 0} lines={8}>
           <DataTable
             label="Heals"
             scrollId="heals"
@@ -253,20 +239,7 @@ function Timeline() {
             onEnd={onEnd}
             empty={
               q || since ? (
-                <EmptyState
-                  icon={HeartPulse}
-                  title="No heal matches"
-                  why="The filter or the time range is too narrow."
-                  action={
-                    <Button
-                      onClick={() =>
-                        set({ q: undefined, t: undefined, from: undefined, to: undefined })
-                      }
-                    >
-                      Clear both
-                    </Button>
-                  }
-                />
+                <NoneMatch icon={HeartPulse} title="No heal matches" range />
               ) : (
                 <EmptyState
                   icon={HeartPulse}
@@ -277,7 +250,7 @@ function Timeline() {
               )
             }
           />
-        )
+        </ListOf>
       }
     />
   );

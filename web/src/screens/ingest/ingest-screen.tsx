@@ -1,17 +1,16 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { Download, Plus } from "lucide-react";
-import { useMemo } from "react";
 import { useSetSearch, useTenant } from "@/app/console-search";
+import { ListOf, NoneMatch, useOpenRow } from "@/app/lists";
 import { cx } from "@/lib/cx";
-import { matches, parseFilter } from "@/lib/filter";
+import { counted, matching } from "@/lib/filter";
 import { count, rate, short } from "@/lib/format";
-import { Button } from "@/ui/button";
 import { type Column, DataTable } from "@/ui/data-table";
 import { FilterBar } from "@/ui/filter-bar";
 import { Inspector, ListPage } from "@/ui/page";
 import { Sparkline } from "@/ui/sparkline";
-import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
+import { EmptyState } from "@/ui/states";
 import { Status } from "@/ui/status";
 import { TimeAgo } from "@/ui/values";
 import { type Source, sourcesQuery, subscribersQuery } from "./ingest-queries";
@@ -37,6 +36,14 @@ const FACETS = ["name", "provider", "kind", "state", "environment", "client"];
 
 /** The key of a row: a name is another source for each client. */
 const keyOf = (one: { client_id: string; name: string }) => `${one.client_id}/${one.name}`;
+
+function pageOf(source: Source) {
+  return {
+    to: "/ingest/$name",
+    params: { name: source.name },
+    search: { client: source.client_id },
+  } as const;
+}
 
 const COLUMNS: readonly Column<Source>[] = [
   {
@@ -154,15 +161,14 @@ export function IngestScreen() {
   const set = useSetSearch();
   const sources = useQuery(sourcesQuery(tenant));
   const subscribers = useQuery(subscribersQuery(tenant));
-  const tokens = useMemo(() => parseFilter(q), [q]);
   const all = sources.data?.sources ?? [];
-  const rows = all.filter((source) =>
-    matches(
-      tokens,
-      (key) => fieldOf(source, key),
-      () => `${source.name} ${source.client_id} ${source.provider} ${source.webhook ?? ""}`,
-    ),
+  const rows = matching(
+    all,
+    q,
+    fieldOf,
+    (source) => `${source.name} ${source.client_id} ${source.provider} ${source.webhook ?? ""}`,
   );
+  const table = useOpenRow<Source>(sel, keyOf);
   const open = all.find((source) => keyOf(source) === sel);
   const isSources = tab === "sources";
   return (
@@ -198,11 +204,7 @@ export function IngestScreen() {
               onChange={(text) => set({ q: text || undefined }, { replace: true })}
               keys={KEYS}
               facets={(key) =>
-                FACETS.includes(key)
-                  ? [...new Set(all.map((source) => String(fieldOf(source, key))))].map(
-                      (value) => ({ value }),
-                    )
-                  : []
+                FACETS.includes(key) ? counted(all, (source) => fieldOf(source, key)) : []
               }
               placeholder="Filter, such as state:failed"
             />
@@ -212,31 +214,18 @@ export function IngestScreen() {
       list={
         !isSources ? (
           <SubscriberList found={subscribers} selected={sel} />
-        ) : sources.isPending ? (
-          <Skeleton lines={8} className="p-6" />
-        ) : sources.isError && !sources.data ? (
-          <ErrorState error={sources.error} retry={() => void sources.refetch()} />
         ) : (
-          <DataTable
-            label="Sources"
-            scrollId="ingest"
-            rows={rows}
-            rowKey={keyOf}
-            columns={COLUMNS}
-            selected={sel}
-            onSelect={(key) => set({ sel: key }, { replace: true })}
-            linkTo={(source) => ({
-              to: "/ingest",
-              search: (before) => ({ ...before, sel: keyOf(source) }),
-              resetScroll: false,
-            })}
-            pageOf={(source) => ({
-              to: "/ingest/$name",
-              params: { name: source.name },
-              search: { client: source.client_id },
-            })}
-            empty={<NoSources hasFilter={q !== ""} onClear={() => set({ q: undefined })} />}
-          />
+          <ListOf query={sources} isEmpty={!sources.data} lines={8}>
+            <DataTable
+              {...table}
+              label="Sources"
+              scrollId="ingest"
+              rows={rows}
+              columns={COLUMNS}
+              pageOf={pageOf}
+              empty={<NoSources hasFilter={q !== ""} />}
+            />
+          </ListOf>
         )
       }
       inspector={
@@ -245,11 +234,7 @@ export function IngestScreen() {
               <Inspector
                 label={`Source of ${open.client_id}`}
                 title={open.name}
-                page={{
-                  to: "/ingest/$name",
-                  params: { name: open.name },
-                  search: { client: open.client_id },
-                }}
+                page={pageOf(open)}
                 onClose={() => set({ sel: undefined })}
                 actions={<SourceActs source={open} />}
               >
@@ -297,14 +282,9 @@ function Switch({
   );
 }
 
-function NoSources({ hasFilter, onClear }: { hasFilter: boolean; onClear: () => void }) {
+function NoSources({ hasFilter }: { hasFilter: boolean }) {
   return hasFilter ? (
-    <EmptyState
-      icon={Download}
-      title="No source matches"
-      why="The filter is too narrow."
-      action={<Button onClick={onClear}>Clear the filter</Button>}
-    />
+    <NoneMatch icon={Download} title="No source matches" />
   ) : (
     <EmptyState
       icon={Download}

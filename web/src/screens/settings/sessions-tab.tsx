@@ -3,15 +3,15 @@ import { MonitorSmartphone } from "lucide-react";
 import { useMemo } from "react";
 import { call } from "@/api/client";
 import { useMe } from "@/api/me";
-import { problemText } from "@/api/problem";
 import { useSetSearch } from "@/app/console-search";
-import { matches, parseFilter } from "@/lib/filter";
+import { NoneMatch } from "@/app/lists";
+import { counted, matching } from "@/lib/filter";
 import { Button } from "@/ui/button";
-import { type Facet, FilterBar } from "@/ui/filter-bar";
+import { FilterBar } from "@/ui/filter-bar";
 import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
 import { Badge } from "@/ui/status";
 import { Cell, Table } from "@/ui/table";
-import { toast } from "@/ui/toast";
+import { toast, toastProblem } from "@/ui/toast";
 import { TimeAgo } from "@/ui/values";
 import { agentWords } from "./agent";
 import { Column, SettingsFrame } from "./frame";
@@ -36,25 +36,17 @@ export function SessionsTab({ q }: { q: string }) {
   const queries = useQueryClient();
   const { data, error, refetch } = useQuery(sessionsQuery);
   const all = data?.sessions ?? [];
-  const rows = useMemo(() => {
-    const tokens = parseFilter(q);
-    return (data?.sessions ?? []).filter((each) =>
-      matches(
-        tokens,
-        (key) => field(each, key),
-        () => `${each.user} ${each.agent} ${each.address}`,
+  const rows = useMemo(
+    () =>
+      matching(
+        data?.sessions ?? [],
+        q,
+        field,
+        (each) => `${each.user} ${each.agent} ${each.address}`,
       ),
-    );
-  }, [data, q]);
+    [data, q],
+  );
   const others = all.filter((each) => each.user === me.name && !each.current);
-  const facets = (key: string): readonly Facet[] => {
-    const counted = new Map<string, number>();
-    for (const each of all) {
-      const value = String(field(each, key) ?? "");
-      if (value) counted.set(value, (counted.get(value) ?? 0) + 1);
-    }
-    return [...counted].map(([value, count]) => ({ value, count }));
-  };
   const close = async (sessions: readonly Session[]) => {
     try {
       for (const each of sessions)
@@ -65,7 +57,7 @@ export function SessionsTab({ q }: { q: string }) {
           : `${sessions.length} sessions are closed`,
       );
     } catch (failed) {
-      toast(problemText(failed), { tone: "bad" });
+      toastProblem(failed);
     }
     await queries.invalidateQueries({ queryKey: sessionsQuery.queryKey });
   };
@@ -91,26 +83,20 @@ export function SessionsTab({ q }: { q: string }) {
               value={q}
               onChange={(text) => set({ q: text || undefined }, { replace: true })}
               keys={KEYS}
-              facets={facets}
+              facets={(key) => counted(all, (each) => field(each, key))}
               placeholder="Filter, such as user:ada"
             />
             {rows.length === 0 ? (
-              <EmptyState
-                icon={MonitorSmartphone}
-                title={q ? "No session matches" : "Nobody is signed in"}
-                why={
-                  q
-                    ? "The filter is too narrow."
-                    : "You see your own sessions, and those of whom you manage. Sign in on the command line with:"
-                }
-                {...(q
-                  ? {
-                      action: (
-                        <Button onClick={() => set({ q: undefined })}>Clear the filter</Button>
-                      ),
-                    }
-                  : { command: "helios login" })}
-              />
+              q ? (
+                <NoneMatch icon={MonitorSmartphone} title="No session matches" />
+              ) : (
+                <EmptyState
+                  icon={MonitorSmartphone}
+                  title="Nobody is signed in"
+                  why="You see your own sessions, and those of whom you manage. Sign in on the command line with:"
+                  command="helios login"
+                />
+              )
             ) : (
               <div className="rounded-lg border border-line bg-card shadow-card">
                 <Table

@@ -3,10 +3,11 @@ import { UserPlus, Users } from "lucide-react";
 import { useMemo, useState } from "react";
 import { useMe } from "@/api/me";
 import { useSetSearch } from "@/app/console-search";
-import { matches, parseFilter } from "@/lib/filter";
+import { NoneMatch, useOpenRow } from "@/app/lists";
+import { counted, matching } from "@/lib/filter";
 import { Button } from "@/ui/button";
 import { DataTable, type Column as TableColumn } from "@/ui/data-table";
-import { type Facet, FilterBar } from "@/ui/filter-bar";
+import { FilterBar } from "@/ui/filter-bar";
 import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
 import { Status } from "@/ui/status";
 import { TimeAgo } from "@/ui/values";
@@ -66,16 +67,16 @@ const COLUMNS: readonly TableColumn<User>[] = [
   },
 ];
 
-export function userField(user: User, key: string): unknown {
+function userField(user: User, key: string): unknown {
   switch (key) {
     case "name":
       return user.name;
     case "role":
-      return user.grants.map((each) => each.role).join(" ");
+      return user.grants.map((each) => each.role);
     case "client":
-      return user.grants.map((each) => each.tenant).join(" ");
+      return user.grants.map((each) => each.tenant);
     case "environment":
-      return user.grants.map((each) => each.environment).join(" ");
+      return user.grants.map((each) => each.environment);
     case "origin":
       return user.origin;
     case "status":
@@ -91,23 +92,17 @@ export function UsersTab({ q, sel }: { q: string; sel: string | undefined }) {
   const [isInviting, setInviting] = useState(false);
   const isAllowed = managesSome(me);
   const { data, error, refetch } = useQuery({ ...usersQuery, enabled: isAllowed });
-  const rows = useMemo(() => {
-    const tokens = parseFilter(q);
-    return (data?.users ?? []).filter((user) =>
-      matches(
-        tokens,
-        (key) => userField(user, key),
-        () => `${user.name} ${user.display_name} ${user.id}`,
+  const rows = useMemo(
+    () =>
+      matching(
+        data?.users ?? [],
+        q,
+        userField,
+        (user) => `${user.name} ${user.display_name} ${user.id}`,
       ),
-    );
-  }, [data, q]);
-  const facets = (key: string): readonly Facet[] => {
-    const counted = new Map<string, number>();
-    for (const user of data?.users ?? [])
-      for (const value of String(userField(user, key) ?? "").split(" "))
-        if (value) counted.set(value, (counted.get(value) ?? 0) + 1);
-    return [...counted].map(([value, count]) => ({ value, count }));
-  };
+    [data, q],
+  );
+  const table = useOpenRow<User>(sel, (user) => user.id);
   const close = () => set({ sel: undefined });
   return (
     <SettingsFrame
@@ -137,43 +132,28 @@ export function UsersTab({ q, sel }: { q: string; sel: string | undefined }) {
               value={q}
               onChange={(text) => set({ q: text || undefined }, { replace: true })}
               keys={KEYS}
-              facets={facets}
+              facets={(key) => counted(data.users, (user) => userField(user, key))}
               placeholder="Filter, such as role:admin"
             />
           </div>
           <div className="flex min-h-0 flex-1 flex-col border-t border-line bg-card">
             <DataTable
+              {...table}
               label="Users"
               scrollId="users"
               rows={rows}
-              rowKey={(user) => user.id}
               columns={COLUMNS}
-              selected={sel}
-              onSelect={(key) => set({ sel: key }, { replace: true })}
-              linkTo={(user) =>
-                ({
-                  to: ".",
-                  search: (before: Record<string, unknown>) => ({ ...before, sel: user.id }),
-                  resetScroll: false,
-                }) as never
-              }
               empty={
-                <EmptyState
-                  icon={Users}
-                  title={q ? "No user matches" : "No users yet"}
-                  why={
-                    q
-                      ? "The filter is too narrow."
-                      : "Invite somebody, or let them sign in at a provider of identities."
-                  }
-                  {...(q
-                    ? {
-                        action: (
-                          <Button onClick={() => set({ q: undefined })}>Clear the filter</Button>
-                        ),
-                      }
-                    : { command: "helios users invite ada --grant operator@acme" })}
-                />
+                q ? (
+                  <NoneMatch icon={Users} title="No user matches" />
+                ) : (
+                  <EmptyState
+                    icon={Users}
+                    title="No users yet"
+                    why="Invite somebody, or let them sign in at a provider of identities."
+                    command="helios users invite ada --grant operator@acme"
+                  />
+                )
               }
             />
           </div>

@@ -1,19 +1,20 @@
 import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { BookCheck, TriangleAlert } from "lucide-react";
-import { useCallback, useEffect, useMemo, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
 import { call, type Schemas } from "@/api/client";
 import { useFacets } from "@/api/facets";
 import { useLiveQueries } from "@/api/live";
 import { useMay } from "@/api/me";
 import { useSetSearch, useTenant } from "@/app/console-search";
+import { ListOf, NoneMatch, useColumns, useListEnd, useOpenRow } from "@/app/lists";
 import { count } from "@/lib/format";
 import { Button } from "@/ui/button";
 import { Confirm } from "@/ui/confirm";
 import { type Column, DataTable } from "@/ui/data-table";
 import { FilterBar } from "@/ui/filter-bar";
 import { Inspector, ListPage } from "@/ui/page";
-import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
+import { EmptyState, Skeleton } from "@/ui/states";
 import { Badge, Status } from "@/ui/status";
 import { toast } from "@/ui/toast";
 import { TimeAgo } from "@/ui/values";
@@ -89,12 +90,10 @@ export function DriftsScreen() {
     for (const drift of found) made.set(placeOf(drift), (made.get(placeOf(drift)) ?? 0) + 1);
     return made;
   }, [found]);
-  const { fetchNextPage, hasNextPage, isFetching } = query;
-  const onEnd = useCallback(() => {
-    if (hasNextPage && !isFetching) void fetchNextPage();
-  }, [fetchNextPage, hasNextPage, isFetching]);
+  const onEnd = useListEnd(query);
+  const table = useOpenRow(sel, keyOf);
+  const shown = useColumns(COLUMNS);
   const columns = useMemo(() => {
-    const shown = tenant ? COLUMNS.filter((column) => column.id !== "client") : COLUMNS;
     if (by !== "component") return shown;
     return shown.map((column) =>
       column.id !== "where"
@@ -111,7 +110,7 @@ export function DriftsScreen() {
             ),
           },
     );
-  }, [tenant, by, numbers]);
+  }, [shown, by, numbers]);
   const open = rows.find((drift) => keyOf(drift) === sel);
   return (
     <ListPage
@@ -157,46 +156,33 @@ export function DriftsScreen() {
         />
       }
       list={
-        query.isPending ? (
-          <Skeleton lines={10} className="p-6" />
-        ) : query.isError && rows.length === 0 ? (
-          <ErrorState error={query.error} retry={() => void query.refetch()} />
-        ) : (
+        <ListOf query={query} isEmpty={rows.length === 0} lines={10}>
           <DataTable
+            {...table}
             label="Drifts"
             scrollId="drifts"
             rows={rows}
-            rowKey={keyOf}
             columns={columns}
-            selected={sel}
-            onSelect={(key) => set({ sel: key }, { replace: true })}
-            linkTo={(drift) => ({
-              to: "/stacks/drifts",
-              search: (before) => ({ ...before, sel: keyOf(drift) }),
-              resetScroll: false,
-            })}
             pageOf={driftTo}
             onEnd={onEnd}
             empty={
-              <EmptyState
-                icon={TriangleAlert}
-                title={q ? "No drift matches" : "No drift"}
-                why={
-                  q
-                    ? "The filter is too narrow, or what it asks for is closed by now."
-                    : "Everything that is declared is so, as far as it could be seen. Look at the things themselves, now:"
-                }
-                {...(q
-                  ? {
-                      action: (
-                        <Button onClick={() => set({ q: undefined })}>Clear the filter</Button>
-                      ),
-                    }
-                  : { command: "helios drift check --fresh" })}
-              />
+              q ? (
+                <NoneMatch
+                  icon={TriangleAlert}
+                  title="No drift matches"
+                  why="The filter is too narrow, or what it asks for is closed by now."
+                />
+              ) : (
+                <EmptyState
+                  icon={TriangleAlert}
+                  title="No drift"
+                  why="Everything that is declared is so, as far as it could be seen. Look at the things themselves, now:"
+                  command="helios drift check --fresh"
+                />
+              )
             }
           />
-        )
+        </ListOf>
       }
       inspector={
         open && (

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Action } from "./stack-queries";
-import { changes, counted, riskOf, sentence, undoOf, worst, written } from "./stack-words";
+import { changes, riskOf, sentence, undoOf, worst, written } from "./stack-words";
 
 const action = (change: Partial<Record<keyof Action, unknown>> = {}): Action =>
   ({
@@ -57,13 +57,6 @@ describe("a plan in words", () => {
 });
 
 describe("rows", () => {
-  it("are counted by a field, the most frequent first", () => {
-    expect(counted([{ a: "x" }, { a: "y" }, { a: "y" }], (row) => row.a)).toEqual([
-      { value: "y", count: 2 },
-      { value: "x", count: 1 },
-    ]);
-  });
-
   it("have the worst severity that there is", () => {
     expect(worst({ drifts: { critical: 0, high: 2, medium: 1, low: 0 } })).toBe("high");
     expect(worst({ drifts: {} })).toBeUndefined();

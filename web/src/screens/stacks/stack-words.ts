@@ -5,7 +5,7 @@ import type { Action, Drift, Plan, StackRow } from "./stack-queries";
 export const SEVERITIES = ["critical", "high", "medium", "low"] as const;
 export type Severity = (typeof SEVERITIES)[number];
 
-export type Change = "create" | "change" | "replace" | "delete" | "tell";
+type Change = "create" | "change" | "replace" | "delete" | "tell";
 
 /** What an action does to the thing that it is about. */
 export function changeOf(action: Pick<Action, "kind" | "effects">): Change {
@@ -108,20 +108,4 @@ export function worst(row: Pick<StackRow, "drifts">): Severity | undefined {
 /** Seconds until an instant; negative when it has passed. */
 export function left(until: string, now: Date): number {
   return (new Date(until).getTime() - now.getTime()) / 1000;
-}
-
-/** Values of a field of rows with their numbers, the most frequent first. */
-export function counted<T>(
-  rows: readonly T[],
-  read: (row: T) => string | readonly string[],
-): { value: string; count: number }[] {
-  const counts = new Map<string, number>();
-  for (const row of rows) {
-    const found = read(row);
-    for (const value of typeof found === "string" ? [found] : found)
-      if (value) counts.set(value, (counts.get(value) ?? 0) + 1);
-  }
-  return [...counts]
-    .map(([value, count]) => ({ value, count }))
-    .sort((a, b) => b.count - a.count || a.value.localeCompare(b.value));
 }

@@ -1,21 +1,21 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { Boxes, TriangleAlert } from "lucide-react";
-import { useCallback, useMemo } from "react";
+import { useMemo } from "react";
 import { useLiveQueries } from "@/api/live";
 import { useSetSearch, useTenant } from "@/app/console-search";
-import { toggleText } from "@/lib/filter";
-import { Button } from "@/ui/button";
+import { ListOf, NoneMatch, useColumns, useListEnd, useOpenRow } from "@/app/lists";
+import { counted, toggleText } from "@/lib/filter";
 import { type Column, DataTable } from "@/ui/data-table";
-import { type Facet, FilterBar } from "@/ui/filter-bar";
+import { FilterBar } from "@/ui/filter-bar";
 import { ListPage } from "@/ui/page";
-import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
+import { EmptyState } from "@/ui/states";
 import { Status } from "@/ui/status";
 import { TimeAgo } from "@/ui/values";
 import { Heals, Severities, stackTo } from "./parts";
 import { StackInspector } from "./stack-inspector";
 import { CHANGED, type StackRow, stacksQuery } from "./stack-queries";
-import { counted, SEVERITIES } from "./stack-words";
+import { SEVERITIES } from "./stack-words";
 
 const route = getRouteApi("/_console/stacks/");
 
@@ -44,7 +44,7 @@ const READ: Record<string, (row: StackRow) => string | readonly string[]> = {
   heals: (row) => (row.approval_id ? "asked" : row.auto_heal ? "auto" : "off"),
 };
 
-export function keyOf(row: Pick<StackRow, "client_id" | "stack_id">): string {
+function keyOf(row: Pick<StackRow, "client_id" | "stack_id">): string {
   return `${row.client_id}/${row.stack_id}`;
 }
 
@@ -108,18 +108,9 @@ export function StacksScreen() {
   const query = useInfiniteQuery(stacksQuery(q, tenant));
   useLiveQueries(["stacks", "drifts", "approvals"], CHANGED);
   const rows = useMemo(() => query.data?.pages.flatMap((page) => page.stacks) ?? [], [query.data]);
-  const { fetchNextPage, hasNextPage, isFetching } = query;
-  const onEnd = useCallback(() => {
-    if (hasNextPage && !isFetching) void fetchNextPage();
-  }, [fetchNextPage, hasNextPage, isFetching]);
-  const facets = (key: string): readonly Facet[] => {
-    const read = READ[key];
-    return read ? counted(rows, read) : [];
-  };
-  const columns = useMemo(
-    () => (tenant ? COLUMNS.filter((column) => column.id !== "client") : COLUMNS),
-    [tenant],
-  );
+  const onEnd = useListEnd(query);
+  const table = useOpenRow(sel, keyOf);
+  const columns = useColumns(COLUMNS);
   const open = rows.find((row) => keyOf(row) === sel);
   return (
     <ListPage
@@ -141,7 +132,7 @@ export function StacksScreen() {
           value={q}
           onChange={(text) => set({ q: text || undefined }, { replace: true })}
           keys={KEYS}
-          facets={facets}
+          facets={(key) => counted(rows, (row) => READ[key]?.(row))}
           placeholder="Filter, such as agreement:drifted"
         />
       }
@@ -149,34 +140,23 @@ export function StacksScreen() {
         <Strip
           rows={rows}
           q={q}
-          more={hasNextPage}
+          more={query.hasNextPage}
           onPick={(text) => set({ q: text || undefined })}
         />
       }
       list={
-        query.isPending ? (
-          <Skeleton lines={10} className="p-6" />
-        ) : query.isError && rows.length === 0 ? (
-          <ErrorState error={query.error} retry={() => void query.refetch()} />
-        ) : (
+        <ListOf query={query} isEmpty={rows.length === 0} lines={10}>
           <DataTable
+            {...table}
             label="Stacks"
             scrollId="stacks"
             rows={rows}
-            rowKey={keyOf}
             columns={columns}
-            selected={sel}
-            onSelect={(key) => set({ sel: key }, { replace: true })}
-            linkTo={(row) => ({
-              to: "/stacks",
-              search: (before) => ({ ...before, sel: keyOf(row) }),
-              resetScroll: false,
-            })}
             pageOf={(row) => stackTo({ client: row.client_id, stack: row.stack_id })}
             onEnd={onEnd}
-            empty={<NoStacks hasFilter={q !== ""} onClear={() => set({ q: undefined })} />}
+            empty={<NoStacks hasFilter={q !== ""} />}
           />
-        )
+        </ListOf>
       }
       inspector={open && <StackInspector row={open} onClose={() => set({ sel: undefined })} />}
     />
@@ -236,13 +216,12 @@ function Strip({
   );
 }
 
-function NoStacks({ hasFilter, onClear }: { hasFilter: boolean; onClear: () => void }) {
+function NoStacks({ hasFilter }: { hasFilter: boolean }) {
   return hasFilter ? (
-    <EmptyState
+    <NoneMatch
       icon={Boxes}
       title="No stack matches"
       why="The filter is too narrow, or it is of another client."
-      action={<Button onClick={onClear}>Clear the filter</Button>}
     />
   ) : (
     <EmptyState

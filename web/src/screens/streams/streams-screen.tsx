@@ -1,10 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { ListTree, Pause, Play, RotateCcw } from "lucide-react";
-import { useCallback, useMemo, useState } from "react";
+import { ListTree, RotateCcw } from "lucide-react";
+import { useMemo, useState } from "react";
 import { useFacets } from "@/api/facets";
 import { useMay } from "@/api/me";
 import { useSetSearch, useTenant } from "@/app/console-search";
+import { FollowButton } from "@/app/follow";
+import { ListOf, NoneMatch, useColumns, useListEnd, useOpenRow } from "@/app/lists";
 import { cx } from "@/lib/cx";
 import { parseFilter, valuesOf } from "@/lib/filter";
 import { count } from "@/lib/format";
@@ -12,7 +14,7 @@ import { Button } from "@/ui/button";
 import { type Column, DataTable } from "@/ui/data-table";
 import { FilterBar } from "@/ui/filter-bar";
 import { ListPage } from "@/ui/page";
-import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
+import { EmptyState } from "@/ui/states";
 import { Badge, Status } from "@/ui/status";
 import { TimeAgo } from "@/ui/values";
 import { ContractList } from "./contract-list";
@@ -103,20 +105,14 @@ export function StreamsScreen() {
   const { data } = useQuery(contractsQuery(tenant));
   const contracts = data?.contracts;
   const found = useVerdicts(q, sel !== undefined);
-  const { fetchNextPage, hasNextPage, isFetching } = found.search;
-  const onEnd = useCallback(() => {
-    if (hasNextPage && !isFetching) void fetchNextPage();
-  }, [fetchNextPage, hasNextPage, isFetching]);
+  const onEnd = useListEnd(found.search);
+  const table = useOpenRow(sel, rowKey);
   const named = useMemo(() => valuesOf(parseFilter(q), "contract"), [q]);
   const shown = contracts?.find((each) => each.name === named?.[0]) ?? contracts?.[0];
+  const ofTenant = useColumns(COLUMNS);
   const columns = useMemo(
-    () =>
-      COLUMNS.filter(
-        (column) =>
-          (column.id !== "client" || !tenant) &&
-          (column.id !== "contract" || (contracts?.length ?? 0) > 1),
-      ),
-    [tenant, contracts],
+    () => ofTenant.filter((column) => column.id !== "contract" || (contracts?.length ?? 0) > 1),
+    [ofTenant, contracts],
   );
   const [isReplaying, setReplaying] = useState(false);
   const denied = useMay("operate", shown?.client_id ?? "*");
@@ -134,21 +130,7 @@ export function StreamsScreen() {
               Judge again
             </Button>
           )}
-          {found.isFollowing && (
-            <>
-              <span aria-live="polite" className="text-sm text-soft">
-                {found.isPaused &&
-                  (found.live.pending > 0 ? `Paused, ${count(found.live.pending)} new` : "Paused")}
-              </span>
-              <Button
-                icon={found.isHeld ? Play : Pause}
-                onClick={found.toggle}
-                aria-pressed={found.isHeld}
-              >
-                {found.isHeld ? "Follow" : "Pause"}
-              </Button>
-            </>
-          )}
+          {found.isFollowing && <FollowButton follow={found.follow} pending={found.live.pending} />}
         </>
       }
       strip={<Figures contracts={contracts} shown={shown} named={named} q={q} win={win} />}
@@ -164,37 +146,24 @@ export function StreamsScreen() {
       }
       list={
         <>
-          {found.search.isPending ? (
-            <Skeleton lines={12} className="p-6" />
-          ) : found.search.isError && found.rows.length === 0 ? (
-            <ErrorState error={found.search.error} retry={() => void found.search.refetch()} />
-          ) : (
-            <>
-              {q !== "" && <Looked search={found.search} onMore={onEnd} />}
-              <DataTable
-                label="Verdicts"
-                scrollId="streams"
-                rows={found.rows}
-                rowKey={rowKey}
-                columns={columns}
-                selected={sel}
-                onSelect={(key) => set({ sel: key }, { replace: true })}
-                linkTo={(verdict) => ({
-                  to: "/streams",
-                  search: (before) => ({ ...before, sel: rowKey(verdict) }),
-                  resetScroll: false,
-                })}
-                pageOf={(verdict) => ({
-                  to: "/streams/$contract/$key",
-                  params: { contract: verdict.contract, key: verdict.key },
-                  search: { tenant: verdict.client_id },
-                })}
-                onEnd={onEnd}
-                onScrollAway={found.setAway}
-                empty={<NoVerdicts hasFilter={q !== ""} onClear={() => setQ("")} />}
-              />
-            </>
-          )}
+          <ListOf query={found.search} isEmpty={found.rows.length === 0} lines={12}>
+            {q !== "" && <Looked search={found.search} onMore={onEnd} />}
+            <DataTable
+              {...table}
+              label="Verdicts"
+              scrollId="streams"
+              rows={found.rows}
+              columns={columns}
+              pageOf={(verdict) => ({
+                to: "/streams/$contract/$key",
+                params: { contract: verdict.contract, key: verdict.key },
+                search: { tenant: verdict.client_id },
+              })}
+              onEnd={onEnd}
+              onScrollAway={found.follow.setAway}
+              empty={<NoVerdicts hasFilter={q !== ""} onClear={() => setQ("")} />}
+            />
+          </ListOf>
           {shown && (
             <ReplayRange contract={shown} open={isReplaying} onClose={() => setReplaying(false)} />
           )}
@@ -292,11 +261,11 @@ function Looked({
 
 function NoVerdicts({ hasFilter, onClear }: { hasFilter: boolean; onClear: () => void }) {
   return hasFilter ? (
-    <EmptyState
+    <NoneMatch
       icon={ListTree}
       title="No verdict matches"
       why="The filter or the time range is too narrow, or nothing is wrong."
-      action={<Button onClick={onClear}>Clear the filter</Button>}
+      onClear={onClear}
     />
   ) : (
     <EmptyState

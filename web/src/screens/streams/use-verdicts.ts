@@ -1,10 +1,10 @@
 import { type InfiniteData, useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef } from "react";
 import { useLive } from "@/api/live";
 import type { Change } from "@/api/live-feed";
-import { useTenant, useTimeRange } from "@/app/console-search";
-import { useShortcut } from "@/app/use-shortcut";
-import { bounds, isLive } from "@/lib/time-range";
+import { useLimits, useTenant, useTimeRange } from "@/app/console-search";
+import { useFollowing } from "@/app/follow";
+import { isLive } from "@/lib/time-range";
 import { verdictsQuery } from "./streams-queries";
 
 const AGAIN_MS = 1_500;
@@ -19,18 +19,12 @@ export function useVerdicts(q: string, isReading: boolean) {
   const range = useTimeRange();
   const isFollowing = isLive(range);
   const client = useQueryClient();
-  const [isHeld, setHeld] = useState(false);
-  const [isAway, setAway] = useState(false);
-  const toggle = () => setHeld(!isHeld);
-  useShortcut("pause", toggle, isFollowing);
-  const isPaused = isHeld || isAway || isReading;
+  const follow = useFollowing(isReading, isFollowing);
+  const { isPaused } = follow;
 
-  const limits = useMemo(
-    () => (isFollowing ? undefined : bounds(range, new Date())),
-    [isFollowing, range],
-  );
+  const limits = useLimits();
   const options = useMemo(
-    () => verdictsQuery({ filter: q, tenant, from: limits?.from, to: limits?.to }),
+    () => verdictsQuery({ filter: q, tenant, from: limits.from, to: limits.to }),
     [q, tenant, limits],
   );
   const search = useInfiniteQuery({
@@ -63,5 +57,5 @@ export function useVerdicts(q: string, isReading: boolean) {
     () => search.data?.pages.flatMap((page) => page.verdicts) ?? [],
     [search.data],
   );
-  return { rows, search, live, isFollowing, isPaused, isHeld, toggle, setAway };
+  return { rows, search, live, isFollowing, follow };
 }

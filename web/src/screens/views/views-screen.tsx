@@ -1,16 +1,15 @@
 import { getRouteApi } from "@tanstack/react-router";
 import { Layers } from "lucide-react";
-import { useMemo } from "react";
 import { useSetSearch } from "@/app/console-search";
-import { matches, parseFilter } from "@/lib/filter";
+import { ListOf, NoneMatch, useOpenRow } from "@/app/lists";
+import { matching } from "@/lib/filter";
 import { count, duration, rate } from "@/lib/format";
-import { Button } from "@/ui/button";
 import { type Column, DataTable } from "@/ui/data-table";
 import { FilterBar } from "@/ui/filter-bar";
 import { Inspector, ListPage } from "@/ui/page";
 import { Progress } from "@/ui/progress";
 import { Sparkline } from "@/ui/sparkline";
-import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
+import { EmptyState } from "@/ui/states";
 import { Status, toneOf } from "@/ui/status";
 import { paces, useViews } from "./use-views";
 import { ViewActs } from "./view-acts";
@@ -107,19 +106,26 @@ function Pace({ view }: { view: string }) {
   );
 }
 
+function keyOf(view: View): string {
+  return view.view;
+}
+
+function pageOf(view: View) {
+  return { to: "/views/$name", params: { name: view.view } } as const;
+}
+
 /** What is folded from the log, and how far each has come. */
 export function ViewsScreen() {
   const { q = "", sel } = route.useSearch();
   const set = useSetSearch();
-  const { data, error, isPending, refetch } = useViews();
-  const tokens = useMemo(() => parseFilter(q), [q]);
-  const views = data?.views ?? [];
-  const rows = views.filter((view) =>
-    matches(
-      tokens,
-      (key) => fieldOf(view, key),
-      () => `${view.view} ${SERVES[view.view]?.text ?? ""}`,
-    ),
+  const query = useViews();
+  const table = useOpenRow(sel, keyOf);
+  const views = query.data?.views ?? [];
+  const rows = matching(
+    views,
+    q,
+    fieldOf,
+    (view) => `${view.view} ${SERVES[view.view]?.text ?? ""}`,
   );
   const open = views.find((view) => view.view === sel);
   return (
@@ -143,33 +149,17 @@ export function ViewsScreen() {
         />
       }
       list={
-        isPending ? (
-          <Skeleton lines={12} className="p-6" />
-        ) : error && !data ? (
-          <ErrorState error={error} retry={() => void refetch()} />
-        ) : (
+        <ListOf query={query} isEmpty={!query.data} lines={12}>
           <DataTable
+            {...table}
             label="Views"
             scrollId="views"
             rows={rows}
-            rowKey={(view) => view.view}
             columns={COLUMNS}
-            selected={sel}
-            onSelect={(key) => set({ sel: key }, { replace: true })}
-            linkTo={(view) => ({
-              to: "/views",
-              search: (before) => ({ ...before, sel: view.view }),
-              resetScroll: false,
-            })}
-            pageOf={(view) => ({ to: "/views/$name", params: { name: view.view } })}
+            pageOf={pageOf}
             empty={
               q ? (
-                <EmptyState
-                  icon={Layers}
-                  title="No view matches"
-                  why="The filter is too narrow."
-                  action={<Button onClick={() => set({ q: undefined })}>Clear the filter</Button>}
-                />
+                <NoneMatch icon={Layers} title="No view matches" />
               ) : (
                 <EmptyState
                   icon={Layers}
@@ -180,14 +170,14 @@ export function ViewsScreen() {
               )
             }
           />
-        )
+        </ListOf>
       }
       inspector={
         open && (
           <Inspector
             label="View"
             title={open.view}
-            page={{ to: "/views/$name", params: { name: open.view } }}
+            page={pageOf(open)}
             onClose={() => set({ sel: undefined })}
             actions={<ViewActs view={open.view} />}
           >
