@@ -29,6 +29,9 @@ from helios.testing import browsing, browsing_data, components
 KEPT = browsing.ROOT / ".cache" / "browser"
 _FAILED = pytest.StashKey[bool]()
 
+# As long as Playwright waits for anything else: what passes does not wait, and machines are slow.
+sync_api.expect.set_options(timeout=30_000)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
