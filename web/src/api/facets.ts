@@ -5,7 +5,7 @@ import type { Facet, FilterKey } from "@/ui/filter-bar";
 import { call } from "./client";
 import { ApiError } from "./problem";
 
-export type FacetKind = "events" | "verdicts" | "stacks" | "drifts" | "dead-letters" | "audit";
+type FacetKind = "events" | "verdicts" | "stacks" | "drifts" | "dead-letters" | "audit";
 
 interface Facets {
   kind: string;

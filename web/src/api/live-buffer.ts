@@ -4,7 +4,7 @@
  * Counters are exact though items beyond the bound are dropped. Pure: no clock, no network.
  */
 
-export const HELD_MAX = 2_000;
+const HELD_MAX = 2_000;
 
 export class LiveBuffer<T> {
   private waiting: T[] = [];

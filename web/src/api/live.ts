@@ -28,7 +28,7 @@ export interface Live<T> {
   clear: () => void;
 }
 
-export interface LiveOptions<T> {
+interface LiveOptions<T> {
   /** Further conditions; memoise it, since another one starts the list anew. */
   keep?: (item: T) => boolean;
   /** Count and keep what comes, and show it later. */

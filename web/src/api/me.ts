@@ -4,7 +4,7 @@ import { queryOptions, useQuery } from "@tanstack/react-query";
 import { call } from "./client";
 import { ApiError } from "./problem";
 
-export type Permission = "read" | "ingest" | "operate" | "approve" | "administer";
+type Permission = "read" | "ingest" | "operate" | "approve" | "administer";
 export type Role = "viewer" | "operator" | "approver" | "admin";
 
 export interface Grant {
@@ -26,7 +26,7 @@ export interface Me {
 }
 
 /** Where access is switched off there is nobody to ask for, and everything may be done. */
-export const LOCAL: Me = {
+const LOCAL: Me = {
   kind: "local",
   name: "local",
   grants: [{ role: "admin", tenant: "*", environment: "*" }],

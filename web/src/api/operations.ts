@@ -8,7 +8,7 @@ import { useSyncExternalStore } from "react";
 import { ApiError, type ProblemBody } from "./problem";
 import { sessionFetch } from "./session";
 
-export interface Step {
+interface Step {
   phase: string;
   position?: number;
   head?: number;

@@ -8,7 +8,7 @@ import { count, duration } from "@/lib/format";
 import { Tooltip } from "@/ui/tooltip";
 
 /** A view that is further behind makes the mark amber. */
-export const LAG_S_MAX = 5;
+const LAG_S_MAX = 5;
 
 export const viewsQuery = queryOptions({
   queryKey: ["views"],

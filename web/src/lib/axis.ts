@@ -6,17 +6,6 @@ const STEPS_MS = [
   604_800_000,
 ];
 
-/** Where an instant lies between two places; one instant alone lies in the middle. */
-export function scale(
-  from: number,
-  to: number,
-  left: number,
-  right: number,
-): (at: number) => number {
-  if (to <= from) return () => (left + right) / 2;
-  return (at) => left + ((at - from) / (to - from)) * (right - left);
-}
-
 /** Instants to write at the axis: the first one, then round distances from it. */
 export function ticks(from: number, to: number, most = 6): number[] {
   const step = STEPS_MS.find((each) => (to - from) / each <= most) ?? STEPS_MS.at(-1) ?? 1;

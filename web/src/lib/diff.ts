@@ -9,7 +9,7 @@ export interface Change {
   observed: unknown;
 }
 
-export const LEAVES_MAX = 2_000;
+const LEAVES_MAX = 2_000;
 
 type Members = Record<string, unknown>;
 

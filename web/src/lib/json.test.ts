@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { scale, ticks } from "./axis";
+import { ticks } from "./axis";
 import { compare } from "./diff";
 import { find, pathText } from "./json-path";
 import { sparkPath } from "./spark";
@@ -51,8 +51,6 @@ describe("geometry", () => {
   it("keeps the ticks of an axis few and round", () => {
     expect(ticks(0, 3_000)).toEqual([0, 500, 1_000, 1_500, 2_000, 2_500, 3_000]);
     expect(ticks(5, 5)).toEqual([5]);
-    expect(scale(0, 10, 100, 200)(5)).toBe(150);
-    expect(scale(3, 3, 0, 10)(3)).toBe(5);
   });
 
   it("draws a line for one value and for none", () => {

@@ -6,7 +6,7 @@ export interface DiffLine {
 }
 
 /** Texts of more lines are not compared, but shown as removed and added. */
-export const LINES_MAX = 2_000;
+const LINES_MAX = 2_000;
 
 export function lineDiff(before: string, after: string): DiffLine[] {
   const left = before === "" ? [] : before.replace(/\n$/, "").split("\n");

@@ -1,7 +1,7 @@
 /** The one time range of all screens: how it stands in the URL, and what it means at an instant. */
 
 export const PRESETS = ["live", "15m", "1h", "24h"] as const;
-export type Preset = (typeof PRESETS)[number];
+type Preset = (typeof PRESETS)[number];
 
 export type TimeRange =
   | { readonly kind: "preset"; readonly preset: Preset }

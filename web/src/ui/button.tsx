@@ -11,7 +11,7 @@ const KINDS = {
   danger: "bg-bad text-card border-transparent hover:opacity-88",
 } as const;
 
-export interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
+interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   kind?: keyof typeof KINDS;
   size?: "sm" | "md";
   icon?: Icon;
@@ -56,7 +56,7 @@ export function Button({
   return disabledReason ? <Tooltip text={disabledReason}>{button}</Tooltip> : button;
 }
 
-export interface IconButtonProps extends Omit<ButtonProps, "icon" | "children" | "size"> {
+interface IconButtonProps extends Omit<ButtonProps, "icon" | "children" | "size"> {
   icon: Icon;
   /** What it does; read out, and shown as a tooltip. */
   label: string;

@@ -4,7 +4,7 @@ import { memo, type ReactNode, useCallback, useEffect, useRef } from "react";
 import { useShortcut } from "@/app/use-shortcut";
 import { cx } from "@/lib/cx";
 
-export const ROW_PX = 36;
+const ROW_PX = 36;
 /** Rows beyond the visible ones: with a window of 1,600 px fewer than 60 are in the document. */
 const OVERSCAN = 5;
 

@@ -9,7 +9,7 @@ export interface Camera {
   scale: number;
 }
 
-export interface Extent extends Size {
+interface Extent extends Size {
   left: number;
   top: number;
 }

@@ -7,8 +7,8 @@ import { layOut, type Placed } from "./graph-layout";
 import { type Camera, extent, fitted, line, moved, zoomed } from "./graph-sight";
 import { TONE_COLOUR, TONE_ICON, TONE_TEXT, toneOf } from "./status";
 
-export const NODE_WIDTH = 190;
-export const NODE_HEIGHT = 52;
+const NODE_WIDTH = 190;
+const NODE_HEIGHT = 52;
 const BOX = { width: NODE_WIDTH, height: NODE_HEIGHT };
 const STEP = 1.25;
 

@@ -28,7 +28,7 @@ export interface GraphProps {
 }
 
 /** Above it a picture helps nobody: the list is shown. */
-export const NODES_MAX = 150;
+const NODES_MAX = 150;
 
 const View = lazy(() => import("./graph-view"));
 

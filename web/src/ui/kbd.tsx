@@ -1,7 +1,7 @@
 import { cx } from "@/lib/cx";
 
 /** Keys as they are printed: `mod` is Command on a Mac and Ctrl elsewhere. */
-export function keyWords(keys: string): string[] {
+function keyWords(keys: string): string[] {
   const isMac = navigator.platform.startsWith("Mac");
   return keys.split(" ").flatMap((step) =>
     step.split("+").map((key) => {

@@ -7,7 +7,7 @@ import { usePreference } from "@/lib/preferences";
 import { Button, IconButton } from "./button";
 import { TONE_COLOUR, TONE_TEXT, type Tone } from "./status";
 
-export interface LaneMark {
+interface LaneMark {
   id: string;
   at: Date;
   /** What it is; read out, and shown on hover. */
@@ -24,7 +24,7 @@ export interface Lane {
   marks: readonly LaneMark[];
 }
 
-export interface LanesProps {
+interface LanesProps {
   lanes: readonly Lane[];
   /** The time that counts; shaded. */
   window?: { from: Date; to: Date };

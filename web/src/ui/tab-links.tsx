@@ -2,7 +2,7 @@ import { Link, type LinkProps } from "@tanstack/react-router";
 import { useEffect, useRef } from "react";
 import { Badge } from "./status";
 
-export interface TabLink {
+interface TabLink {
   id: string;
   label: string;
   to: LinkProps;

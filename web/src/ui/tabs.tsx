@@ -2,7 +2,7 @@ import { Tabs as Radix } from "radix-ui";
 import type { ReactNode } from "react";
 import { Badge } from "./status";
 
-export interface Tab {
+interface Tab {
   id: string;
   label: string;
   count?: number;

@@ -2,7 +2,7 @@ import { Link, type LinkProps } from "@tanstack/react-router";
 import { Check, Copy } from "lucide-react";
 import { useState } from "react";
 import { cx } from "@/lib/cx";
-import { ago, clockTime, count, dateTime, duration, middle, money } from "@/lib/format";
+import { ago, clockTime, dateTime, duration, middle } from "@/lib/format";
 import { useNow } from "@/lib/now";
 import { usePreference } from "@/lib/preferences";
 
@@ -47,14 +47,6 @@ export function Duration({ seconds }: { seconds: number }) {
       {duration(seconds)}
     </span>
   );
-}
-
-export function Num({ value }: { value: number }) {
-  return <span className="tabular-nums">{count(value)}</span>;
-}
-
-export function Money({ amount, currency }: { amount: number | string; currency?: string }) {
-  return <span className="whitespace-nowrap tabular-nums">{money(amount, currency)}</span>;
 }
 
 /** Copies a text; says so in place. */

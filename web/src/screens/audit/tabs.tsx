@@ -1,7 +1,7 @@
 import type { LinkProps } from "@tanstack/react-router";
 import { TabLinks } from "@/ui/tab-links";
 
-export type AuditTab = "actions" | "access";
+type AuditTab = "actions" | "access";
 
 function to(path: string, change: Record<string, unknown>): LinkProps {
   return {

@@ -32,7 +32,7 @@ export interface Item {
   raw: unknown;
 }
 
-export const PAGE = 100;
+const PAGE = 100;
 
 export function sitesQuery(tenant: string | undefined) {
   return queryOptions({

@@ -3,7 +3,7 @@ import { sessionFetch } from "@/api/session";
 
 const OFTEN_MS = 1_000;
 
-export interface BuildLogState {
+interface BuildLogState {
   text: string;
   bytes: number;
   error: unknown;

@@ -12,7 +12,7 @@ import { type Letter, letterQuery } from "./letter-queries";
 const route = getRouteApi("/_console/dead-letters/$id");
 
 /** The letters that died of the same. */
-export function groupOf(letter: Letter): Record<string, string> {
+function groupOf(letter: Letter): Record<string, string> {
   return compact({
     tenant: letter.client_id,
     source: letter.source,

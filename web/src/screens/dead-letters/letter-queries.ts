@@ -7,7 +7,7 @@ export type Letter = Schemas["LetterView"];
 export type Group = Schemas["GroupView"];
 export type Whole = Schemas["WholeLetter"];
 export type Job = Schemas["JobView"];
-export type Progress = Schemas["LettersProgress"];
+type Progress = Schemas["LettersProgress"];
 
 /** What makes a group: letters that died of the same. What is left out is of any. */
 export interface Cause {

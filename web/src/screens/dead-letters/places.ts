@@ -1,6 +1,6 @@
 /** Where in a body the fault is that a dead letter tells of. */
 
-export interface Problem {
+interface Problem {
   /** From 1. */
   line: number;
   message: string;

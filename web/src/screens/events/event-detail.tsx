@@ -10,7 +10,7 @@ import { sizeOf } from "./event-fields";
 import type { Event } from "./event-queries";
 
 /** A request that sends the same event again, to another server or for a try. */
-export function asCurl(event: Event, origin: string): string {
+function asCurl(event: Event, origin: string): string {
   const sent = {
     eventType: event.eventType,
     source: event.source,

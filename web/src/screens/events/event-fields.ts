@@ -36,7 +36,7 @@ export function sizeOf(event: LiveEvent): number {
   return new TextEncoder().encode(JSON.stringify(event.payload)).length;
 }
 
-export function fieldOf(event: LiveEvent, key: string): unknown {
+function fieldOf(event: LiveEvent, key: string): unknown {
   const name = ALIASES[key] ?? key;
   const plain = PLAIN[name];
   if (plain) return plain(event);

@@ -3,7 +3,7 @@ import { body, call, client, type Schemas } from "@/api/client";
 
 export type Event = Schemas["EventView"];
 
-export const PAGE = 200;
+const PAGE = 200;
 
 export function eventQuery(position: string) {
   return queryOptions({
@@ -20,7 +20,7 @@ export function eventQuery(position: string) {
 }
 
 /** One page of a search, newest first. */
-export interface Found {
+interface Found {
   events: FoundEvent[];
   next_cursor: string | null;
   scanned: number;
@@ -30,7 +30,7 @@ export interface Found {
   stopped: "limit" | "time" | "end";
 }
 
-export interface FoundEvent extends Event {
+interface FoundEvent extends Event {
   size: number;
   /** The payload was left out, as it is large. */
   cut?: boolean;

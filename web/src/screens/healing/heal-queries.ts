@@ -6,7 +6,7 @@ import { type Guards, joined } from "./heal-words";
 export type HealRun = Schemas["HealRun"];
 
 export const TABS = ["timeline", "guards"] as const;
-export const PAGE = 200;
+const PAGE = 200;
 
 export function healsQuery(filter: string, tenant: string | undefined, since: string | undefined) {
   return infiniteQueryOptions({
@@ -49,7 +49,7 @@ export function guardsQuery(tenants: readonly string[]) {
 }
 
 /** Clients whose guards are asked for at once; for more, one has to be chosen. */
-export const CLIENTS_MAX = 20;
+const CLIENTS_MAX = 20;
 
 /** Change a guard of a client, or of all clients, and have what is shown know of it. */
 export async function guard(

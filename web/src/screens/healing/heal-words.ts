@@ -39,7 +39,7 @@ export function howOf(heal: Pick<Heal, "approved_by" | "manual">): "self" | "app
   return heal.approved_by.length > 0 ? "approved" : heal.manual ? "manual" : "self";
 }
 
-export interface Bucket {
+interface Bucket {
   start: string;
   count: number;
   failed: number;

@@ -56,7 +56,7 @@ export const STEPS = ["signature", "read", "schema", "dedup", "append"] as const
 export type StepName = (typeof STEPS)[number];
 export type Verdict = "passed" | "failed" | "none";
 
-export interface Delivery {
+interface Delivery {
   at: string;
   /** Its type, as far as it is known. */
   type: string;

@@ -3,7 +3,7 @@
 import type { Tone } from "@/ui/status";
 import type { Item, Overview, Station } from "./overview-queries";
 
-export type Severity = Item["severity"];
+type Severity = Item["severity"];
 
 export const STATION_TONE: Record<Station["state"], Tone> = {
   ok: "good",
@@ -78,7 +78,7 @@ export const REMEDY: Record<Item["kind"], { verb: string; advice: string }> = {
   },
 };
 
-export interface Answer {
+interface Answer {
   tone: Tone;
   title: string;
   /** What follows from it. */
@@ -120,7 +120,7 @@ export function target(
   return { to, search: tenant && !search.tenant ? { ...search, tenant } : search };
 }
 
-export interface StartStep {
+interface StartStep {
   title: string;
   note: string;
   command: string;

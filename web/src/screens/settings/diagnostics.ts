@@ -7,7 +7,7 @@ import { isChanged, type Setting } from "./setting-words";
 /** Settings of the start that name places and people: told as set or not set. */
 const HIDDEN = /url|dir|root|host|port|sender|secret|client_id|issuer|grants|allow|database/;
 
-export interface Asked {
+interface Asked {
   at: Date;
   page: string;
   agent: string;

@@ -6,7 +6,7 @@ import type { Grant } from "./grants";
 import { GrantsMatrix } from "./grants-matrix";
 
 /** Something that is named and may do things: a person, or a program. */
-export interface Granting {
+interface Granting {
   name: string;
   setName: (name: string) => void;
   grants: Grant[];

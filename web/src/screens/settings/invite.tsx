@@ -16,7 +16,7 @@ import type { User } from "./settings-queries";
 const LETTERS = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 
 /** A password to hand on: 20 letters and digits, of the browser's own randomness. */
-export function madeUp(): string {
+function madeUp(): string {
   const found: string[] = [];
   while (found.length < 20) {
     for (const byte of crypto.getRandomValues(new Uint8Array(32))) {

@@ -55,7 +55,7 @@ function groupOf(setting: Setting): [id: string, title: string, note?: string] {
 }
 
 /** `order-match` of `contract.order-match.legs.payment.within`. */
-export function contractOf(name: string): string {
+function contractOf(name: string): string {
   return name.split(".")[1] ?? "";
 }
 

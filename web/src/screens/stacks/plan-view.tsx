@@ -144,7 +144,7 @@ function Line({
 }
 
 /** Why a plan is not carried out now, and what helps. */
-export function Blockers({ plan }: { plan: Plan }) {
+function Blockers({ plan }: { plan: Plan }) {
   if (plan.void)
     return (
       <p className="rounded-md bg-unknown-wash px-3 py-2 text-unknown">

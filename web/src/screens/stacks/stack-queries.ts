@@ -7,7 +7,6 @@ export type Drift = Schemas["DriftView"];
 export type Plan = Schemas["PlanView"];
 export type Action = Schemas["ActionView"];
 export type Heal = Schemas["HealView"];
-export type Run = Schemas["ReconciliationResult"];
 export type Version = Schemas["VersionView"];
 export type Rule = Schemas["RuleView"];
 

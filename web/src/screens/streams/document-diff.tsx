@@ -6,7 +6,7 @@ import { Button } from "@/ui/button";
 const CONTEXT = 3;
 
 /** Lines near a difference; a number stands for how many are left out. */
-export function nearby(lines: readonly DiffLine[], context = CONTEXT): (DiffLine | number)[] {
+function nearby(lines: readonly DiffLine[], context = CONTEXT): (DiffLine | number)[] {
   const found: (DiffLine | number)[] = [];
   for (const [n, line] of lines.entries()) {
     const around = lines.slice(Math.max(0, n - context), n + context + 1);

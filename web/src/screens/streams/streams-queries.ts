@@ -6,10 +6,10 @@ import { compact } from "@/lib/url";
 export type Verdict = Schemas["VerdictView"];
 export type Contract = Schemas["ContractView"];
 export type Timeline = Schemas["Timeline"];
-export type Matrix = Schemas["Matrix"];
+type Matrix = Schemas["Matrix"];
 export type Rates = Schemas["Rates"];
 
-export const PAGE = 200;
+const PAGE = 200;
 export const WINDOWS = ["30s", "1m", "5m"] as const;
 export type RateWindow = (typeof WINDOWS)[number];
 export const WINDOW_S: Record<RateWindow, number> = { "30s": 30, "1m": 60, "5m": 300 };
@@ -26,7 +26,7 @@ export function contractsQuery(tenant: string | undefined) {
   });
 }
 
-export interface VerdictsAsked {
+interface VerdictsAsked {
   filter: string;
   tenant: string | undefined;
   from: Date | undefined;

@@ -3,7 +3,7 @@
 import { shown } from "@/lib/diff";
 import type { Rates, Verdict } from "./streams-queries";
 
-export interface Broken {
+interface Broken {
   rule: string;
   expected: unknown;
   actual: unknown;
@@ -44,7 +44,7 @@ export function fromRowKey(
   }
 }
 
-export interface Sums {
+interface Sums {
   matched: number;
   mismatched: number;
   partial: number;

@@ -31,7 +31,7 @@ export function stateOf(view: View): string {
   return view.status;
 }
 
-export const STALLED_S = 30;
+const STALLED_S = 30;
 
 export function share({ position, head }: Pick<View, "position" | "head">): number {
   return head === 0 ? 1 : Math.min(1, position / head);
