@@ -62,6 +62,7 @@ def made(
         environment_of=environment_of,
         open_ingest=is_local(settings.host),
         ingest_is_open=lambda: ingestion.keys.is_open,
+        secure=(settings.public_url or "").startswith("https://"),
     )
 
 

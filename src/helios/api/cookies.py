@@ -1,7 +1,7 @@
 """The cookies of a session: what a browser keeps of it, and who may read that.
 
 Scripts of our page can read only the one that shows that they are ours. Over https every name gets
-a prefix by which browsers refuse cookies that were set by anybody else.
+the prefix by which browsers refuse cookies that were set by anybody else, neighbours included.
 """
 
 import enum
@@ -14,9 +14,9 @@ ACCESS = "helios_access"
 REFRESH = "helios_refresh"
 CSRF = "helios_csrf"
 REFRESH_PATH = "/api/v1/auth"
+"""Where browsers bring the refresh token; over https everywhere, as its prefix wants it."""
 
 _HOST = "__Host-"
-_SECURE = "__Secure-"
 
 
 class _Readable(enum.Enum):
@@ -48,15 +48,19 @@ def signed_out(*, secure: bool) -> list[tuple[bytes, bytes]]:
     return _cookies(("", "", ""), (0, 0, 0), secure=secure)
 
 
-def read(request: web.Request, name: str) -> str | None:
-    """The value of one of our cookies that a request brings; of several the first."""
+def read(request: web.Request, name: str, *, secure: bool) -> str | None:
+    """The value of one of our cookies that a request brings; of several the first.
+
+    Over https only one with the prefix: any other a neighbour under the same domain may have set,
+    to have somebody act in a session that is not his own.
+    """
     text = request.headers().get(b"cookie")
     if text is None:
         return None
-    names = (name, f"{_HOST}{name}", f"{_SECURE}{name}")
+    wanted = f"{_HOST}{name}" if secure else name
     for part in text.decode("latin-1").split(";"):
         found, _, value = part.strip().partition("=")
-        if found in names:
+        if found == wanted:
             return value
     return None
 
@@ -67,7 +71,14 @@ def _cookies(
     access, refresh, csrf = values
     return [
         _cookie(ACCESS, access, "/", ages_s[0], _Readable.BY_NOBODY, secure=secure),
-        _cookie(REFRESH, refresh, REFRESH_PATH, ages_s[1], _Readable.BY_NOBODY, secure=secure),
+        _cookie(
+            REFRESH,
+            refresh,
+            "/" if secure else REFRESH_PATH,
+            ages_s[1],
+            _Readable.BY_NOBODY,
+            secure=secure,
+        ),
         _cookie(CSRF, csrf, "/", ages_s[2], _Readable.BY_SCRIPTS, secure=secure),
     ]
 
@@ -75,8 +86,7 @@ def _cookies(
 def _cookie(
     name: str, value: str, path: str, age_s: int, readable: _Readable, *, secure: bool
 ) -> tuple[bytes, bytes]:
-    # A name with the stronger prefix has to be for the whole host.
-    prefix = "" if not secure else _HOST if path == "/" else _SECURE
+    prefix = _HOST if secure else ""
     text = (
         f"{prefix}{name}={value}; Path={path}; Max-Age={age_s}; SameSite=Strict"
         f"{readable.value}{'; Secure' if secure else ''}"

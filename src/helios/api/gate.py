@@ -12,13 +12,11 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import Literal, Protocol
 
 from helios.access import model
-from helios.api import access_rules, web
+from helios.api import access_rules, cookies, web
 from helios.eventlog import envelope
 from helios.kernel import errors, tenancy
 
-ACCESS_COOKIE = "helios_access"
 CSRF_HEADER = b"x-helios-csrf"
-SECURE_PREFIX = "__Host-"
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _BEARER = "bearer "
@@ -97,6 +95,7 @@ class Gate:
         environment_of: of a client's stack; None: there is no such stack.
         open_ingest: whether events are taken from whoever reaches us, when there is no secret.
         ingest_is_open: whether there is none.
+        secure: whether browsers reach us by https.
     """
 
     def __init__(
@@ -107,12 +106,14 @@ class Gate:
         environment_of: Callable[[str, str], Awaitable[str | None]],
         open_ingest: bool,
         ingest_is_open: Callable[[], bool],
+        secure: bool = False,
     ) -> None:
         self._desk = desk
         self._hosts = hosts
         self._environment_of = environment_of
         self._open_ingest = open_ingest
         self._ingest_is_open = ingest_is_open
+        self._secure = secure
 
     async def admit(
         self, request: web.Request, rule: access_rules.Rule
@@ -145,7 +146,7 @@ class Gate:
             token = given[len(_BEARER) :].strip()
             if rule.needs != "ingest" or token.startswith(_OURS):
                 return await desk.principal_of(token)
-        cookie = _cookie(request)
+        cookie = cookies.read(request, cookies.ACCESS, secure=self._secure)
         if cookie is None:
             return model.NOBODY
         try:
@@ -222,18 +223,6 @@ class Gate:
                 "an ingest secret (setting `ingest_secrets`)"
             )
         return model.Principal(kind="key", name="ingest"), tenancy.EVERYTHING
-
-
-def _cookie(request: web.Request) -> str | None:
-    """The access token of a browser."""
-    text = request.headers().get(b"cookie")
-    if text is None:
-        return None
-    for part in text.decode("latin-1").split(";"):
-        name, _, value = part.strip().partition("=")
-        if name.removeprefix(SECURE_PREFIX) == ACCESS_COOKIE:
-            return value
-    return None
 
 
 def _tenant(request: web.Request, where: access_rules.Where) -> str | None:

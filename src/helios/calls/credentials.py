@@ -12,7 +12,7 @@ import msgspec
 from helios.kernel import errors
 
 REFRESH_PATH = "/api/v1/auth/refresh"
-_PREFIXES = ("", "__Host-", "__Secure-")
+_PREFIXES = ("", "__Host-")
 _FOLDER_MODE = 0o700
 _FILE_MODE = 0o600
 
@@ -93,7 +93,8 @@ class Kept(httpx.Auth):
         if now.access == tokens.access:
             # The cookie of the server is what keeps the way to the next tokens apart from others.
             url = request.url.copy_with(raw_path=REFRESH_PATH.encode())
-            cookies = f"helios_refresh={now.refresh}"
+            # By both names: whether the server is reached by https, it knows.
+            cookies = f"helios_refresh={now.refresh}; __Host-helios_refresh={now.refresh}"
             renewed = yield httpx.Request("POST", url, headers={"cookie": cookies})
             found = received(now.url, renewed)
             if renewed.status_code != httpx.codes.OK or found is None:

@@ -142,10 +142,10 @@ def test_over_https_cookies_have_the_prefixes_that_browsers_hold_to(play: Any) -
         made = set_cookies(answer)
         assert set(made) == {
             "__Host-helios_access",
-            "__Secure-helios_refresh",
+            "__Host-helios_refresh",
             "__Host-helios_csrf",
         }
-        assert all(each["secure"] for each in made.values())
+        assert all(each["secure"] and each["path"] == "/" for each in made.values())
         browser.http.cookies.clear()
         given = "; ".join(f"{name}={each.value}" for name, each in made.items())
         headers = {"cookie": given, "host": "helios.example"}
@@ -159,6 +159,39 @@ def test_over_https_cookies_have_the_prefixes_that_browsers_hold_to(play: Any) -
     play(scenario, public_url="https://helios.example")
 
 
+def test_over_https_cookies_of_a_neighbour_sign_nobody_in(play: Any) -> None:
+    """Whoever has another name under the same domain can set cookies, but none of the prefix."""
+
+    async def scenario(site: Site) -> None:
+        host = {"host": "helios.example"}
+        made = {}
+        for name in ("alice", "mallory"):
+            await site.user(name, access_bench.ADMIN)
+            answer = await site.browser().http.post(
+                "/api/v1/auth/login", json={"name": name, "password": PASSWORD}, headers=host
+            )
+            made[name] = {key: each.value for key, each in set_cookies(answer).items()}
+        for prefix in ("", "__Secure-"):
+            theirs = "; ".join(
+                f"{prefix}{key.removeprefix('__Host-')}={value}"
+                for key, value in made["mallory"].items()
+            )
+            headers = {**host, "cookie": theirs}
+            http = site.browser().http
+            assert (await http.get("/api/v1/auth/me", headers=headers)).status_code == 401
+            assert (await http.post("/api/v1/auth/refresh", headers=headers)).status_code == 401
+            own = "; ".join(f"{key}={value}" for key, value in made["alice"].items())
+            both = {**host, "cookie": f"{theirs}; {own}"}
+            for method, path in (("GET", "me"), ("POST", "refresh")):
+                csrf = {"x-helios-csrf": made["alice"]["__Host-helios_csrf"]}
+                answer = await http.request(
+                    method, f"/api/v1/auth/{path}", headers={**both, **csrf}
+                )
+                assert answer.json()["name"] == "alice", answer.text
+
+    play(scenario, public_url="https://helios.example")
+
+
 def test_what_a_page_of_elsewhere_sends_is_refused(play: Any) -> None:
     async def scenario(site: Site) -> None:
         browser = await site.signed_in("alice", access_bench.ADMIN)
@@ -167,6 +200,23 @@ def test_what_a_page_of_elsewhere_sends_is_refused(play: Any) -> None:
             answer = await browser.call("POST", "/users", value, headers={"x-helios-csrf": csrf})
             assert answer.status_code == 403, answer.text
         assert (await browser.call("POST", "/users", value)).status_code == 201
+
+    play(scenario)
+
+
+def test_what_rings_is_no_door_for_pages_of_elsewhere(play: Any) -> None:
+    """Where only this machine reaches us nobody has to sign in to tell of events."""
+
+    async def scenario(site: Site) -> None:
+        http = site.browser().http
+        told = {"client_id": "acme", "provider": "shop"}
+        for path in ("/webhook/content-changed", "/api/v1/events/ingest"):
+            for origin in ("https://elsewhere.example", "null"):
+                answer = await http.post(path, json=told, headers={"origin": origin})
+                assert answer.status_code == 400, answer.text
+                assert answer.json()["field"] == "Origin", answer.text
+            answer = await http.post(path, json=told, headers={"origin": ORIGIN})
+            assert answer.json().get("field") != "Origin"
 
     play(scenario)
 

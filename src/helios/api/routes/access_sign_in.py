@@ -150,14 +150,14 @@ class SignIn(desks.Desk):
         return await self.signed_in(request, signed)
 
     async def refresh(self, request: web.Request) -> web.Response:
-        token = cookies.read(request, cookies.REFRESH)
+        token = cookies.read(request, cookies.REFRESH, secure=self.is_secure(request))
         if token is None:
             raise errors.UnauthenticatedError("there is no session to go on with; sign in")
         signed = await self.access.sessions.refresh(token, desks.where(request))
         return await self.signed_in(request, signed)
 
     async def logout(self, request: web.Request) -> web.Response:
-        token = cookies.read(request, cookies.REFRESH)
+        token = cookies.read(request, cookies.REFRESH, secure=self.is_secure(request))
         await self.access.sessions.sign_out(request.principal)
         if token is not None:
             # One that is none of ours has no session to end.
@@ -230,7 +230,7 @@ class SignIn(desks.Desk):
         if text[: len(_BEARER)].lower() == _BEARER:
             token: str | None = text[len(_BEARER) :].strip()
         else:
-            token = cookies.read(request, cookies.ACCESS)
+            token = cookies.read(request, cookies.ACCESS, secure=self.is_secure(request))
         return None if token is None else await self.access.sessions.ends_at(token)
 
 
