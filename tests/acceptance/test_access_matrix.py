@@ -384,8 +384,10 @@ def test_under_a_name_that_is_not_ours_nothing_answers(play: Callable[[Story], N
             if rule.needs == "door":
                 continue
             for host in ("elsewhere.example", "elsewhere.example:8080", "127.0.0.1.elsewhere.test"):
+                # Some pages are for browsers alone.
+                headers = (*world.browser, (b"accept", b"text/html"))
                 answer = await world.ask(
-                    route.method, path_of(route, Target(ACME)), headers=world.browser, host=host
+                    route.method, path_of(route, Target(ACME)), headers=headers, host=host
                 )
                 assert answer.status == 403, (route, host, answer)
 
