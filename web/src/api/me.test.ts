@@ -42,6 +42,7 @@ describe("a session", () => {
   it("finds its proof under either name", () => {
     expect(csrfOf("a=1; helios_csrf=abc")).toBe("abc");
     expect(csrfOf("__Host-helios_csrf=xyz; b=2")).toBe("xyz");
+    expect(csrfOf("helios_csrf=neighbours; __Host-helios_csrf=xyz")).toBe("xyz");
     expect(csrfOf("other_helios_csrf=no")).toBeUndefined();
   });
 

@@ -9,13 +9,15 @@ const SAFE = new Set(["GET", "HEAD", "OPTIONS"]);
 const AUTH = "/api/v1/auth/";
 const REFRESH = `${AUTH}refresh`;
 
-/** The readable half of the proof; over https its name is bound to the host. */
+/** The readable half of the proof; over https its name is bound to the host, and only that counts. */
 export function csrfOf(cookies: string): string | undefined {
+  let found: string | undefined;
   for (const part of cookies.split(";")) {
     const [name, value] = part.trim().split("=");
-    if (name === "helios_csrf" || name === "__Host-helios_csrf") return value;
+    if (name === "__Host-helios_csrf") return value;
+    if (name === "helios_csrf") found ??= value;
   }
-  return undefined;
+  return found;
 }
 
 type Listener = (event: "signed_out" | "reached" | "unreachable") => void;

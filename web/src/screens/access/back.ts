@@ -1,7 +1,8 @@
 /**
  * Where to go after a sign-in: a page of ours, since a link to here must not lead elsewhere.
  *
- * The URL is read as the browser reads it: it takes a backslash for a slash and leaves out tabs.
+ * The URL is read as the browser reads it: it takes a backslash for a slash, leaves out tabs, and
+ * makes `//elsewhere` of `/.//elsewhere`.
  *
  * @param origin of this page.
  */
@@ -13,7 +14,7 @@ export function safeBack(back: string | undefined, origin: string): string {
   } catch {
     return "/";
   }
-  const isOurs = url.origin === origin;
+  const isOurs = url.origin === origin && !url.pathname.startsWith("//");
   const isDoor = url.pathname === "/sign-in" || url.pathname === "/link";
   return isOurs && !isDoor ? url.pathname + url.search + url.hash : "/";
 }
