@@ -192,7 +192,7 @@ class Office:
         """Return when the views show all that is in the log."""
         head = await self.parts.log.head()
         for name in self.parts.views.names:
-            await self.parts.views.wait_for(name, head, timeout_s=10)
+            await self.parts.views.wait_for(name, head, timeout_s=60)
 
     async def pass_(self, stack_id: str = STACK) -> runtime.Result:
         """One pass."""

@@ -94,7 +94,7 @@ class AnyPort(controllers.Controller):
 async def closed(*, sockets: int = 1) -> None:
     """Wait until the loop watches only so many sockets: its own for waking up is always there."""
     watched = getattr(asyncio.get_running_loop(), "_selector").get_map()  # noqa: B009
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(watched) > sockets:  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.001)
     # A transport that is closing lets go of its socket in the next turn.

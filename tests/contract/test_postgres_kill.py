@@ -23,7 +23,7 @@ KILLS = 10
 BETWEEN = 200
 """Events acknowledged between two kills."""
 
-BOUND_S = 10.0
+BOUND_S = 60.0
 
 
 def made(url: str) -> log_storage.PostgresLogStorage:

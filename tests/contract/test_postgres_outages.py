@@ -208,7 +208,7 @@ def test_a_waiting_reader_hears_of_commits_again_after_its_line_was_cut(postgres
                 line.cancel()
             for number in range(3):
                 await writer.commit(request(number), samples.T0)
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(60):
                     while await reader.head() <= number:
                         await reader.wait_commit(5)
             await reader.close()

@@ -13,7 +13,7 @@ from helios.demo.clouds import http_server
 from helios.testing import steps
 
 PROJECT = "demo"
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 Steps = steps.Steps

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 
 PROGRAM = Path(__file__).with_name("clocked.py")
-START_S = 30
+START_S = 90
 QUIET: dict[str, Any] = {"trust_env": False, "timeout": 30}
 _FRAMING = ("content-length", "transfer-encoding", "host", "connection")
 _SAMPLE = re.compile(r"^(\w+)(?:\{([^}]*)\})? (\S+)$", re.MULTILINE)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 COMMAND = [sys.executable, "-c", "from helios.cli import main; main()"]
-START_S = 30
+START_S = 90
 
 
 class Server:

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-BUILT_S = 20.0
+BUILT_S = 60.0
 SWITCH = "/api/v1/configuration/builds.enabled"
 
 

@@ -89,7 +89,7 @@ _SHOWN: tuple[tuple[str, dict[str, str], str], ...] = (
 )
 """What the screens show, and the member that must not be empty."""
 
-DEADLINE_S = 15.0
+DEADLINE_S = 60.0
 
 
 def _until(look: Callable[[], object], what: str) -> None:

@@ -18,7 +18,7 @@ from helios.demo.clouds import drops, pubsub
 from helios.kernel import clock as clocks
 
 PROJECT = "demo"
-WAIT_S = 20.0
+WAIT_S = 60.0
 Work = Callable[[Any, pubsub.Server, Callable[[float], None]], None]
 
 

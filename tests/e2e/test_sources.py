@@ -28,7 +28,7 @@ spec:
   provider: kafka
   options: {bootstrap: "127.0.0.1:1", topics: [orders]}
 """
-SOON_S = 20.0
+SOON_S = 60.0
 
 
 def signed(key: bytes, event_id: str, body: bytes) -> dict[str, str]:

@@ -254,7 +254,7 @@ class Bench:
         head = await self.log.head()
         for name in self.views.names:
             try:
-                await self.views.wait_for(name, head, timeout_s=10)
+                await self.views.wait_for(name, head, timeout_s=60)
             except errors.DeadlineError as error:
                 told = [health.error for health in self.views.health() if health.error]
                 raise AssertionError(f"{error}: {told}") from error
