@@ -10,6 +10,7 @@ Problems come back as the errors of `helios.kernel.errors` that the server raise
 import http.cookiejar
 import types
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from importlib import metadata
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -76,6 +77,7 @@ class Client(every.Calls):
             auth=session if token is None else credentials.Bearer(token),
             transport=transport,
             timeout=timeout_s,
+            headers={"user-agent": f"helios/{metadata.version('helios')}"},
             trust_env=False,
             event_hooks={"request": [] if speaks else [credentials.silent]},
         )

@@ -64,6 +64,7 @@ def test_people_and_programs_sign_in_at_a_server(serving: Any, tmp_path: Path) -
         refused = stranger.says("users", "list")
         assert refused.returncode != 0
         assert "sign in" in refused.stderr
+        assert f"helios login --url {server.url}" in refused.stderr
 
         keeper.does(
             "users", "invite", "alice", "--grant", "operator@acme", "--from-stdin", given=PASSWORD
@@ -71,6 +72,7 @@ def test_people_and_programs_sign_in_at_a_server(serving: Any, tmp_path: Path) -
         alice = Person(serving, tmp_path / "alice", "--url", server.url)
         alice.does("login", "--name", "alice", "--from-stdin", given=PASSWORD)
         assert alice.is_()["tenants"] == ["acme"]
+        assert " helios/" in alice.does("sessions", "list")
         assert alice.does("logout") == "signed out\n"
 
         secret = keeper.does("tokens", "issue", "ci", "--grant", "viewer@acme").strip()

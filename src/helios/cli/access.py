@@ -52,6 +52,8 @@ def issue(
       helios tokens issue ci --grant operator@acme/staging --expires-in 90d
       helios tokens issue shop --grant operator@acme -o json
     """  # noqa: D301 - click reads \b as the character
+    if not grants:
+        raise click.UsageError("Say what it may do: --grant, such as --grant operator@acme.")
     seconds = None if expires_in is None else _seconds(expires_in)
     made = users.run(where, lambda helios: helios.issue_token(name, grants, expires_in_s=seconds))
     if output == "table":

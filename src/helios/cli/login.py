@@ -1,6 +1,7 @@
 """`helios login`, `logout` and `whoami`."""
 
 import asyncio
+import sys
 
 import click
 
@@ -31,7 +32,7 @@ def login(where: session.Where, name: str | None, *, link: bool, from_stdin: boo
         given = users.asked("Link", from_stdin=from_stdin, confirm=False)
         me = asyncio.run(_signed_in(where, None, given.rpartition("token=")[2].strip()))
     else:
-        who: str = name or click.prompt("Name", err=True)
+        who = name or _asked_name(from_stdin=from_stdin)
         password = users.asked("Password", from_stdin=from_stdin, confirm=False)
         me = asyncio.run(_signed_in(where, who, password))
     click.echo(f"signed in as {me.name} ({grant_texts.text(me.grants) or 'no grants'})")
@@ -61,6 +62,13 @@ def whoami(where: session.Where, output: outputs.Format) -> None:
         "expires_at": me.expires_at or "",
     }
     outputs.show(me, output, rows=[row], columns=tuple(row))
+
+
+def _asked_name(*, from_stdin: bool) -> str:
+    if from_stdin or not sys.stdin.isatty():
+        raise click.UsageError("Give --name: there is no terminal to type it at.")
+    typed: str = click.prompt("Name", err=True)
+    return typed
 
 
 async def _signed_in(where: session.Where, name: str | None, secret: str) -> routes.Me:

@@ -136,6 +136,7 @@ async def opened(where: Where) -> AsyncIterator[Session]:
     """Reach Helios.
 
     Raises:
+        UnauthenticatedError: the server wants to know who asks; says how to tell it.
         UnreachableError: no server answers, and there is no data folder to read.
         StorageError: the data folder cannot be opened.
     """
@@ -143,8 +144,13 @@ async def opened(where: Where) -> AsyncIterator[Session]:
     found = resolved.settings
     url = where.url or await served_at(found)
     if url is not None:
-        async with remote(where, url) as made:
-            yield Session(client=made, parts=None)
+        try:
+            async with remote(where, url) as made:
+                yield Session(client=made, parts=None)
+        except errors.UnauthenticatedError as error:
+            raise errors.UnauthenticatedError(
+                f"{error} (`helios login --url {url}`, or a token in {TOKEN} or --token-file)"
+            ) from error
         return
     if found.database_url is None and not (found.data_dir / app.LOG_FILE).exists():
         raise client.UnreachableError(

@@ -77,6 +77,7 @@ def invite(
 @click.option("--no-grants", is_flag=True, help="They may do nothing any more.")
 @click.option("--display-name", help="How they are shown.")
 @click.option("--group", "groups", multiple=True, help="Of approvers, instead of those before.")
+@click.option("--no-groups", is_flag=True, help="They are in no group of approvers any more.")
 @click.option("--disable/--enable", "disabled", default=None, help="Whether they are locked out.")
 @session.options
 @outputs.option
@@ -89,6 +90,7 @@ def change(
     display_name: str | None,
     groups: Sequence[str],
     no_grants: bool,
+    no_groups: bool,
     disabled: bool | None,
 ) -> None:
     """Change a user; grants that are given take the place of all before.
@@ -98,11 +100,15 @@ def change(
       helios users change alice --grant approver@acme
       helios users change alice --disable
     """  # noqa: D301 - click reads \b as the character
+    if (grants and no_grants) or (groups and no_groups):
+        raise click.UsageError("Give some, or say that there are none.")
     changes: dict[str, Any] = {"display_name": display_name, "disabled": disabled}
     if grants or no_grants:
         changes["grants"] = list(grants)
-    if groups:
+    if groups or no_groups:
         changes["groups"] = list(groups)
+    if all(value is None for value in changes.values()):
+        raise click.UsageError("Say what to change: see `helios users change --help`.")
     made = run(where, lambda helios: helios.change_user(name, **changes))
     outputs.show(made, output, rows=[_row(made)], columns=_COLUMNS)
 
@@ -153,7 +159,7 @@ def asked(prompt: str, *, from_stdin: bool, confirm: bool) -> str:
         return sys.stdin.readline(1 << 16).rstrip("\r\n")
     if not sys.stdin.isatty():
         raise errors.InvalidInputError(
-            "there is no terminal to type the password at; give it with --from-stdin"
+            f"there is no terminal to type the {prompt.lower()} at; give it with --from-stdin"
         )
     typed: str = click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True)
     return typed
