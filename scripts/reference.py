@@ -295,7 +295,7 @@ def roles_with(permission: model.Permission) -> str:
 def access_page() -> str:
     rows = []
     for (method, path), rule in access_rules.TABLE.items():
-        if path in {*console.PATHS, console.ASSET}:
+        if path in {*console.PATHS, console.ASSET, console.LOST}:
             continue
         bound = "its own" if rule.environment == "handler" else "the stack's"
         acts = rule.needs not in ("read", *_OPEN)
