@@ -117,6 +117,7 @@ def test_a_fragment_that_spreads_itself_is_refused() -> None:
         ("{ stacks { nodes { stackId } } }", {}, 1 + 20 * 2),
         ("{ stacks(first: 3) { nodes { stackId status } } }", {}, 1 + 3 * 3),
         ("query($n: Int) { stacks(first: $n) { nodes { stackId } } }", {"n": 7}, 1 + 7 * 2),
+        ("query($n: Int) { stacks(first: $n) { nodes { stackId } } }", {"n": 90.0}, 1 + 90 * 2),
         ("query($n: Int = 4) { stacks(first: $n) { nodes { stackId } } }", {}, 1 + 4 * 2),
         ("{ views { view } }", {}, 1 + bounds.LIST_COST),
         ('{ nodes(ids: ["a", "b"]) { id } }', {}, 1 + 2),

@@ -288,7 +288,9 @@ class _Counting:
             name = node.name.value
             if name in self._variables:
                 given = self._variables[name]
-                return given if isinstance(given, int) else None
+                # A whole number may come with a point; it is taken as well.
+                whole = isinstance(given, float) and given.is_integer()
+                return int(given) if whole or isinstance(given, int) else None
             return self._value(self._defaults.get(name))
         if isinstance(node, graphql.IntValueNode):
             return int(node.value[:9])
