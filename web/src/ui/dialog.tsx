@@ -1,8 +1,7 @@
 import { X } from "lucide-react";
-import { type ReactNode, useEffect, useId, useRef, useState } from "react";
+import { type ReactNode, useEffect, useId, useRef } from "react";
 import { cx } from "@/lib/cx";
 import { IconButton } from "./button";
-import { Layer } from "./layer";
 
 /**
  * A modal dialog on the browser's own element: it keeps the focus, closes on Escape, makes the rest
@@ -29,7 +28,6 @@ export function Dialog({
 }) {
   const ref = useRef<HTMLDialogElement>(null);
   const id = useId();
-  const [layer, setLayer] = useState<HTMLElement | null>(null);
   useEffect(() => {
     const dialog = ref.current;
     if (!dialog) return;
@@ -45,10 +43,7 @@ export function Dialog({
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: Escape closes it, the click is on what lies behind
     <dialog
-      ref={(element) => {
-        ref.current = element;
-        setLayer(element);
-      }}
+      ref={ref}
       aria-labelledby={id}
       onClose={onClose}
       onClick={(event) => {
@@ -68,7 +63,7 @@ export function Dialog({
       )}
     >
       {open && (
-        <Layer.Provider value={layer}>
+        <>
           <header className={cx(bare ? "sr-only" : "flex items-center gap-3 px-5 pt-4 pb-1")}>
             <h2 id={id} tabIndex={-1} className="flex-1 text-lg font-semibold outline-none">
               {title}
@@ -76,7 +71,7 @@ export function Dialog({
             {!bare && <IconButton icon={X} label="Close" keys="Escape" onClick={onClose} />}
           </header>
           {children}
-        </Layer.Provider>
+        </>
       )}
     </dialog>
   );

@@ -1,6 +1,6 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Trash2 } from "lucide-react";
-import { type ReactElement, useId, useState } from "react";
+import { type HTMLAttributes, type ReactElement, useId, useState } from "react";
 import { call, type Schemas } from "@/api/client";
 import { homeOf, useMe } from "@/api/me";
 import { ApiError } from "@/api/problem";
@@ -50,7 +50,7 @@ export function SavedViews({
   value: string;
   onChange: (text: string) => void;
   /** The button that opens the menu. */
-  children: ReactElement;
+  children: ReactElement<HTMLAttributes<HTMLElement>>;
 }) {
   const queries = useQueryClient();
   const tenant = homeOf(useMe(), useTenant());

@@ -1,5 +1,4 @@
-import { Tabs as Radix } from "radix-ui";
-import type { ReactNode } from "react";
+import { type KeyboardEvent, type ReactNode, useId } from "react";
 import { Badge } from "./status";
 
 interface Tab {
@@ -21,28 +20,63 @@ export function Tabs({
   onChange: (id: string) => void;
   label: string;
 }) {
+  const id = useId();
+  const at = Math.max(
+    tabs.findIndex((tab) => tab.id === value),
+    0,
+  );
+  const shown = tabs[at];
+  // What the arrows come to is shown at once.
+  const onKeyDown = (event: KeyboardEvent) => {
+    const steps: Record<string, number> = {
+      ArrowRight: at + 1,
+      ArrowLeft: at - 1 + tabs.length,
+      Home: 0,
+      End: tabs.length - 1,
+    };
+    const to = tabs[(steps[event.key] ?? Number.NaN) % tabs.length];
+    if (!to) return;
+    event.preventDefault();
+    onChange(to.id);
+    document.getElementById(`${id}-${to.id}`)?.focus();
+  };
   return (
-    <Radix.Root value={value} onValueChange={onChange} className="min-w-0">
-      <Radix.List
+    <div className="min-w-0">
+      <div
+        role="tablist"
         aria-label={label}
+        onKeyDown={onKeyDown}
         className="flex gap-1 overflow-x-auto border-b border-line px-1"
       >
         {tabs.map((tab) => (
-          <Radix.Trigger
+          <button
             key={tab.id}
-            value={tab.id}
-            className="-mb-px flex items-center gap-1.5 border-b-2 border-transparent px-2.5 py-2 whitespace-nowrap text-soft hover:text-ink data-[state=active]:border-sun data-[state=active]:font-medium data-[state=active]:text-ink"
+            type="button"
+            role="tab"
+            id={`${id}-${tab.id}`}
+            aria-selected={tab === shown}
+            aria-controls={tab === shown ? `${id}-panel` : undefined}
+            tabIndex={tab === shown ? 0 : -1}
+            onClick={() => onChange(tab.id)}
+            className="-mb-px flex items-center gap-1.5 border-b-2 border-transparent px-2.5 py-2 whitespace-nowrap text-soft hover:text-ink aria-selected:border-sun aria-selected:font-medium aria-selected:text-ink"
           >
             {tab.label}
             {tab.count !== undefined && <Badge>{tab.count}</Badge>}
-          </Radix.Trigger>
+          </button>
         ))}
-      </Radix.List>
-      {tabs.map((tab) => (
-        <Radix.Content key={tab.id} value={tab.id} className="pt-4">
-          {tab.content}
-        </Radix.Content>
-      ))}
-    </Radix.Root>
+      </div>
+      {shown && (
+        <div
+          key={shown.id}
+          role="tabpanel"
+          id={`${id}-panel`}
+          aria-labelledby={`${id}-${shown.id}`}
+          tabIndex={0}
+          className="pt-4"
+        >
+          {shown.content}
+        </div>
+      )}
+    </div>
   );
 }
