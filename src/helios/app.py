@@ -331,7 +331,8 @@ async def _run(
     """Run until told to stop, or until something fails; returns what failed."""
     pulse = pulses.Pulse(parts.log, parts.views, parts.ingestion.runners, parts.clock)
     app = application(parts, pulse, _gate(parts))
-    http = server.make(app, drain_s=parts.settings.drain_s)
+    proxies = app_gate.proxies(parts.settings)
+    http = server.make(app, drain_s=parts.settings.drain_s, proxies=proxies)
     keeping: asyncio.Future[None] = asyncio.ensure_future(parts.views.run())
     clocked = ticker.Ticker(parts.log, parts.verdicts, clock=parts.clock, id_source=parts.ids)
     _reconciled(parts)

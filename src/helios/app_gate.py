@@ -21,14 +21,35 @@ def check(settings: config.Settings) -> None:
     """Refuse to be open to everybody.
 
     Raises:
-        InvalidInputError: access is switched off on an address that others can reach.
+        InvalidInputError: access is switched off on an address that others can reach, or not only
+            proxies that are named would be believed.
     """
+    proxies(settings)
     if settings.auth == "off" and not is_local(settings.host):
         raise errors.InvalidInputError(
             f"access is switched off, and {settings.host} is an address that others can reach: "
             "leave `auth` on, or listen on 127.0.0.1",
             field="auth",
         )
+
+
+def proxies(settings: config.Settings) -> tuple[str, ...]:
+    """Addresses and networks whose word on who calls is believed.
+
+    Raises:
+        InvalidInputError: one of them is neither.
+    """
+    found = []
+    for item in filter(None, (part.strip() for part in settings.trusted_proxies.split(","))):
+        try:
+            read = ipaddress.ip_network if "/" in item else ipaddress.ip_address
+            found.append(str(read(item)))
+        except ValueError as error:
+            raise errors.InvalidInputError(
+                f"{item!r}: expected an address or a network such as 10.0.0.0/8 ({error})",
+                field="trusted_proxies",
+            ) from None
+    return tuple(found)
 
 
 def is_local(host: str) -> bool:

@@ -10,7 +10,7 @@ import errno
 import functools
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import uvicorn
 from uvicorn.protocols.http import httptools_impl
@@ -183,8 +183,14 @@ class Server(uvicorn.Server):
         yield
 
 
-def make(application: asgi.Application, *, drain_s: float) -> Server:
-    """A server over the application; `serve` runs it on a socket until `stop`."""
+def make(application: asgi.Application, *, drain_s: float, proxies: Collection[str] = ()) -> Server:
+    """A server over the application; `serve` runs it on a socket until `stop`.
+
+    Args:
+        application: answers.
+        drain_s: seconds that requests under way get when it stops.
+        proxies: addresses and networks whose `X-Forwarded-For` says who calls.
+    """
     config = uvicorn.Config(
         application,
         http=Protocol,
@@ -194,7 +200,8 @@ def make(application: asgi.Application, *, drain_s: float) -> Server:
         ws_ping_timeout=PING_S,
         ws_per_message_deflate=False,
         lifespan="off",
-        proxy_headers=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
         access_log=False,
         log_config=None,
         server_header=False,

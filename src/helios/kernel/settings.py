@@ -64,6 +64,11 @@ class Settings:
     beside its address and `public_url`. A request for any other name is refused, because a page of
     elsewhere may have its own name point here."""
 
+    trusted_proxies: str = ""
+    """Addresses and networks (`10.0.0.7, 10.1.0.0/16`) of proxies in front, which are believed when
+    they tell in `X-Forwarded-For` who calls: failed sign-ins are limited by that address, and
+    sessions and the audit show it. Empty: nobody is believed, because anybody can write that."""
+
     ingest_secrets: str | None = None
     """References of secrets, separated by commas (`env:NAME,file:/PATH,secret:NAME`). Whoever
     appends by the API must know one of them, as bearer token or by a signature, or have a service
@@ -180,7 +185,7 @@ def resolve(
 
 
 def documentation() -> dict[str, str]:
-    """What each setting means, by name: the docstring under its field."""
+    """What each setting means, by name: the docstring under its field, in one line."""
     (declared,) = ast.parse(inspect.getsource(Settings)).body
     assert isinstance(declared, ast.ClassDef)
     found = {}
@@ -188,7 +193,7 @@ def documentation() -> dict[str, str]:
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
             assert isinstance(text, ast.Expr), field.target.id
             assert isinstance(text.value, ast.Constant), field.target.id
-            found[field.target.id] = inspect.cleandoc(str(text.value.value))
+            found[field.target.id] = " ".join(str(text.value.value).split())
     return found
 
 

@@ -1,0 +1,67 @@
+"""Proxies in front of a server: whose word on who calls is believed."""
+
+import asyncio
+from collections.abc import Sequence
+
+import httpx
+import pytest
+
+from helios import app_gate
+from helios.api import asgi, server, web
+from helios.api.routes import access_desk
+from helios.kernel import errors, settings
+
+FORWARDED = "x-forwarded-for"
+
+
+async def _caller(proxies: Sequence[str], *forwarded: str) -> str:
+    """Whom a server takes for the caller of a request that comes from this machine."""
+
+    async def tell(request: web.Request) -> web.Response:
+        return web.Response(body=access_desk.where(request).address.encode())
+
+    route = web.Route(method="GET", path="/", handler=tell, summary="", tag="", replies={})
+    listener = server.bind("127.0.0.1", 0)
+    host, port = listener.getsockname()
+    http = server.make(asgi.Application([route]), drain_s=1, proxies=proxies)
+    serving = asyncio.ensure_future(server.serve(http, listener))
+    try:
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+            headers = [(FORWARDED, each) for each in forwarded]
+            return (await client.get(f"http://{host}:{port}/", headers=headers)).text
+    finally:
+        http.should_exit = True
+        await serving
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "caller"),
+    [
+        ((), ("203.0.113.9",), "127.0.0.1"),
+        (("10.0.0.0/8",), ("203.0.113.9",), "127.0.0.1"),
+        (("127.0.0.1",), (), "127.0.0.1"),
+        (("127.0.0.1",), ("203.0.113.9",), "203.0.113.9"),
+        (("127.0.0.0/8",), ("2001:db8::7",), "2001:db8::7"),
+        # What the caller wrote stands before what the proxies add.
+        (("127.0.0.1",), ("198.51.100.1, 203.0.113.9",), "203.0.113.9"),
+        (("127.0.0.1",), ("198.51.100.1", "203.0.113.9"), "203.0.113.9"),
+        (("127.0.0.1", "10.1.0.0/16"), ("198.51.100.1, 203.0.113.9, 10.1.2.3",), "203.0.113.9"),
+    ],
+)
+def test_the_caller_is_whom_the_last_trusted_proxy_saw(
+    proxies: Sequence[str], forwarded: Sequence[str], caller: str
+) -> None:
+    assert asyncio.run(_caller(proxies, *forwarded)) == caller
+
+
+def test_proxies_are_read_from_the_settings() -> None:
+    read = app_gate.proxies(settings.Settings(trusted_proxies=" 10.0.0.7,, 10.1.0.0/16 , ::1"))
+    assert read == ("10.0.0.7", "10.1.0.0/16", "::1")
+    assert app_gate.proxies(settings.Settings()) == ()
+
+
+@pytest.mark.parametrize("text", ["*", "proxy.internal", "10.0.0.7/8", "10.0.0", "10.0.0.7:80"])
+def test_what_is_no_address_is_refused_before_the_server_starts(text: str) -> None:
+    with pytest.raises(errors.InvalidInputError, match="expected an address") as caught:
+        app_gate.check(settings.Settings(trusted_proxies=f"10.0.0.7, {text}"))
+    assert caught.value.field == "trusted_proxies"
