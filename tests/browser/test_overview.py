@@ -66,3 +66,17 @@ def test_new_trouble_shows_up_by_itself(
     assert answer.is_success, answer.text
     expect(page.get_by_role("heading", level=1)).to_have_text("Something is broken")
     expect(page.get_by_text("the shop is being moved")).to_be_visible()
+
+
+def test_an_address_that_leads_nowhere_says_so_and_leads_back(
+    open_page: browsing.OpenPage,
+    helios: browsing_data.Served,
+    axe: browsing.Axe,
+    complaints: browsing.Watch,
+) -> None:
+    complaints.allow(r"answered 404: GET .*/setings/users")
+    page = open_page(helios, "/setings/users")
+    expect(page.get_by_text("There is no such page")).to_be_visible()
+    assert axe(page) == []
+    page.get_by_role("link", name="Go to the overview").click()
+    expect(page.get_by_role("heading", level=1, name="Overview")).to_be_visible()
