@@ -5,6 +5,7 @@ import contextlib
 from typing import Any
 
 import click
+import msgspec
 
 from helios import client as clients
 from helios.api.routes import configuration as routes
@@ -252,7 +253,13 @@ def undo(
 @session.options
 @outputs.option
 def watch(where: session.Where, output: outputs.Format, *, count: int | None) -> None:
-    """Print changes of settings as they are made, until Ctrl-C."""
+    """Print changes of settings as they are made, until Ctrl-C; as JSON one a line.
+
+    \b
+    Examples:
+      helios config watch
+      helios config watch --count 1 -o json
+    """  # noqa: D301 - click reads \b as the character
 
     async def run() -> None:
         async with session.opened(where) as found:
@@ -274,7 +281,11 @@ def watch(where: session.Where, output: outputs.Format, *, count: int | None) ->
 
 def _print(event: dict[str, Any], output: outputs.Format) -> None:
     said = event["payload"]
-    if output != "table":
+    if output == "json":
+        click.echo(msgspec.json.encode(event))
+        return
+    if output == "yaml":
+        click.echo("---")
         outputs.show(event, output, rows=[], columns=[])
         return
     whose = "" if said["client_id"] == events.INSTALLATION else f" of {said['client_id']}"

@@ -78,7 +78,6 @@ class Finder:
 
     def fixed(self) -> list[Fixed]:
         """Settings that need a restart, secrets masked."""
-        hot = {each.field for each in registry.SETTINGS.values()}
         meanings = static.documentation()
         return [
             Fixed(
@@ -87,9 +86,12 @@ class Finder:
                 origin=origin,
                 description=meanings[name],
             )
-            for name, value, origin in self._started.shown()
-            if name not in hot
+            for name, value, origin in self._at_start()
         ]
+
+    def _at_start(self) -> list[tuple[str, object, str]]:
+        hot = {each.field for each in registry.SETTINGS.values()}
+        return [found for found in self._started.shown() if found[0] not in hot]
 
     async def every(self, clients: Collection[str] | None, client_id: str | None) -> list[Found]:
         """All settings: of the installation, or of a client, and those of contracts.
@@ -109,13 +111,19 @@ class Finder:
         wanted = clients if client_id is None else {client_id}
         for row in await declared.all_current(self._store):
             if wanted is None or row.client_id in wanted:
-                found += _of_contract(row, changes)
+                found += [await self._compared(each) for each in _of_contract(row, changes)]
         return found
 
     async def one(self, name: str, client_id: str | None) -> Found:
         """One setting in a scope. Raises NotFoundError, and InvalidInputError for a wrong scope."""
         if name.startswith(registry.CONTRACT):
             return await self._contract(name, client_id or envelope.DEFAULT_TENANT)
+        if any(name == known for known, _, _ in self._at_start()):
+            raise errors.NotFoundError(
+                f"{name} is set at the start, in {static.FILE} or as "
+                f"{static.ENVIRONMENT_PREFIX}{name.upper()}, and needs a restart "
+                "(`helios config show` tells it)"
+            )
         found = registry.find(name)
         scope = client_id or events.INSTALLATION
         if scope != events.INSTALLATION and "client" not in found.scopes:
@@ -165,7 +173,16 @@ class Finder:
         found = contracts.setting(streams.parse(row.yaml), below)
         changes = await view.current(self._store, {client_id})
         change = next((each for each in changes if each.name == name), None)
-        return _contract_found(found, row, change)
+        return await self._compared(_contract_found(found, row, change))
+
+    async def _compared(self, found: Found) -> Found:
+        """A setting of a contract beside what somebody declared, where a change went before it."""
+        if found.origin != RUN_TIME:
+            return found
+        default = await declared_value(self._store, found)
+        return msgspec.structs.replace(
+            found, setting=msgspec.structs.replace(found.setting, default=default)
+        )
 
 
 def _of_guards(

@@ -199,3 +199,18 @@ def test_windows_that_cannot_go_on_are_said_to_end_as_they_are(run: Any) -> None
         )
 
     run(scenario)
+
+
+def test_a_window_that_was_changed_is_told_beside_the_one_that_was_declared(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        await declare(helios)
+        await put(helios, "contract.order-match.within", "2h")
+        listed = (await helios.get(PATH)).json()["settings"]
+        (in_list,) = [each for each in listed if each["name"] == "contract.order-match.within"]
+        alone = await one(helios, "contract.order-match.within")
+        assert [(each["value"], each["default"]) for each in (alone, in_list)] == [("2h", "1h")] * 2
+        await declare(helios, CONTRACT.replace("size: 1h", "size: 3h"))
+        found = await one(helios, "contract.order-match.within")
+        assert (found["value"], found["default"]) == ("3h", "3h")
+
+    run(scenario)

@@ -88,6 +88,8 @@ def test_wrong_names_and_values_are_errors_with_a_remedy(helios: Any) -> None:
         helios("set", "healing.enabled", "off")
     with pytest.raises(errors.NotFoundError, match="was not changed"):
         helios("undo", "log.level")
+    with pytest.raises(errors.NotFoundError, match=r"HELIOS_AUTH.*needs a restart"):
+        helios("set", "auth", "off")
     with pytest.raises(errors.ConflictError, match='it is "0"'):
         helios("set", "content.ttl", "2h", "--if-match", "7")
 
@@ -95,3 +97,15 @@ def test_wrong_names_and_values_are_errors_with_a_remedy(helios: Any) -> None:
 def test_what_a_process_here_would_start_with_is_still_shown(helios: Any) -> None:
     shown = json.loads(helios("show", "-o", "json"))
     assert {"port", "content_ttl_s"} <= {each["setting"] for each in shown}
+
+
+def test_nothing_in_the_list_of_settings_breaks_its_line(helios: Any) -> None:
+    assert "\N{REPLACEMENT CHARACTER}" not in helios("list", "--all")
+
+
+def test_what_is_watched_is_one_json_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    event = {"eventType": "SettingChanged", "payload": {"name": "content.ttl", "value": "2h"}}
+    for _ in range(2):
+        config._print(event, "json")
+    lines = capsys.readouterr().out.splitlines()
+    assert [json.loads(line) for line in lines] == [event, event]

@@ -6858,7 +6858,8 @@ export interface components {
          *             scopes: where it may be set.
          *             client_id: whose; null: the installation's.
          *             bounds: what a value may be, in words; `least`, `most` and `choices` say it for programs.
-         *             default: what is in force where nobody sets it; of a contract what it says now.
+         *             default: what is in force where nobody sets it; of a contract what was
+         *                 declared last.
          *             own: what was set in this scope; null: nothing was.
          *             origin: where the value comes from: `default`, a file, a variable, a flag, `changed at run
          *                 time`, a contract's version, a kill switch.
