@@ -21,14 +21,15 @@ def check(settings: config.Settings) -> None:
     """Refuse to be open to everybody.
 
     Raises:
-        InvalidInputError: access is switched off on an address that others can reach, or not only
-            proxies that are named would be believed.
+        InvalidInputError: access is switched off where others reach the server, or not only proxies
+            that are named would be believed.
     """
     proxies(settings)
-    if settings.auth == "off" and not is_local(settings.host):
+    others = reached_by_others(settings)
+    if settings.auth == "off" and others is not None:
         raise errors.InvalidInputError(
-            f"access is switched off, and {settings.host} is an address that others can reach: "
-            "leave `auth` on, or listen on 127.0.0.1",
+            f"access is switched off, and others can reach this server: {others}. Leave `auth` on, "
+            "or listen on 127.0.0.1 with no public address and no proxy",
             field="auth",
         )
 
@@ -50,6 +51,18 @@ def proxies(settings: config.Settings) -> tuple[str, ...]:
                 field="trusted_proxies",
             ) from None
     return tuple(found)
+
+
+def reached_by_others(settings: config.Settings) -> str | None:
+    """Which setting says that not only this machine reaches the server; None: none does."""
+    if not is_local(settings.host):
+        return f"it listens on {settings.host}"
+    if settings.trusted_proxies:
+        return f"proxies are in front of it (`trusted_proxies` is {settings.trusted_proxies})"
+    if settings.public_url is not None:
+        host = urllib.parse.urlsplit(settings.public_url).hostname or ""
+        return None if is_local(host) else f"`public_url` is {settings.public_url}"
+    return None
 
 
 def is_local(host: str) -> bool:
@@ -81,7 +94,7 @@ def made(
         access.sessions if settings.auth == "on" else None,
         hosts=gate.Hosts(_hosts(settings)),
         environment_of=environment_of,
-        open_ingest=is_local(settings.host),
+        open_ingest=reached_by_others(settings) is None,
         ingest_is_open=lambda: ingestion.keys.is_open,
         secure=(settings.public_url or "").startswith("https://"),
     )

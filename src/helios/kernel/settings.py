@@ -57,7 +57,8 @@ class Settings:
 
     auth: Literal["on", "off"] = "on"
     """Whether people sign in and programs show a token. `off` lets whoever reaches this server do
-    everything, so it is refused on an address that others can reach."""
+    everything, so it is refused where others reach it: on another address than this machine's own,
+    with a `public_url` elsewhere, or behind `trusted_proxies`."""
 
     allowed_hosts: str = ""
     """Further names under which this server is called (`helios.internal,helios.example.com`),

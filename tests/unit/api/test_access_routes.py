@@ -390,3 +390,23 @@ def test_a_stream_ends_with_the_right_to_read_it(
         assert (await reading).status_code == 200
 
     play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("reached", "status"),
+    [
+        ({}, 202),
+        ({"public_url": "http://127.0.0.1:8420"}, 202),
+        ({"public_url": "https://helios.example"}, 401),
+        ({"trusted_proxies": "127.0.0.1"}, 401),
+    ],
+)
+def test_events_come_without_a_token_only_where_this_machine_alone_reaches_the_server(
+    play: Any, reached: dict[str, str], status: int
+) -> None:
+    async def scenario(site: Site) -> None:
+        event = {"source": "shop", "eventType": "OrderPlaced", "payload": {}}
+        answer = await site.browser().http.post("/api/v1/events/ingest", json=event)
+        assert answer.status_code == status, answer.text
+
+    play(scenario, **reached)

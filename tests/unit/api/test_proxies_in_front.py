@@ -1,6 +1,7 @@
 """Proxies in front of a server: whose word on who calls is believed."""
 
 import asyncio
+import dataclasses
 from collections.abc import Sequence
 
 import httpx
@@ -52,6 +53,31 @@ def test_the_caller_is_whom_the_last_trusted_proxy_saw(
     proxies: Sequence[str], forwarded: Sequence[str], caller: str
 ) -> None:
     assert asyncio.run(_caller(proxies, *forwarded)) == caller
+
+
+@pytest.mark.parametrize(
+    "reached",
+    [
+        {"host": "0.0.0.0"},
+        {"trusted_proxies": "127.0.0.1"},
+        {"public_url": "https://helios.example.com"},
+        {"public_url": "http://192.168.1.7:8420"},
+    ],
+)
+def test_a_server_that_others_reach_is_not_open_to_everybody(reached: dict[str, str]) -> None:
+    given = settings.Settings(**reached)  # type: ignore[arg-type]
+    assert app_gate.reached_by_others(given) is not None
+    app_gate.check(given)
+    with pytest.raises(errors.InvalidInputError, match="others can reach this server") as caught:
+        app_gate.check(dataclasses.replace(given, auth="off"))
+    assert caught.value.field == "auth"
+
+
+@pytest.mark.parametrize(
+    "reached", [{}, {"public_url": "http://localhost:8420"}, {"host": "::1"}], ids=repr
+)
+def test_a_server_for_this_machine_alone_may_be_open(reached: dict[str, str]) -> None:
+    app_gate.check(settings.Settings(auth="off", **reached))  # type: ignore[arg-type]
 
 
 def test_proxies_are_read_from_the_settings() -> None:
