@@ -145,13 +145,37 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         """
         if self.may(permission, tenant, environment):
             return
-        if self.kind == "nobody":
-            raise errors.UnauthenticatedError("sign in, or send a token as `Authorization: Bearer`")
-        roles = " or ".join(role for role in ROLES if permission in PERMISSIONS[role])
         where = "all clients" if tenant == ALL else f"client {tenant[:80]}"
         if environment is not None:
             where = f"{where}, environment {environment[:80]}"
-        raise errors.ForbiddenError(f"this needs the role {roles} for {where}")
+        elif self.may_somewhere(permission, tenant):
+            where = f"{where}, in all environments"
+        raise self._refused(permission, where)
+
+    def require_somewhere(
+        self, permission: Permission, *, everywhere: bool = False
+    ) -> tenancy.Scope:
+        """As `scope_for`, where that is not nothing.
+
+        Raises:
+            UnauthenticatedError: nobody is signed in.
+            ForbiddenError: they lack the role for whatever client; says which would do.
+        """
+        scope = self.scope_for(permission, everywhere=everywhere)
+        if scope != tenancy.NOTHING:
+            return scope
+        bound = everywhere and self.scope_for(permission) != tenancy.NOTHING
+        where = "a client, in all environments" if bound else "a client"
+        raise self._refused(permission, where)
+
+    def _refused(self, permission: Permission, where: str) -> errors.HeliosError:
+        if self.kind == "nobody":
+            return errors.UnauthenticatedError(
+                "sign in, or send a token as `Authorization: Bearer`"
+            )
+        *others, last = [role for role in ROLES if permission in PERMISSIONS[role]]
+        roles = f"{', '.join(others)} or {last}" if others else last
+        return errors.ForbiddenError(f"this needs the role {roles} for {where}")
 
     def roles(self, tenant: str) -> tuple[str, ...]:
         """The roles in which they may answer approvals of a tenant."""

@@ -182,10 +182,7 @@ class Gate:
         tenant = _tenant(request, rule.where)
         if tenant is None:
             bound = rule.environment == "path"
-            scope = principal.scope_for(permission, everywhere=bound)
-            if scope == tenancy.NOTHING:
-                principal.require(permission)
-            return scope
+            return principal.require_somewhere(permission, everywhere=bound)
         await self._check(request, rule, principal, tenant)
         everything = principal.scope_for(permission) == tenancy.EVERYTHING
         return tenancy.EVERYTHING if everything else tenancy.Scope(frozenset((tenant,)))
@@ -213,10 +210,7 @@ class Gate:
 
     def _ingests(self, principal: model.Principal) -> tuple[model.Principal, tenancy.Scope]:
         if principal.kind != "nobody":
-            scope = principal.scope_for(model.Permission.INGEST, everywhere=True)
-            if scope == tenancy.NOTHING:
-                principal.require(model.Permission.INGEST)
-            return principal, scope
+            return principal, principal.require_somewhere(model.Permission.INGEST, everywhere=True)
         if self._ingest_is_open() and not self._open_ingest:
             raise errors.UnauthenticatedError(
                 "send a token that may ingest as `Authorization: Bearer`, or have the server know "
