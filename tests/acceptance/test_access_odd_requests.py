@@ -71,6 +71,55 @@ def event(**change: Any) -> dict[str, Any]:
     return {**worlds.event(ACME), "id": "odd", **change}
 
 
+def test_an_operator_has_no_secret_of_the_machine_sent_elsewhere(
+    play: Callable[[Story], None],
+) -> None:
+    """Where secrets are sent an administrator says; whoever operates may change the rest."""
+
+    async def story(world: World) -> None:
+        path = f"/api/v1/clients/{ACME}/stacks/"
+        text = worlds.composition(ACME, "shop")
+        canary = worlds.CANARIES[ACME]
+
+        async def put(who: str, stack: str, text: str) -> everybody.Answer:
+            return await world.ask(
+                "PUT",
+                path + stack,
+                headers=world.headers(who),
+                body=("application/yaml", text.encode()),
+            )
+
+        new = text.replace("stack_id: shop", "stack_id: new")
+        led = "url: https://cms.example.com"
+        assert led in text
+        bare = f"""{text}    more: {{kind: http, url: "https://more.{canary}.example.com"}}\n"""
+        named = bare.replace("more: {", "more: {credentials: {token: secret:beta}, ")
+        for stack, wrong in (
+            ("new", new),
+            ("shop", text.replace(led, "url: https://elsewhere.example")),
+            ("shop", text.replace("env:STRAPI_TOKEN", f"secret:{worlds.CANARIES[BETA]}")),
+            ("shop", text.replace("env:STRAPI_TOKEN", "file:/etc/passwd")),
+            ("shop", text.replace(led, f"{led}, source: shop")),
+            ("shop", named),
+        ):
+            answer = await put(OPERATOR, stack, wrong)
+            assert answer.status == 403, (wrong, answer)
+            assert b"needs the role admin" in answer.said, answer
+        assert (await put(OPERATOR, "shop", bare)).status == 201
+        told = {"alert_channels": [{"type": "webhook", "name": "x", "webhook_url": "env:HOME"}]}
+        body = json.dumps({"observability": told}).encode()
+        answer = await world.ask(
+            "PATCH",
+            f"{path}shop",
+            headers=world.headers(OPERATOR),
+            body=("application/json", body),
+        )
+        assert answer.status == 403, answer
+        assert (await put(f"admin of {ACME} in *", "new", new)).status == 201
+
+    play(story)
+
+
 DEEP = b'{"a":' * 10_000 + b"1" + b"}" * 10_000
 BODIES: dict[str, bytes] = {
     "nothing": b"",

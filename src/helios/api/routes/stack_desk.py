@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
+from helios.access import model as access
 from helios.api import services, speaking, stack_asks, web, wire
 from helios.api.routes import ingest
 from helios.eventlog import envelope
@@ -29,6 +30,7 @@ from helios.reconcile.compositions import (
     model,
     policy,
     reading,
+    secrecy,
     stack,
     versions,
     view,
@@ -421,6 +423,24 @@ class Declaring(Desk):
             declared=document.parse(text),
             policy=None,
             last_verified=None,
+        )
+
+
+def may_name_secrets(
+    request: web.Request, parsed: composition.Composition, *known: composition.Composition | None
+) -> None:
+    """Refuse what has secrets of this machine sent where nobody has let them who may.
+
+    Raises:
+        ForbiddenError: who asks does not administer where the stack is to be.
+    """
+    found = secrecy.new_senders(parsed, *known)
+    where = (parsed.client_id, parsed.environment)
+    if found and not request.principal.may(access.Permission.ADMINISTER, *where):
+        raise errors.ForbiddenError(
+            f"{', '.join(found[:5])}: secrets of this server are sent there, and it is new or not "
+            f"as before: that needs the role admin for client {where[0][:80]}, environment "
+            f"{where[1][:80]}; whoever operates may change the rest"
         )
 
 

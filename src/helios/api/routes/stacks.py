@@ -203,6 +203,7 @@ class _Stacks(desks.Declaring):
 
         async def decide(known: reading.Known) -> list[writer.Said]:
             seen.append(known)
+            desks.may_name_secrets(request, parsed, known.declared)
             return commanding.declare(
                 known.state,
                 parsed,
@@ -298,8 +299,9 @@ def _may(request: web.Request, asked: stack_asks.Patch) -> None:
     client = request.params["client"]
     if asked.environment is not None:
         request.principal.require(_OPERATE, client, asked.environment)
-    if asked.reconciliation_policy is not None:
-        # It says who has to agree: who may change it could do without.
+    if asked.reconciliation_policy is not None or asked.observability is not None:
+        # They are the policy. It says who has to agree: who may change it could do without; and
+        # whom to tell of what, with secrets of this machine.
         request.principal.require(access.Permission.ADMINISTER, client, asked.environment)
 
 
