@@ -60,3 +60,36 @@ def test_nothing_of_a_screen_is_cut_off_on_a_telephone(
         "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
     )
     assert wider <= 0, f"{wider} px beyond the edge"
+
+
+def test_what_belongs_on_a_screen_without_data_is_not_cut_off_on_a_telephone(
+    open_page: browsing.OpenPage, empty_helios: browsing_data.Served
+) -> None:
+    page = open_page(empty_helios, "/streams", size="narrow")
+    why = page.get_by_role("heading", name="No contracts yet").locator("..")
+    box = why.bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= browsing.SIZES["narrow"]["width"]
+
+
+def test_the_fields_of_an_event_are_not_cut_off_on_a_telephone(
+    open_page: browsing.OpenPage, helios: browsing_data.Served
+) -> None:
+    page = open_page(helios, "/events/1", size="narrow")
+    wider = page.evaluate(
+        "() => [...document.querySelectorAll('dd, dd *')]"
+        ".filter(each => each.getBoundingClientRect().right > innerWidth)"
+        ".map(each => each.textContent)"
+    )
+    assert wider == []
+
+
+def test_the_text_of_a_row_stays_where_it_is_when_the_row_is_chosen(
+    open_page: browsing.OpenPage, helios: browsing_data.Served
+) -> None:
+    page = open_page(helios, "/events?t=24h", size="narrow")
+    link = page.get_by_role("table").get_by_role("link").first
+    link.focus()
+    link.evaluate("each => each.scrollIntoView({inline: 'start', block: 'nearest'})")
+    assert link.evaluate("each => each.closest('td').scrollLeft") == 0

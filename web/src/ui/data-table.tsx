@@ -128,7 +128,7 @@ export function DataTable<T>({
       onScroll={(event) => onScrollAway?.(event.currentTarget.scrollTop > ROW_PX / 2)}
       tabIndex={0}
       aria-label={label}
-      className="@container min-h-0 flex-1 overflow-auto -outline-offset-2"
+      className="@container min-h-0 flex-1 overflow-auto px-1 -outline-offset-2 sm:px-3"
     >
       <table
         className="w-full table-fixed border-separate border-spacing-0"
@@ -212,8 +212,8 @@ function PlainRow<T>({
       aria-rowindex={index + 2}
       aria-selected={isSelected || undefined}
       className={cx(
-        "relative h-9 hover:bg-sunken",
-        isSelected && "bg-sun-wash hover:bg-sun-wash",
+        "relative h-9",
+        isSelected ? "bg-sun-wash" : "hover:bg-sunken",
         isNew && "row-new",
       )}
     >
@@ -232,7 +232,8 @@ function PlainRow<T>({
         <td
           key={column.id}
           className={cx(
-            "truncate border-b border-line px-3",
+            // Not `truncate`: what is hidden can be scrolled to, and is, when its link gets the focus.
+            "overflow-clip border-b border-line px-3 text-ellipsis whitespace-nowrap",
             column.from && FROM[column.from],
             column.align === "right" && "text-right",
           )}
