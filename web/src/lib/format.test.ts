@@ -1,5 +1,16 @@
 import { describe, expect, it } from "vitest";
-import { ago, bytes, clockTime, dateTime, duration, middle, money, percent, rate } from "./format";
+import {
+  ago,
+  bytes,
+  clockTime,
+  dateTime,
+  duration,
+  middle,
+  money,
+  offset,
+  percent,
+  rate,
+} from "./format";
 
 describe("formats", () => {
   it.each([
@@ -37,6 +48,15 @@ describe("formats", () => {
     const at = new Date("2026-01-02T03:04:05.006Z");
     expect(clockTime(at, "utc")).toBe("03:04:05.006");
     expect(dateTime(at, "utc")).toBe("2026-01-02 03:04:05.006 UTC");
+  });
+
+  it.each([
+    [0, "UTC"],
+    [-330, "UTC+05:30"],
+    [180, "UTC−03:00"],
+  ])("names a zone %s minutes behind UTC", (behind, name) => {
+    const at = Object.assign(new Date(0), { getTimezoneOffset: () => behind });
+    expect([offset(at, "local"), offset(at, "utc")]).toEqual([name, "UTC"]);
   });
 
   it("shows sizes, rates, money and long ids", () => {

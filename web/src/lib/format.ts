@@ -101,6 +101,14 @@ export function dateTime(at: Date, zone: Zone): string {
   return `${day} ${clock}.${ms}${zone === "utc" ? " UTC" : ""}`;
 }
 
+/** How far a zone is from UTC at an instant: `UTC+02:00`. */
+export function offset(at: Date, zone: Zone): string {
+  const minutes = zone === "utc" ? 0 : -at.getTimezoneOffset();
+  if (minutes === 0) return "UTC";
+  const abs = Math.abs(minutes);
+  return `UTC${minutes < 0 ? "−" : "+"}${pad(Math.floor(abs / 60))}:${pad(abs % 60)}`;
+}
+
 /** Money as it was written: an amount keeps its digits, the currency stands behind. */
 export function money(amount: number | string, currency?: string): string {
   const text = typeof amount === "number" ? amount.toFixed(2) : amount;

@@ -134,14 +134,14 @@ export function FilterBar({
               if (draft.trim()) add(draft);
             }}
             onKeyDown={onKeyDown}
-            className="mono h-6 min-w-24 flex-1 bg-transparent px-1 outline-none"
+            className="mono h-6 min-w-8 flex-1 bg-transparent px-1 text-ellipsis outline-none"
           />
           {tokens.length > 0 && (
             <button
               type="button"
               aria-label="Clear the filter"
               onClick={() => onChange("")}
-              className="grid size-6 shrink-0 place-items-center rounded text-faint hover:bg-sunken hover:text-ink"
+              className="ml-auto grid size-6 shrink-0 place-items-center rounded text-faint hover:bg-sunken hover:text-ink"
             >
               <X className="size-4" aria-hidden />
             </button>
@@ -152,7 +152,7 @@ export function FilterBar({
       {screen && (
         <SavedViews screen={screen} value={value} onChange={onChange}>
           <Button>
-            Views <ChevronDown className="size-4" aria-hidden />
+            Saved <ChevronDown className="size-4" aria-hidden />
           </Button>
         </SavedViews>
       )}

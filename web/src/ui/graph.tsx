@@ -1,4 +1,4 @@
-import { lazy, Suspense, useState } from "react";
+import { lazy, type ReactNode, Suspense, useState } from "react";
 import { Button } from "./button";
 import { EmptyState } from "./states";
 import { Status, type Tone } from "./status";
@@ -23,6 +23,8 @@ export interface GraphProps {
   edges: readonly GraphEdge[];
   label: string;
   onSelect?: (id: string) => void;
+  /** Beside the button that changes between picture and list. */
+  actions?: ReactNode;
   selected?: string;
   height?: string;
 }
@@ -35,12 +37,14 @@ const View = lazy(() => import("./graph-view"));
 /** Things and how they hang together: a picture of at most 150, and the same as a list. */
 export function Graph(props: GraphProps) {
   const isTooMany = props.nodes.length > NODES_MAX;
-  const [isList, setList] = useState(isTooMany);
+  // On a narrow screen a picture would be too small to be read.
+  const [isList, setList] = useState(() => isTooMany || matchMedia("(width < 40rem)").matches);
   if (props.nodes.length === 0)
     return <EmptyState title="Nothing to draw" why="There are no parts yet." />;
   return (
     <div className="flex flex-col gap-2">
-      <div className="flex items-center justify-end gap-2">
+      <div className="flex flex-wrap items-center justify-end gap-2">
+        {props.actions}
         {isTooMany && (
           <span className="text-sm text-soft">
             {props.nodes.length} parts, too many for a picture
@@ -81,7 +85,7 @@ function List({ nodes, edges, label, onSelect }: GraphProps) {
             ) : (
               node.label
             )}
-            {node.note && <div className="text-sm text-soft">{node.note}</div>}
+            {node.note && <div className="text-sm wrap-anywhere text-soft">{node.note}</div>}
           </Cell>
           <Cell>
             <Status value={node.status} {...(node.tone ? { tone: node.tone } : {})} plain />

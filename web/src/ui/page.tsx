@@ -95,8 +95,8 @@ export function ListPage({
           {...(note ? { note } : {})}
           {...(actions ? { actions } : {})}
         />
-        {filter && <div className="px-4 sm:px-6">{filter}</div>}
-        {strip && <div className="px-4 sm:px-6">{strip}</div>}
+        {filter && <div className="px-4 empty:hidden sm:px-6">{filter}</div>}
+        {strip && <div className="px-4 empty:hidden sm:px-6">{strip}</div>}
         <div className="flex min-h-0 flex-1 flex-col border-t border-line bg-card">{list}</div>
       </div>
       {inspector}

@@ -24,7 +24,7 @@ export function EmptyState({
   action?: ReactNode;
 }) {
   return (
-    <div className="mx-auto flex max-w-lg flex-col items-center gap-3 px-6 py-12 text-center">
+    <div className="mx-auto flex w-full max-w-lg flex-col items-center gap-3 px-6 py-12 text-center">
       {Mark && (
         <span className="grid size-11 place-items-center rounded-full bg-sun-wash text-sun-ink">
           <Mark className="size-5" aria-hidden />

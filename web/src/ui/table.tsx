@@ -14,7 +14,9 @@ export function Table({
 }) {
   return (
     <section className="overflow-x-auto" aria-label={label} tabIndex={0}>
-      <table className="w-full">
+      <table
+        className={cx("w-full", heads.length > 3 && (heads.length > 5 ? "min-w-192" : "min-w-152"))}
+      >
         <thead>
           <tr>
             {heads.map((head) => {
@@ -52,7 +54,11 @@ export function Cell({
 }) {
   return (
     <td
-      className={cx("border-b border-line px-4 py-2 align-top", right && "text-right", className)}
+      className={cx(
+        "border-b border-line px-4 py-2 align-top",
+        right && "text-right whitespace-nowrap",
+        className,
+      )}
     >
       {children}
     </td>

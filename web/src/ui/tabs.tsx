@@ -1,4 +1,4 @@
-import { type KeyboardEvent, type ReactNode, useId } from "react";
+import { type KeyboardEvent, type ReactNode, useEffect, useId, useRef } from "react";
 import { Badge } from "./status";
 
 interface Tab {
@@ -26,6 +26,12 @@ export function Tabs({
     0,
   );
   const shown = tabs[at];
+  const current = useRef<HTMLButtonElement>(null);
+  // On a narrow screen the one that is shown may stand beyond the edge.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another tab, another place
+  useEffect(() => {
+    current.current?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [shown?.id]);
   // What the arrows come to is shown at once.
   const onKeyDown = (event: KeyboardEvent) => {
     const steps: Record<string, number> = {
@@ -46,11 +52,12 @@ export function Tabs({
         role="tablist"
         aria-label={label}
         onKeyDown={onKeyDown}
-        className="flex gap-1 overflow-x-auto border-b border-line px-1"
+        className="flex gap-1 overflow-x-auto border-b border-line"
       >
         {tabs.map((tab) => (
           <button
             key={tab.id}
+            ref={tab === shown ? current : undefined}
             type="button"
             role="tab"
             id={`${id}-${tab.id}`}
@@ -58,7 +65,7 @@ export function Tabs({
             aria-controls={tab === shown ? `${id}-panel` : undefined}
             tabIndex={tab === shown ? 0 : -1}
             onClick={() => onChange(tab.id)}
-            className="-mb-px flex items-center gap-1.5 border-b-2 border-transparent px-2.5 py-2 whitespace-nowrap text-soft hover:text-ink aria-selected:border-sun aria-selected:font-medium aria-selected:text-ink"
+            className="-mb-px flex items-center gap-1.5 border-b-2 border-transparent px-2.5 py-2 -outline-offset-2 whitespace-nowrap text-soft hover:text-ink aria-selected:border-sun aria-selected:font-medium aria-selected:text-ink"
           >
             {tab.label}
             {tab.count !== undefined && <Badge>{tab.count}</Badge>}

@@ -2,12 +2,23 @@ import { Link, type LinkProps } from "@tanstack/react-router";
 import { Check, Copy } from "lucide-react";
 import { useState } from "react";
 import { cx } from "@/lib/cx";
-import { ago, clockTime, dateTime, duration, middle } from "@/lib/format";
+import { ago, clockTime, dateTime, duration, middle, offset, type Zone } from "@/lib/format";
 import { useNow } from "@/lib/now";
 import { usePreference } from "@/lib/preferences";
 
 function date(at: string | Date): Date {
   return typeof at === "string" ? new Date(at) : at;
+}
+
+/** An instant with its zone, as it is said on hover. */
+function whole(at: Date, zone: Zone): string {
+  return zone === "utc" ? dateTime(at, zone) : `${dateTime(at, zone)} ${offset(at, zone)}`;
+}
+
+/** In which zone the times of a page are; for what is printed or sent on. */
+export function ZoneName() {
+  const zone = usePreference("zone");
+  return <>{offset(new Date(), zone)}</>;
 }
 
 /** How long ago; the instant itself on hover. */
@@ -18,7 +29,7 @@ export function TimeAgo({ at, className }: { at: string | Date; className?: stri
   return (
     <time
       dateTime={then.toISOString()}
-      title={dateTime(then, zone)}
+      title={whole(then, zone)}
       className={cx("whitespace-nowrap", className)}
     >
       {ago(then, now)}
@@ -33,7 +44,7 @@ export function Instant({ at, day = false }: { at: string | Date; day?: boolean 
   return (
     <time
       dateTime={then.toISOString()}
-      title={`${dateTime(then, zone)}\n${ago(then, new Date())}`}
+      title={`${whole(then, zone)}\n${ago(then, new Date())}`}
       className="whitespace-nowrap"
     >
       {day ? dateTime(then, zone) : clockTime(then, zone)}
@@ -85,7 +96,7 @@ export function Id({
 }) {
   const shown = middle(value, most);
   return (
-    <span className="inline-flex min-w-0 items-center gap-0.5">
+    <span className="inline-flex max-w-full min-w-0 items-center gap-0.5">
       {to ? (
         <Link {...to} className="mono link truncate" title={value}>
           {shown}

@@ -12,7 +12,7 @@ import { Page, PageHead, useTitle } from "@/ui/page";
 import { ErrorState, Skeleton } from "@/ui/states";
 import { Status } from "@/ui/status";
 import { Cell, Table } from "@/ui/table";
-import { Command, Instant } from "@/ui/values";
+import { Command, Instant, ZoneName } from "@/ui/values";
 import { type ClientReport, type Report, reportQuery } from "./audit-queries";
 import { actionWords, actorWords, entryTo } from "./audit-words";
 import { AuditTabs } from "./tabs";
@@ -60,7 +60,8 @@ export function ReportPage() {
           data ? (
             <>
               {tenant ? `Client ${tenant}, ` : "All clients, "}
-              <Instant at={data.since} day /> to <Instant at={data.until} day />
+              <Instant at={data.since} day /> to <Instant at={data.until} day />, times in{" "}
+              <ZoneName />
             </>
           ) : (
             "Whether healing kept to its rules."
@@ -122,6 +123,7 @@ function Body({
         <Status
           value={report.complete ? "complete" : "not complete"}
           tone={report.complete ? "good" : "bad"}
+          plain
           className="text-base"
         />
         <p className="min-w-0 flex-1 basis-72">
@@ -193,7 +195,7 @@ function Breaches({ breaches }: { breaches: readonly Schemas["Breach"][] }) {
             <Cell>{each.client_id}</Cell>
             <Cell>
               <Link {...entryTo(each)} className="link">
-                #{each.position}
+                #{count(each.position)}
               </Link>
             </Cell>
             <Cell className="break-words">{each.detail}</Cell>

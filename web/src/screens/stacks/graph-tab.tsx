@@ -47,15 +47,16 @@ export function GraphTab({ name }: { name: StackName }) {
   if (!data) return <Skeleton lines={8} />;
   const unwell = data.nodes.filter((node) => wordOf(node) !== "in_sync").length;
   const open = data.nodes.find((node) => node.id === selected);
+  const toggle = (
+    <Button size="sm" aria-pressed={isUnwell} onClick={() => setUnwell(!isUnwell)}>
+      {isUnwell ? "All" : "Only what is not well"}
+    </Button>
+  );
   return (
     <Card
       title="Components"
       note={`${data.total} declared, ${unwell} not well${data.folded > 0 ? `, ${data.folded} folded into groups` : ""}`}
-      actions={
-        <Button size="sm" aria-pressed={isUnwell} onClick={() => setUnwell(!isUnwell)}>
-          {isUnwell ? "All" : "Only what is not well"}
-        </Button>
-      }
+      {...(shown.nodes.length === 0 ? { actions: toggle } : {})}
     >
       {shown.nodes.length === 0 ? (
         <EmptyState title="All is well" why="Every component is as declared and healthy." />
@@ -64,6 +65,7 @@ export function GraphTab({ name }: { name: StackName }) {
           label={`Components of ${name.stack}`}
           nodes={shown.nodes}
           edges={shown.edges}
+          actions={toggle}
           onSelect={setSelected}
           {...(selected ? { selected } : {})}
         />
