@@ -54,13 +54,19 @@ const COLUMNS: readonly Column<Approval>[] = [
   {
     id: "changes",
     head: "Changes",
-    width: "10rem",
+    width: "8.5rem",
     from: "md",
     cell: (row) => <Changes plan={row.shown} />,
   },
-  { id: "risk", head: "Risk", width: "9rem", from: "sm", cell: (row) => <Risk plan={row.shown} /> },
-  { id: "stack", head: "Stack", width: "10rem", from: "sm", cell: (row) => row.stack_id },
-  { id: "by", head: "Asked for by", width: "11rem", from: "lg", cell: (row) => row.requested_by },
+  {
+    id: "risk",
+    head: "Risk",
+    width: "8.5rem",
+    from: "sm",
+    cell: (row) => <Risk plan={row.shown} />,
+  },
+  { id: "stack", head: "Stack", width: "8rem", from: "sm", cell: (row) => row.stack_id },
+  { id: "by", head: "Asked for by", width: "9.5rem", from: "lg", cell: (row) => row.requested_by },
   {
     id: "agreed",
     head: "Agreed",

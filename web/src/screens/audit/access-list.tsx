@@ -33,7 +33,7 @@ const COLUMNS: readonly Column<Event>[] = [
     main: true,
     width: "9.5rem",
     cell: (event) => (
-      <span className="inline-block first-letter:uppercase">{actionWords(event.eventType)}</span>
+      <span className="block truncate first-letter:uppercase">{actionWords(event.eventType)}</span>
     ),
   },
   { id: "said", head: "On", cell: (event) => <span title={said(event)}>{said(event)}</span> },

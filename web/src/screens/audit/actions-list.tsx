@@ -26,19 +26,20 @@ const COLUMNS: readonly Column<Entry>[] = [
     head: "What",
     main: true,
     cell: (entry) => (
-      <span className="inline-block first-letter:uppercase">{actionWords(entry.action)}</span>
+      <span className="block truncate first-letter:uppercase">{actionWords(entry.action)}</span>
     ),
   },
   {
     id: "kind",
     head: "Kind",
-    width: "6.5rem",
+    width: "6.75rem",
     from: "md",
     cell: (entry) => <Badge>{entry.kind}</Badge>,
   },
   {
     id: "target",
     head: "On",
+    width: "9rem",
     from: "sm",
     cell: (entry) => (
       <span className="mono" title={`${entry.stack_id} ${entry.target}`}>
@@ -50,7 +51,7 @@ const COLUMNS: readonly Column<Entry>[] = [
   {
     id: "actor",
     head: "Who",
-    width: "8rem",
+    width: "7rem",
     from: "sm",
     cell: (entry) => <Actor actor={entry.actor} />,
   },
@@ -69,14 +70,14 @@ const COLUMNS: readonly Column<Entry>[] = [
   {
     id: "client",
     head: "Client",
-    width: "8rem",
+    width: "7rem",
     from: "lg",
     cell: (entry) => entry.client_id,
   },
   {
     id: "outcome",
     head: "Outcome",
-    width: "7.5rem",
+    width: "7.25rem",
     cell: (entry) => <Status plain value={entry.outcome} />,
   },
 ];
@@ -147,7 +148,7 @@ export function ActionsList({ q, sel }: { q: string; sel: string | undefined }) 
                   icon={BookCheck}
                   title="Nothing was done yet"
                   why="Every heal, declaration, approval, plan and switch has an entry here, made of the log itself. Declare a stack to begin:"
-                  command="helios apply examples/stack/blackwell.yaml"
+                  command="helios apply -f examples/stack/blackwell.yaml"
                 />
               )
             }

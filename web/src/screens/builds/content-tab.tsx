@@ -59,7 +59,7 @@ const COLUMNS: readonly Column<Item>[] = [
   {
     id: "heard",
     head: "Last heard of",
-    width: "8rem",
+    width: "9rem",
     from: "sm",
     cell: (item) => <TimeAgo at={item.refreshed_at} />,
   },

@@ -58,7 +58,7 @@ const COLUMNS: readonly Column<Heal>[] = [
   {
     id: "status",
     head: "How it went",
-    width: "8rem",
+    width: "7.5rem",
     cell: (heal) => <Status value={heal.status} plain />,
   },
   {
@@ -91,6 +91,7 @@ const COLUMNS: readonly Column<Heal>[] = [
     head: "Begun",
     width: "6.5rem",
     align: "right",
+    from: "sm",
     cell: (heal) => <TimeAgo at={heal.started_at} className="text-soft" />,
   },
 ];

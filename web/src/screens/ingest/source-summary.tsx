@@ -186,7 +186,7 @@ function Results({ source }: { source: Source }) {
   const groups = data?.groups ?? [];
   return (
     <>
-      <dl className="grid grid-cols-[repeat(auto-fit,minmax(6rem,1fr))] gap-2">
+      <dl className="grid grid-cols-2 gap-2 sm:grid-cols-4">
         {["stored", "duplicate", "dead", "refused"].map((end) => {
           const value = results[end] ?? 0;
           return (

@@ -28,7 +28,7 @@ const KEYS = [
 ];
 
 const COLUMNS: readonly TableColumn<User>[] = [
-  { id: "name", head: "Name", main: true, width: "9rem", cell: (user) => user.name },
+  { id: "name", head: "Name", main: true, width: "7.5rem", cell: (user) => user.name },
   {
     id: "shown",
     head: "Shown as",
@@ -62,7 +62,7 @@ const COLUMNS: readonly TableColumn<User>[] = [
   {
     id: "status",
     head: "Status",
-    width: "7rem",
+    width: "6.25rem",
     cell: (user) => <Status plain value={user.disabled ? "disabled" : "active"} />,
   },
 ];

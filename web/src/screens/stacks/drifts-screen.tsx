@@ -67,6 +67,7 @@ const COLUMNS: readonly Column<Drift>[] = [
     head: "Since",
     width: "6.5rem",
     align: "right",
+    from: "sm",
     cell: (drift) => <TimeAgo at={drift.detected_at} className="text-soft" />,
   },
 ];

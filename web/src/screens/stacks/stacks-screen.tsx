@@ -53,13 +53,13 @@ const COLUMNS: readonly Column<StackRow>[] = [
   {
     id: "agreement",
     head: "Agreement",
-    width: "8rem",
+    width: "7rem",
     cell: (row) => <Status value={row.agreement} plain />,
   },
   {
     id: "health",
     head: "Health",
-    width: "7.5rem",
+    width: "7rem",
     cell: (row) => <Status value={row.health} plain />,
   },
   {
@@ -115,7 +115,7 @@ export function StacksScreen() {
   return (
     <ListPage
       title="Stacks"
-      note="What is declared of each composition, and whether it is so."
+      note="What is declared, and whether it is so."
       actions={
         <Link
           to="/stacks/drifts"

@@ -27,10 +27,10 @@ export function MatchMatrix({
   const { data } = useQuery(matrixQuery(contract, clientId));
   return (
     <section aria-label={`What is wrong in ${contract}`} tabIndex={0} className="overflow-x-auto">
-      <table className="w-full min-w-84 table-fixed border-separate border-spacing-0.5">
+      <table className="w-full min-w-72 table-fixed border-separate border-spacing-0.5">
         <thead>
           <tr>
-            <th scope="col" className="eyebrow w-[31%] truncate pr-2 text-left">
+            <th scope="col" className="eyebrow w-[26%] truncate pr-2 sm:w-[31%] text-left">
               {head}
             </th>
             {KINDS.map((kind) => (
@@ -39,7 +39,7 @@ export function MatchMatrix({
                 scope="col"
                 className="eyebrow truncate text-center tracking-normal normal-case!"
               >
-                {kind}
+                {kind === "conflicting" ? "conflict" : kind}
               </th>
             ))}
           </tr>
@@ -49,7 +49,7 @@ export function MatchMatrix({
             <tr key={leg.leg}>
               <th scope="row" className="truncate pr-2 text-left font-normal">
                 <span className="font-medium">{leg.leg}</span>{" "}
-                <span className="text-sm text-faint">{leg.source ?? "any"}</span>
+                <span className="text-sm text-faint max-sm:hidden">{leg.source ?? "any"}</span>
               </th>
               {KINDS.map((kind) => {
                 const cell = leg[kind];

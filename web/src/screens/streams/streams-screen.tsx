@@ -53,13 +53,13 @@ const COLUMNS: readonly Column<Verdict>[] = [
   {
     id: "status",
     head: "Status",
-    width: "8.25rem",
+    width: "7.75rem",
     cell: (verdict) => <Status value={verdict.status} plain />,
   },
   {
     id: "key",
     head: "Key",
-    width: "10rem",
+    width: "9.25rem",
     main: true,
     cell: (verdict) => <span className="mono">{verdict.key}</span>,
   },
@@ -90,7 +90,7 @@ const COLUMNS: readonly Column<Verdict>[] = [
   {
     id: "decided",
     head: "Decided",
-    width: "5.75rem",
+    width: "6.5rem",
     align: "right",
     cell: (verdict) => <TimeAgo at={verdict.created_at} className="text-soft" />,
   },
@@ -245,7 +245,7 @@ function Looked({
   const scanned = pages.reduce((sum, page) => sum + page.scanned, 0);
   const found = pages.reduce((sum, page) => sum + page.verdicts.length, 0);
   return (
-    <p className="flex flex-wrap items-center gap-x-3 border-b border-line px-4 py-1 text-sm text-soft">
+    <p className="flex flex-wrap items-center gap-x-3 border-b border-line px-4 py-1 text-sm text-soft sm:px-6">
       <span>
         {count(found)} found in {count(scanned)} looked at
       </span>
