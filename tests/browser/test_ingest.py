@@ -151,3 +151,11 @@ spec: {deliver: {type: webhook, url: "https://search.example/hook", secret: "sec
     assert axe(page) == []
     dialog.get_by_role("button", name="Enable", exact=True).click()
     expect(page.get_by_role("button", name="Disable")).to_be_visible()
+
+
+def test_one_part_of_ingest_is_the_current_one(
+    open_page: browsing.OpenPage, empty_helios: browsing_data.Served
+) -> None:
+    page = open_page(empty_helios, "/ingest?tab=subscribers")
+    parts = page.get_by_role("navigation", name="Parts of ingest")
+    expect(parts.locator("[aria-current=page]")).to_have_text(["Subscribers0"])

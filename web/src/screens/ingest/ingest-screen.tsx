@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { Download, Plus } from "lucide-react";
+import { Download, Plus, ShieldAlert } from "lucide-react";
 import { useSetSearch, useTenant } from "@/app/console-search";
 import { ListOf, NoneMatch, useOpenRow } from "@/app/lists";
 import { cx } from "@/lib/cx";
@@ -12,6 +12,7 @@ import { Inspector, ListPage } from "@/ui/page";
 import { Sparkline } from "@/ui/sparkline";
 import { EmptyState } from "@/ui/states";
 import { Status } from "@/ui/status";
+import { TabLinks } from "@/ui/tab-links";
 import { TimeAgo } from "@/ui/values";
 import { type Source, sourcesQuery, subscribersQuery } from "./ingest-queries";
 import { fieldOf, kindOf, signatureFailures, stateOf, sum } from "./ingest-words";
@@ -62,7 +63,7 @@ const COLUMNS: readonly Column<Source>[] = [
     width: "6.75rem",
     cell: (source) => <Status value={stateOf(source)} plain />,
   },
-  { id: "provider", head: "Provider", width: "8.5rem", cell: (s) => s.provider, from: "sm" },
+  { id: "provider", head: "Provider", width: "9.25rem", cell: (s) => s.provider, from: "sm" },
   {
     id: "kind",
     head: "Kind",
@@ -73,7 +74,7 @@ const COLUMNS: readonly Column<Source>[] = [
   {
     id: "endpoint",
     head: "Endpoint",
-    width: "12.5rem",
+    width: "12.25rem",
     cell: (source) => (
       <span className="mono text-soft" title={source.webhook_url ?? undefined}>
         {source.webhook ?? "–"}
@@ -97,7 +98,7 @@ const COLUMNS: readonly Column<Source>[] = [
   {
     id: "rate",
     head: "Rate",
-    width: "8.5rem",
+    width: "9rem",
     align: "right",
     cell: (source) => (
       <span className="flex items-center justify-end gap-2">
@@ -109,7 +110,7 @@ const COLUMNS: readonly Column<Source>[] = [
             height={18}
           />
         )}
-        <span className="w-12">{source.rate === null ? "–" : rate(source.rate)}</span>
+        <span className="w-14">{source.rate === null ? "–" : rate(source.rate)}</span>
       </span>
     ),
     from: "md",
@@ -117,14 +118,14 @@ const COLUMNS: readonly Column<Source>[] = [
   {
     id: "rejects",
     head: "Rejects",
-    width: "8rem",
+    width: "6rem",
     align: "right",
     cell: (source) => <Rejects source={source} />,
   },
   {
     id: "duplicates",
     head: "Duplicates",
-    width: "7rem",
+    width: "6.75rem",
     align: "right",
     cell: (source) => (
       <span className="text-soft">{short(source.status.results.duplicate ?? 0)}</span>
@@ -148,7 +149,12 @@ function Rejects({ source: { status } }: { source: Source }) {
   const unsigned = signatureFailures(status.refusals);
   return (
     <span title={text || "none since the start"}>
-      {unsigned > 0 && <span className="text-sm text-bad">{count(unsigned)} unsigned, </span>}
+      {unsigned > 0 && (
+        <>
+          <ShieldAlert className="mr-1 inline size-3.5 align-[-2px] text-bad" aria-hidden />
+          <span className="sr-only">{count(unsigned)} unsigned of </span>
+        </>
+      )}
       <Bad value={sum(why)} />
     </span>
   );
@@ -190,12 +196,23 @@ export function IngestScreen() {
       }
       filter={
         <div className="flex flex-col gap-2.5">
-          <Switch
+          <TabLinks
+            label="Parts of ingest"
             value={tab}
-            counts={{
-              sources: sources.data?.sources.length,
-              subscribers: subscribers.data?.subscribers.length,
-            }}
+            tabs={[
+              {
+                id: "sources",
+                label: "Sources",
+                to: { to: "/ingest", search: {} },
+                count: sources.data?.sources.length,
+              },
+              {
+                id: "subscribers",
+                label: "Subscribers",
+                to: { to: "/ingest", search: { tab: "subscribers" } },
+                count: subscribers.data?.subscribers.length,
+              },
+            ]}
           />
           {isSources && (
             <FilterBar
@@ -249,36 +266,6 @@ export function IngestScreen() {
             )
       }
     />
-  );
-}
-
-function Switch({
-  value,
-  counts,
-}: {
-  value: "sources" | "subscribers";
-  counts: Record<"sources" | "subscribers", number | undefined>;
-}) {
-  return (
-    <nav aria-label="Parts of ingest">
-      <ul className="flex gap-1 border-b border-line">
-        {(["sources", "subscribers"] as const).map((tab) => (
-          <li key={tab}>
-            <Link
-              to="/ingest"
-              search={tab === "sources" ? {} : { tab }}
-              aria-current={tab === value ? "page" : undefined}
-              className="-mb-px flex items-center gap-1.5 border-b-2 border-transparent px-2.5 py-1.5 text-soft capitalize hover:text-ink aria-[current]:border-sun aria-[current]:font-medium aria-[current]:text-ink"
-            >
-              {tab}
-              {counts[tab] !== undefined && (
-                <span className="text-sm text-faint">{counts[tab]}</span>
-              )}
-            </Link>
-          </li>
-        ))}
-      </ul>
-    </nav>
   );
 }
 
