@@ -245,7 +245,7 @@ class Maker:
             tenants,
             title="Log",
             state="failing" if fault else "ok" if seen.head else "idle",
-            detail=fault or f"at position {seen.head}",
+            detail=fault or f"at position {seen.head:,}",
             total=seen.head,
             errors=int(fault is not None),
             link=links.EVENTS,
@@ -256,13 +256,14 @@ class Maker:
         lag = max((each.lag_events for each in seen.views), default=0)
         lag_s = max((each.lag_s for each in seen.views), default=0.0)
         is_behind = lag > self._threshold(attention.LAG_EVENTS)
+        well = f"{lag:,} events behind" if is_behind else f"{len(seen.views)} up to date"
         made = self._station(
             "views",
             "appended",
             tenants,
             title="Views",
             state="failing" if bad else "busy" if is_behind else "ok",
-            detail=f"{', '.join(bad[:3])} not moving" if bad else f"{len(seen.views)} kept",
+            detail=f"{', '.join(bad[:3])} not moving" if bad else well,
             total=len(seen.views),
             lag=(lag, lag_s),
             errors=len(bad),
@@ -282,7 +283,9 @@ class Maker:
             tenants,
             title="Streams",
             state="idle" if not found.contracts else "failing" if found.above else "ok",
-            detail=f"{wrong} of {found.keys} keys do not match" if found.keys else "no keys yet",
+            detail=f"{wrong:,} of {found.keys:,} keys do not match"
+            if found.keys
+            else "no keys yet",
             total=found.keys,
             lag=(None, None) if lag is None else (lag.lag_events, lag.lag_s),
             errors=wrong,
@@ -306,6 +309,7 @@ class Maker:
 
     def _healing(self, seen: "_Seen", tenants: scoping.Tenants) -> Station:
         found = seen.stacks
+        waits = "waits" if found.pending == 1 else "wait"
         state: State = "idle"
         if found.blocked:
             state = "failing"
@@ -319,7 +323,7 @@ class Maker:
             tenants,
             title="Healing",
             state=state,
-            detail=f"{found.healing} under way, {found.pending} wait for approval",
+            detail=f"{found.healing} under way, {found.pending} {waits} for approval",
             unit="heals",
             total=found.heals,
             errors=found.failed,

@@ -245,12 +245,12 @@ def _event(event: envelope.Event, of: Of, asked: str) -> Link:
 def _view(view: Viewed, events: Sequence[envelope.Event]) -> Link:
     last = max((each.position for each in events), default=0)
     is_there = view.position >= last
-    title = f"view {view.name} stands at #{view.position}"
+    title = f"view {view.name} stands at #{view.position:,}"
     return Link(
         stage="view",
         state="done" if is_there else "pending",
         id=view.name,
-        title=title if is_there else f"{title}, not yet at #{last}",
+        title=title if is_there else f"{title}, not yet at #{last:,}",
         position=view.position,
         link=links.view(view.name),
     )
@@ -260,12 +260,13 @@ def _drift(read: OfStack) -> Link:
     drift = read.drift
     if drift is None:
         return Link(stage="drift", state="missing", title="The drift is not known any more")
+    seen = "once" if drift.seen_count == 1 else f"{drift.seen_count} times"
     return Link(
         stage="drift",
         state="pending" if drift.state == "suspected" else "done",
         id=drift.drift_id,
         title=f"{drift.component}{drift.path} differs: {drift.state.replace('_', ' ')}",
-        detail=f"{drift.severity}, {drift.cause.replace('_', ' ')}, seen {drift.seen_count} times",
+        detail=f"{drift.severity}, {drift.cause.replace('_', ' ')}, seen {seen}",
         time=clocks.to_rfc3339(drift.confirmed_at or drift.detected_at),
         actor=_SYSTEM,
         link=links.drift(read.client_id, read.stack_id, drift.drift_id),

@@ -49,6 +49,8 @@ def test_what_does_not_match_and_what_waits_is_told_with_the_most_urgent_first(r
         assert waiting["since"] is not None
         assert found["figures"]["match_rate"] == 1 / 3
         assert found["empty"]["start"] is None
+        details = {each["name"]: each["detail"] for each in found["flow"]}
+        assert details["healing"] == "0 under way, 1 waits for approval"
 
     run(scenario)
 

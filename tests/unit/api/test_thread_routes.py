@@ -60,6 +60,7 @@ def test_all_that_is_about_one_difference_has_the_same_thread(run: Any) -> None:
         }  # fmt: skip
         assert found["links"][0]["link"] == f"/events/{position}"
         assert found["links"][2]["is_asked"] is True
+        assert found["links"][2]["detail"].endswith(", seen once")
         assert found["is_closed"] is False
         others = [
             ("plan", samples.PLAN), ("approval", samples.APPROVAL), ("heal", "action-1"),

@@ -3,7 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { ArrowLeftRight } from "lucide-react";
 import { call } from "@/api/client";
 import { cx } from "@/lib/cx";
-import { duration } from "@/lib/format";
+import { count, duration } from "@/lib/format";
 import { ErrorState, Skeleton } from "./states";
 import { Badge } from "./status";
 
@@ -92,7 +92,7 @@ function Branch({ node, nodes }: { node: Node; nodes: readonly Node[] }) {
         >
           {node.type}
         </Link>
-        <span className="text-sm text-soft">#{node.position}</span>
+        <span className="text-sm text-soft">#{count(node.position)}</span>
         {node.delta_ms !== null && (
           <span className="text-sm text-faint">+{duration(node.delta_ms / 1000)}</span>
         )}

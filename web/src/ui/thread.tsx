@@ -137,7 +137,10 @@ function Link({ link, isLast }: { link: ThreadLink; isLast: boolean }) {
           <span className={cx("text-sm", TONE_TEXT[tone])}>{WORDS[link.state]}</span>
           {link.time && <TimeAgo at={link.time} className="text-sm text-soft" />}
           {link.delta_ms !== null && (
-            <span className="text-sm text-faint">+{duration(link.delta_ms / 1000)}</span>
+            <span className="text-sm text-faint">
+              {link.delta_ms < 0 ? "" : "+"}
+              {duration(link.delta_ms / 1000)}
+            </span>
           )}
         </div>
         <div className={cx("break-words", isThere ? "text-ink" : "text-soft")}>

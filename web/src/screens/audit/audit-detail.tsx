@@ -1,4 +1,5 @@
 import type { Schemas } from "@/api/client";
+import { count } from "@/lib/format";
 import { CausationTree } from "@/ui/causation-tree";
 import { Facts, Section } from "@/ui/page";
 import { PathLink } from "@/ui/path-link";
@@ -78,7 +79,7 @@ export function AuditDetail({ entry, plan }: { entry: Entry; plan: Schemas["Plan
             <PathLink
               key="event"
               path={`/events/${entry.position}`}
-            >{`#${entry.position}`}</PathLink>,
+            >{`#${count(entry.position)}`}</PathLink>,
           ],
           entry.correlation_id !== null && [
             "Correlation",

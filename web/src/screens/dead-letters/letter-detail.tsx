@@ -4,7 +4,7 @@ import { useMemo, useState } from "react";
 import type { Schemas } from "@/api/client";
 import { useMay } from "@/api/me";
 import { titledProblem } from "@/api/problem";
-import { bytes } from "@/lib/format";
+import { bytes, count } from "@/lib/format";
 import { Button } from "@/ui/button";
 import { CodeEditor } from "@/ui/code-editor";
 import { Confirm } from "@/ui/confirm";
@@ -279,7 +279,7 @@ function Story({ whole }: { whole: Whole }) {
             )}
             <TimeAgo at={each.at} className="text-sm text-soft" />
             <PathLink path={`/events/${each.position}`} className="text-sm">
-              #{each.position}
+              #{count(each.position)}
             </PathLink>
           </div>
           <div className="text-sm break-words text-soft">

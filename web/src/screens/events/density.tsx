@@ -3,10 +3,10 @@ import { useMemo } from "react";
 import { body, client } from "@/api/client";
 import { GLANCE_MS } from "@/api/queries";
 import { useSetTimeRange, useTenant, useTimeRange } from "@/app/console-search";
-import { count } from "@/lib/format";
+import { clockTime, count, dateTime } from "@/lib/format";
+import { usePreference } from "@/lib/preferences";
 import { bounds, isLive } from "@/lib/time-range";
 import { Histogram } from "@/ui/sparkline";
-import { Instant } from "@/ui/values";
 
 const BUCKETS = 90;
 
@@ -15,6 +15,7 @@ export function Density({ filter }: { filter: string }) {
   const tenant = useTenant();
   const range = useTimeRange();
   const setRange = useSetTimeRange();
+  const zone = usePreference("zone");
   const moves = range.kind === "preset";
   const { data } = useQuery({
     queryKey: ["histogram", "events", filter, tenant, range],
@@ -46,6 +47,11 @@ export function Density({ filter }: { filter: string }) {
     const from = new Date(bucket.start);
     setRange({ kind: "absolute", from, to: new Date(from.getTime() + data.width_s * 1000) });
   };
+  const total = Math.round(data?.total ?? 0);
+  const span = isLive(range) ? "last 15 min" : "in the range";
+  const isLong = data !== undefined && data.width_s * BUCKETS > 43_200;
+  const edge = (at: string) =>
+    isLong ? dateTime(new Date(at), zone).slice(5, 16) : clockTime(new Date(at), zone).slice(0, 8);
   return (
     <figure className="flex flex-col gap-1">
       <Histogram
@@ -55,12 +61,12 @@ export function Density({ filter }: { filter: string }) {
         height={36}
       />
       <figcaption className="flex justify-between text-xs text-faint">
-        <span>{data ? <Instant at={data.start} /> : "\u00a0"}</span>
+        <span>{data ? edge(data.start) : "\u00a0"}</span>
         <span>
           {data &&
-            `${data.is_exact ? "" : "about "}${count(Math.round(data.total))} events${filter ? " match" : ""}`}
+            `${data.is_exact ? "" : "about "}${count(total)} ${total === 1 ? "event" : "events"}${filter ? ` ${total === 1 ? "matches" : "match"}` : ""}, ${span}`}
         </span>
-        <span>{data ? <Instant at={data.end} /> : ""}</span>
+        <span>{data && edge(data.end)}</span>
       </figcaption>
     </figure>
   );

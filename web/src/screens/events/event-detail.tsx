@@ -1,4 +1,5 @@
 import { Terminal } from "lucide-react";
+import { count } from "@/lib/format";
 import { Button } from "@/ui/button";
 import { CausationTree } from "@/ui/causation-tree";
 import { JsonTree } from "@/ui/json-tree";
@@ -42,7 +43,7 @@ export function EventDetail({ event }: { event: Event }) {
       >
         <Facts
           items={[
-            ["Position", `#${event.position}`],
+            ["Position", `#${count(event.position)}`],
             [
               "About",
               <Id

@@ -1,5 +1,6 @@
 import { useSuspenseQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
+import { count } from "@/lib/format";
 import { Card } from "@/ui/card";
 import { Page, PageHead, useTitle } from "@/ui/page";
 import { EventDetail } from "./event-detail";
@@ -15,7 +16,7 @@ export function EventPage() {
     <Page>
       <PageHead
         title={event.eventType}
-        note={`Event #${event.position} of client ${event.client_id}`}
+        note={`Event #${count(event.position)} of client ${event.client_id}`}
         back={{ to: { to: "/events", search: {} }, text: "Events" }}
       />
       <Card>

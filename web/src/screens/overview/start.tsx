@@ -4,6 +4,7 @@ import { useCallback, useState } from "react";
 import { useMay } from "@/api/me";
 import { useTenant } from "@/app/console-search";
 import { cx } from "@/lib/cx";
+import { count } from "@/lib/format";
 import { Button } from "@/ui/button";
 import { toast, toastProblem } from "@/ui/toast";
 import { Command } from "@/ui/values";
@@ -20,7 +21,7 @@ export function useTestEvent(): { send: () => Promise<void>; isBusy: boolean; de
     setBusy(true);
     try {
       const position = await sendTestEvent(tenant);
-      toast(`Event #${position} is in the log of client ${tenant}`);
+      toast(`Event #${count(position)} is in the log of client ${tenant}`);
       await navigate({ to: "/events", search: { sel: String(position) } });
     } catch (error) {
       toastProblem(error);

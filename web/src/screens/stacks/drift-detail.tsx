@@ -1,5 +1,5 @@
 import { Link } from "@tanstack/react-router";
-import { percent } from "@/lib/format";
+import { count, percent } from "@/lib/format";
 import { Diff } from "@/ui/diff";
 import { Facts, Section } from "@/ui/page";
 import { Badge, Status } from "@/ui/status";
@@ -81,7 +81,7 @@ export function DriftDetail({ drift, withActs = true }: { drift: Drift; withActs
                 params={{ position: String(drift.origin.position) }}
                 className="link"
               >
-                event #{drift.origin.position}
+                event #{count(drift.origin.position)}
               </Link>,
             ],
             ["Id", <Id key="id" value={drift.drift_id} most={40} />],
@@ -107,7 +107,7 @@ export function DriftDetail({ drift, withActs = true }: { drift: Drift; withActs
                     params={{ position: String(each.position) }}
                     className="link text-sm"
                   >
-                    #{each.position}
+                    #{count(each.position)}
                   </Link>
                 ) : (
                   <TimeAgo at={each.at} className="text-sm text-soft" />

@@ -167,12 +167,13 @@ function Standing({ name }: { name: StackName }) {
       )}
       <span>
         {record.state_version} · {record.environment} · {name.client}
+        {record.last_verified && (
+          <>
+            {" "}
+            · verified <TimeAgo at={record.last_verified} />
+          </>
+        )}
       </span>
-      {record.last_verified && (
-        <span>
-          verified <TimeAgo at={record.last_verified} />
-        </span>
-      )}
     </span>
   );
 }

@@ -40,7 +40,7 @@ export function AlertsTab({ contract, clientId }: { contract: string; clientId: 
                   to="/streams/$contract/$key"
                   params={{ contract, key: alert.key }}
                   search={{ tenant: clientId }}
-                  className="link mono"
+                  className="link mono whitespace-nowrap"
                 >
                   {alert.key}
                 </Link>
@@ -62,7 +62,7 @@ export function AlertsTab({ contract, clientId }: { contract: string; clientId: 
                 params={{ position: String(alert.position) }}
                 className="link"
               >
-                #{alert.position}
+                #{count(alert.position)}
               </Link>
             </Cell>
           </tr>

@@ -1,7 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import { cx } from "@/lib/cx";
 import { shown as plain } from "@/lib/diff";
-import { duration } from "@/lib/format";
+import { count, duration } from "@/lib/format";
 import { PathLink } from "@/ui/path-link";
 import { Badge, Status } from "@/ui/status";
 import { Cell, Table } from "@/ui/table";
@@ -135,7 +135,7 @@ export function KeyEvents({
             </Cell>
             <Cell right>
               <Id
-                value={`#${event.position}`}
+                value={`#${count(event.position)}`}
                 to={{ to: "/events/$position", params: { position: id } }}
                 copy={false}
               />
@@ -173,7 +173,7 @@ export function History({ history }: { history: readonly Verdict[] }) {
               params={{ position: String(verdict.position) }}
               className="link text-sm"
             >
-              #{verdict.position}
+              #{count(verdict.position)}
             </Link>
           </div>
           <div className="text-sm text-soft">

@@ -1,5 +1,6 @@
 import { getRouteApi } from "@tanstack/react-router";
 import { useSetSearch } from "@/app/console-search";
+import { count } from "@/lib/format";
 import { PathLink } from "@/ui/path-link";
 import { Badge } from "@/ui/status";
 import { Instant, TimeAgo } from "@/ui/values";
@@ -43,7 +44,7 @@ export function VersionsTab({ versions }: { versions: readonly Contract[] }) {
               <Instant at={each.declared_at} day /> · <TimeAgo at={each.declared_at} />
             </div>
             <div className="flex gap-3 text-sm">
-              <PathLink path={`/events/${each.position}`}>#{each.position}</PathLink>
+              <PathLink path={`/events/${each.position}`}>#{count(each.position)}</PathLink>
               {each !== after && (
                 <button
                   type="button"
