@@ -43,8 +43,8 @@ export function ConnectionBar() {
         <p className="flex items-center justify-center gap-2 border-b border-warn/30 bg-warn-wash px-4 py-1.5 text-warn">
           <CloudOff className="size-4 shrink-0" aria-hidden />
           <span>
-            The server does not answer. What you see is from <TimeAgo at={lostAt} />; it is asked
-            again every {ASK_MS / 1000} s.
+            The server does not answer. What you see is as it was <TimeAgo at={lostAt} />; it is
+            asked again every {ASK_MS / 1000} s.
           </span>
         </p>
       )}

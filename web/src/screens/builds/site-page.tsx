@@ -132,7 +132,7 @@ function Builds({ client, name }: { client: string; name: string }) {
           to="/builds"
           search={{ tab: "builds", q: `site:${name}`, tenant: client } as never}
         >
-          All builds of it
+          All its builds
         </Link>
       }
     >

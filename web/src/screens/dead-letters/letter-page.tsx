@@ -41,7 +41,7 @@ export function LetterPage() {
         actions={
           letter && (
             <Link to="/dead-letters/group" search={groupOf(letter)} className="link">
-              All that died of the same
+              All with the same cause
             </Link>
           )
         }

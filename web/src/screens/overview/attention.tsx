@@ -1,10 +1,10 @@
 import { ArrowRight, CircleCheck } from "lucide-react";
 import { cx } from "@/lib/cx";
 import { count } from "@/lib/format";
-import { TONE_ICON, TONE_TEXT, TONE_WASH } from "@/ui/status";
+import { TONE_ICON, TONE_TEXT, TONE_WASH, toneOf } from "@/ui/status";
 import { TimeAgo } from "@/ui/values";
 import type { Item } from "./overview-queries";
-import { REMEDY, SEVERITY_TONE } from "./overview-words";
+import { REMEDY } from "./overview-words";
 import { ServerLink } from "./server-link";
 
 const EDGE = {
@@ -12,7 +12,7 @@ const EDGE = {
   warn: "before:bg-warn",
   unknown: "before:bg-line-strong",
   good: "",
-  wait: "",
+  wait: "before:bg-wait",
   paused: "",
 } as const;
 
@@ -46,7 +46,7 @@ export function Attention({ items }: { items: readonly Item[] }) {
 }
 
 function Row({ item }: { item: Item }) {
-  const tone = SEVERITY_TONE[item.severity];
+  const tone = toneOf(item.severity);
   const { verb, advice } = REMEDY[item.kind];
   const Mark = TONE_ICON[tone];
   return (

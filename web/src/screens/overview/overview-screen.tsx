@@ -94,7 +94,7 @@ function Head({ seen, isOld }: { seen: Overview; isOld: boolean }) {
         <p className="text-soft">{note}</p>
       </div>
       <div className="flex flex-wrap items-center gap-3">
-        <p className={cx("text-sm", isOld ? "text-warn" : "text-soft")}>
+        <p className={cx("text-sm", isOld ? "text-warn" : "text-soft xl:hidden")}>
           {isOld ? "the server does not answer; as of " : "as of "}
           <Link
             to="/events"
@@ -152,7 +152,7 @@ function Figures({ seen: { figures, flow, attention } }: { seen: Overview }) {
       />
       <Stat
         label="Ingest rate"
-        value={figures.ingest_rate === null ? "–" : rate(figures.ingest_rate).replace("/", " / ")}
+        value={figures.ingest_rate === null ? "–" : rate(figures.ingest_rate)}
         to={link("/ingest")}
         note="events from outside, last 10 s"
         chart={
@@ -166,7 +166,7 @@ function Figures({ seen: { figures, flow, attention } }: { seen: Overview }) {
         }
       />
       <Stat
-        label="In to verdict, p99"
+        label="To verdict, p99"
         value={figures.p99_s === null ? "–" : duration(figures.p99_s)}
         to={link("/events")}
         note={

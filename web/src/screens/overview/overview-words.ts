@@ -3,8 +3,6 @@
 import type { Tone } from "@/ui/status";
 import type { Item, Overview, Station } from "./overview-queries";
 
-type Severity = Item["severity"];
-
 export const STATION_TONE: Record<Station["state"], Tone> = {
   ok: "good",
   busy: "wait",
@@ -17,13 +15,6 @@ export const STATION_WORD: Record<Station["state"], string> = {
   busy: "behind",
   failing: "failing",
   idle: "idle",
-};
-
-export const SEVERITY_TONE: Record<Severity, Tone> = {
-  critical: "bad",
-  high: "bad",
-  medium: "warn",
-  low: "unknown",
 };
 
 /** What somebody does about it: the verb of its link, and why that is the next step. */

@@ -167,9 +167,15 @@ function GroupCard({
   );
 }
 
+/** A title without what its group is called, under which it stands. */
+function ownTitle(title: string): string {
+  const own = title.slice(title.indexOf(": ") + 1).trim();
+  return own.charAt(0).toUpperCase() + own.slice(1);
+}
+
 function Row({ setting, isOpen }: { setting: Setting; isOpen: boolean }) {
   const isOwn = isChanged(setting);
-  const title = setting.hot ? setting.title : setting.name.replaceAll("_", " ");
+  const title = setting.hot ? ownTitle(setting.title) : setting.name.replaceAll("_", " ");
   const names = (
     <>
       {setting.hot ? (

@@ -19,15 +19,11 @@ export function ForecastTab({ name }: { name: StackName }) {
     <div className="flex flex-col gap-5">
       <div className="grid grid-cols-2 gap-3 lg:grid-cols-4">
         <Stat label="Foreseen now" value={data.predictions.length} />
-        <Stat
-          label="Hit rate"
-          value={share(data.precision)}
-          note="of what was foretold, what came"
-        />
+        <Stat label="Hit rate" value={share(data.precision)} note="of the forecasts came true" />
         <Stat
           label="Foreseen drifts"
           value={share(data.recall)}
-          note={`${data.foreseen} of ${data.drifts} drifts`}
+          note={`${data.foreseen} of ${data.drifts} drifts were foreseen`}
         />
         <Stat
           label="Lead time"
