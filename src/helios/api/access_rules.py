@@ -300,7 +300,7 @@ TABLE: Mapping[tuple[str, str], Rule] = {
     ),
     **_all(
         Rule(P.OPERATE, "path"),
-        # What of a stack is sent secrets is for administrators to change; the handler asks.
+        # What of a stack reaches into the machine is for administrators; the handler asks.
         f"PUT {_STACK}",
         f"PATCH {_STACK}",
         f"DELETE {_STACK}",

@@ -426,21 +426,21 @@ class Declaring(Desk):
         )
 
 
-def may_name_secrets(
+def may_reach(
     request: web.Request, parsed: composition.Composition, *known: composition.Composition | None
 ) -> None:
-    """Refuse what has secrets of this machine sent where nobody has let them who may.
+    """Refuse what reaches secrets, commands or files of this machine as nobody has let it who may.
 
     Raises:
         ForbiddenError: who asks does not administer where the stack is to be.
     """
-    found = secrecy.new_senders(parsed, *known)
+    found = secrecy.new_reaches(parsed, *known)
     where = (parsed.client_id, parsed.environment)
     if found and not request.principal.may(access.Permission.ADMINISTER, *where):
         raise errors.ForbiddenError(
-            f"{', '.join(found[:5])}: secrets of this server are sent there, and it is new or not "
-            f"as before: that needs the role admin for client {where[0][:80]}, environment "
-            f"{where[1][:80]}; whoever operates may change the rest"
+            f"{', '.join(found[:5])}: reaches secrets, commands or files of this server, and is "
+            f"new or not as before: that needs the role admin for client {where[0][:80]}, "
+            f"environment {where[1][:80]}; whoever operates may change the rest"
         )
 
 

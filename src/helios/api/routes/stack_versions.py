@@ -173,7 +173,7 @@ class _Versions(desks.Declaring):
             await self._refuse(source, target, text)
             parsed = document.parse(environments.promoted(text, await self._text(target)))
             request.principal.require(_OPERATE, target.state.client_id, parsed.environment)
-            desks.may_name_secrets(request, parsed, source.declared, target.declared)
+            desks.may_reach(request, parsed, source.declared, target.declared)
             seen.append((target, parsed))
             note = asked.reason or f"{source.state.version} of {source.state.stack_id}"
             return commanding.declare(

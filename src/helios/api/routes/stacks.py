@@ -203,7 +203,7 @@ class _Stacks(desks.Declaring):
 
         async def decide(known: reading.Known) -> list[writer.Said]:
             seen.append(known)
-            desks.may_name_secrets(request, parsed, known.declared)
+            desks.may_reach(request, parsed, known.declared)
             return commanding.declare(
                 known.state,
                 parsed,

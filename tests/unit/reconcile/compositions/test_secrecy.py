@@ -1,4 +1,4 @@
-"""Where secrets are sent: what is new or changed there is told apart from the rest."""
+"""What reaches into the machine: new or changed, it is told apart from the rest."""
 
 import pytest
 
@@ -22,30 +22,37 @@ HOOK = """\
   integrations:
     door: {provider: cms, events: [entry.publish], url: https://h.example.com/webhook/cms%s}
 """
+BUILT = """\
+    s: {kind: site, site: www, rebuild: {executor: command, command: [make]}}
+"""
 SIGNED = HOOK % ", secret_ref: secret:door"
 WITH_HEADER = HOOK % ', headers: {authorization: "Bearer secret:door"}'
 
 
-def senders(after: str, *before: str) -> list[str]:
+def reaching(after: str, *before: str) -> list[str]:
     known = [document.parse(HEAD + each) for each in before]
-    return secrecy.new_senders(document.parse(HEAD + after), *known, None)
+    return secrecy.new_reaches(document.parse(HEAD + after), *known, None)
 
 
 @pytest.mark.parametrize(
     ("after", "found"),
     [
         (PLAIN, []),
+        (PLAIN + "    f: {kind: file, path: a.txt, content: x}\n", ["resource/f"]),
+        (PLAIN + BUILT, ["resource/s"]),
         (PROVIDERS, ["provider/cms"]),
         (PROVIDERS + HOOK % "", ["provider/cms"]),
         (PROVIDERS + SIGNED, ["provider/cms", "integration/door"]),
         (PROVIDERS + WITH_HEADER, ["provider/cms", "integration/door"]),
     ],
 )
-def test_secrets_are_sent_to_providers_and_to_what_names_them(after: str, found: list[str]) -> None:
-    assert senders(after) == found
-    assert senders(after, after) == []
+def test_providers_builds_files_and_what_names_secrets_reach_in(
+    after: str, found: list[str]
+) -> None:
+    assert reaching(after) == found
+    assert reaching(after, after) == []
     # What another stack has may be had here, too.
-    assert senders(after, PLAIN, after) == []
+    assert reaching(after, PLAIN, after) == []
 
 
 @pytest.mark.parametrize(
@@ -61,4 +68,4 @@ def test_secrets_are_sent_to_providers_and_to_what_names_them(after: str, found:
 def test_what_leads_elsewhere_than_it_did_is_new(old: str, new: str, found: list[str]) -> None:
     text = PROVIDERS + SIGNED + PLAIN
     assert old in text
-    assert senders(text.replace(old, new), text) == found
+    assert reaching(text.replace(old, new), text) == found
