@@ -177,7 +177,7 @@ function NoEvents({ hasFilter }: { hasFilter: boolean }) {
       icon={Activity}
       title="No events yet"
       why="Events come from sources, from the API and from Helios itself. Send one to try it:"
-      command={`helios append --type order.placed --source shop --aggregate order/1 --data '{"total": 12}'`}
+      command={`helios append --source shop --type OrderPlaced --payload '{"orderId": "ORD-7"}'`}
     />
   );
 }

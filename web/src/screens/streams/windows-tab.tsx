@@ -16,7 +16,7 @@ export function WindowsTab({ contract }: { contract: string }) {
       <EmptyState
         title="No settings of this contract"
         why="Its windows are those of the document; or they may not be seen with your role."
-        command={`helios configuration list`}
+        command="helios config list"
       />
     );
   return (
