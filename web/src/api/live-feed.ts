@@ -40,7 +40,8 @@ export interface Change {
 }
 
 type StateNote = { kind: "state"; state: FeedState };
-type Batch<T> = { kind: "batch"; items: T[] };
+/** The cursor goes along, for the tab that reads on when this one is closed. */
+type Batch<T> = { kind: "batch"; items: T[]; cursor: string };
 type OnBatch<T> = (items: readonly T[]) => void;
 type OnState = (state: FeedState) => void;
 
@@ -99,8 +100,10 @@ export class Feed<T> {
   private join(): void {
     this.channel = new BroadcastChannel(this.from.name);
     this.channel.onmessage = (message: MessageEvent<Batch<T> | StateNote>) => {
-      if (message.data.kind === "batch") this.give(message.data.items);
-      else this.tell(message.data.state);
+      if (message.data.kind === "batch") {
+        this.cursor = message.data.cursor;
+        this.give(message.data.items);
+      } else this.tell(message.data.state);
     };
     this.tell("connecting");
     if (!navigator.locks) {
@@ -171,7 +174,7 @@ export class Feed<T> {
     this.timer = undefined;
     const items = this.buffer;
     this.buffer = [];
-    this.channel?.postMessage({ kind: "batch", items } satisfies Batch<T>);
+    this.channel?.postMessage({ kind: "batch", items, cursor: this.cursor } satisfies Batch<T>);
     this.give(items);
   }
 

@@ -1,7 +1,7 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { Activity } from "lucide-react";
-import { useCallback, useMemo } from "react";
+import { useCallback, useEffect, useMemo, useRef } from "react";
 import { useFacets } from "@/api/facets";
 import { useLiveEvents } from "@/api/live";
 import { useLimits, useSetSearch, useTenant, useTimeRange } from "@/app/console-search";
@@ -134,6 +134,16 @@ function useEvents(q: string, tenant: string | undefined, isFollowing: boolean, 
     [tenant, tokens],
   );
   const live = useLiveEvents({ keep, paused: isPaused, enabled: isFollowing });
+  // What came after what was found and before the feed was open, or while another filter was shown,
+  // is in neither: it is asked for once more when nothing can slip between any longer.
+  const coveredFor = useRef<typeof keep>(undefined);
+  const { refetch } = search;
+  const isReady = isFollowing && live.state === "open" && !search.isFetching;
+  useEffect(() => {
+    if (!isReady || coveredFor.current === keep) return;
+    coveredFor.current = keep;
+    void refetch();
+  }, [isReady, keep, refetch]);
   const { items } = live;
   const rows = useMemo(() => {
     const found = search.data?.pages.flatMap((page) => page.events as Event[]) ?? [];
