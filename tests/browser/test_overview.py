@@ -79,4 +79,4 @@ def test_an_address_that_leads_nowhere_says_so_and_leads_back(
     expect(page.get_by_text("There is no such page")).to_be_visible()
     assert axe(page) == []
     page.get_by_role("link", name="Go to the overview").click()
-    expect(page.get_by_role("heading", level=1, name="Overview")).to_be_visible()
+    expect(page.get_by_role("region", name="Flow")).to_be_visible()
