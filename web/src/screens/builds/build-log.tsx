@@ -140,40 +140,16 @@ export function BuildLog({
       >
         <div style={{ height: virtual.getTotalSize() }} className="relative w-max min-w-full">
           {virtual.getVirtualItems().map((item) => {
-            const line = lines[item.index] ?? "";
-            const isMatch =
-              wanted.trim() !== "" && line.toLowerCase().includes(wanted.trim().toLowerCase());
             return (
-              <div
+              <Line
                 key={item.key}
-                style={{ height: LINE_PX, transform: `translateY(${item.start}px)` }}
-                className={cx(
-                  "absolute top-0 left-0 flex min-w-full gap-3 pr-4 leading-5 whitespace-pre",
-                  item.index === current && "bg-sun-wash",
-                )}
-              >
-                <span
-                  aria-hidden
-                  style={{ width: `${digits + 2}ch` }}
-                  className="sticky left-0 shrink-0 bg-sunken pr-1 text-right text-faint select-none"
-                >
-                  {item.index + 1}
-                </span>
-                <span>
-                  {isMatch
-                    ? pieces(line, wanted).map((piece, index) =>
-                        piece.isMatch ? (
-                          // biome-ignore lint/suspicious/noArrayIndexKey: pieces of a line have no names
-                          <mark key={index} className="rounded-xs bg-sun/45 text-ink">
-                            {piece.text}
-                          </mark>
-                        ) : (
-                          piece.text
-                        ),
-                      )
-                    : line}
-                </span>
-              </div>
+                number={item.index + 1}
+                digits={digits}
+                text={lines[item.index] ?? ""}
+                top={item.start}
+                wanted={wanted}
+                isCurrent={item.index === current}
+              />
             );
           })}
         </div>
@@ -181,6 +157,54 @@ export function BuildLog({
       <p className="px-4 py-1.5 text-sm text-soft">
         {count(lines.length)} lines{isRunning && ", and it goes on"}
       </p>
+    </div>
+  );
+}
+
+/** A line with its number; what is looked for is marked. */
+function Line({
+  number,
+  digits,
+  text,
+  top,
+  wanted,
+  isCurrent,
+}: {
+  number: number;
+  /** How wide numbers are. */
+  digits: number;
+  text: string;
+  top: number;
+  wanted: string;
+  isCurrent: boolean;
+}) {
+  return (
+    <div
+      style={{ height: LINE_PX, transform: `translateY(${top}px)` }}
+      className={cx(
+        "absolute top-0 left-0 flex min-w-full gap-3 pr-4 leading-5 whitespace-pre",
+        isCurrent && "bg-sun-wash",
+      )}
+    >
+      <span
+        aria-hidden
+        style={{ width: `${digits + 2}ch` }}
+        className="sticky left-0 shrink-0 bg-sunken pr-1 text-right text-faint select-none"
+      >
+        {number}
+      </span>
+      <span>
+        {pieces(text, wanted).map((piece, index) =>
+          piece.isMatch ? (
+            // biome-ignore lint/suspicious/noArrayIndexKey: pieces of a line have no names
+            <mark key={index} className="rounded-xs bg-sun/45 text-ink">
+              {piece.text}
+            </mark>
+          ) : (
+            piece.text
+          ),
+        )}
+      </span>
     </div>
   );
 }

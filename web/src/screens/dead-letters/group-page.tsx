@@ -10,6 +10,7 @@ import { bytes, count, duration, middle } from "@/lib/format";
 import { Button } from "@/ui/button";
 import { Card, Stat } from "@/ui/card";
 import { copyLink, Page, PageHead, useTitle } from "@/ui/page";
+import { Segments } from "@/ui/segments";
 import { Sparkline } from "@/ui/sparkline";
 import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
 import { Badge, Status } from "@/ui/status";
@@ -19,7 +20,7 @@ import { GroupActs } from "./group-acts";
 import { JobCard } from "./jobs";
 import { LetterDetail, Times } from "./letter-detail";
 import { type Cause, groupsQuery, type Letter, lettersQuery } from "./letter-queries";
-import { type LetterStatus, STATUSES } from "./letter-words";
+import { STATUSES } from "./letter-words";
 
 const route = getRouteApi("/_console/dead-letters/group");
 
@@ -108,7 +109,23 @@ export function GroupPage() {
               <LetterDetail clientId={shown.client_id} id={shown.id} />
             </Card>
           )}
-          <Card title="Letters" flush actions={<StatusChoice value={status} />}>
+          <Card
+            title="Letters"
+            flush
+            actions={
+              <Segments
+                label="Status"
+                value={status}
+                options={STATUSES}
+                onChange={(each) =>
+                  set(
+                    { status: each === "open" ? undefined : each, sel: undefined },
+                    { replace: true },
+                  )
+                }
+              />
+            }
+          >
             {rows.length === 0 ? (
               <EmptyState
                 icon={MailCheck}
@@ -196,31 +213,6 @@ function Figures({
       />
       <Stat label="First" value={first ? <TimeAgo at={first} className="text-lg" /> : "–"} />
       <Stat label="Last" value={last ? <TimeAgo at={last} className="text-lg" /> : "–"} />
-    </div>
-  );
-}
-
-function StatusChoice({ value }: { value: LetterStatus }) {
-  const set = useSetSearch();
-  return (
-    // biome-ignore lint/a11y/useSemanticElements: a fieldset has looks of its own
-    <div role="group" aria-label="Status" className="flex rounded-md border border-line-strong">
-      {STATUSES.map((each) => (
-        <button
-          key={each}
-          type="button"
-          aria-pressed={each === value}
-          onClick={() =>
-            set({ status: each === "open" ? undefined : each, sel: undefined }, { replace: true })
-          }
-          className={cx(
-            "px-2 py-0.5 text-sm first:rounded-l-[5px] last:rounded-r-[5px]",
-            each === value ? "bg-primary text-on-primary" : "text-soft hover:bg-sunken",
-          )}
-        >
-          {each}
-        </button>
-      ))}
     </div>
   );
 }

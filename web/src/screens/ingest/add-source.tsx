@@ -1,19 +1,18 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
-import { ArrowRight, FlaskConical, Plug, Save, Search } from "lucide-react";
+import { ArrowRight, Plug, Search } from "lucide-react";
 import { type ReactNode, useId, useMemo, useState } from "react";
 import { useMay } from "@/api/me";
 import { useSetSearch, useTenant } from "@/app/console-search";
 import { Button } from "@/ui/button";
 import { Card } from "@/ui/card";
-import { CodeEditor } from "@/ui/code-editor";
 import { Page, PageHead, useTitle } from "@/ui/page";
 import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
 import { Badge } from "@/ui/status";
-import { type Declared, declare, type Provider, providersQuery } from "./ingest-queries";
+import { DocumentEditor } from "./document-editor";
+import { type Declared, type Provider, providersQuery } from "./ingest-queries";
 import { CAPABILITIES, offers, TRUST } from "./ingest-words";
 import { type Draft, documentOf, type Field, fields } from "./provider-form";
-import { DryRun, problemsOf } from "./source-document";
 
 const route = getRouteApi("/_console/ingest/new/source");
 
@@ -172,113 +171,24 @@ function Declare({ provider }: { provider: Provider }) {
   });
   // What was written by hand holds; the form would undo it.
   const [written, setWritten] = useState<string>();
-  const [checked, setChecked] = useState<Declared[]>();
-  const [error, setError] = useState<unknown>();
-  const [busy, setBusy] = useState(false);
   const denied = useMay("administer", draft.client_id || "default");
   const navigate = useNavigate();
   const text = written ?? documentOf(draft, known);
-  const forget = () => {
-    setChecked(undefined);
-    setError(undefined);
-  };
   const change = (part: Partial<Draft>) => {
     setDraft({ ...draft, ...part });
     setWritten(undefined);
-    forget();
   };
-  const run = async (dryRun: boolean) => {
-    setBusy(true);
-    setError(undefined);
-    try {
-      const made = await declare(text, dryRun ? { dryRun } : {});
-      setChecked(made);
-      const first = made[0];
-      if (!dryRun && first)
-        await navigate({
-          to: "/ingest/$name",
-          params: { name: first.name },
-          search: { client: first.client_id, made: "1" },
-        });
-    } catch (problem) {
-      setChecked(undefined);
-      setError(problem);
-    }
-    setBusy(false);
+  const declared = async ([first]: readonly Declared[]) => {
+    if (first)
+      await navigate({
+        to: "/ingest/$name",
+        params: { name: first.name },
+        search: { client: first.client_id, made: "1" },
+      });
   };
-  const takesWebhooks = offers(provider, "verify");
   return (
     <div className="grid items-start gap-5 lg:grid-cols-2">
-      <Card title="Settings" note={provider.trust ? TRUST[provider.trust] : undefined}>
-        {!provider.installed && (
-          <p className="mb-3 rounded-md bg-warn-wash px-3 py-2 text-warn">{provider.detail}</p>
-        )}
-        <div className="grid gap-4">
-          <div className="grid gap-4 sm:grid-cols-2">
-            <Text
-              label="Name"
-              isNeeded
-              value={draft.name}
-              onChange={(name) => change({ name })}
-              words="Lower case letters, digits, dashes; the source of its events."
-            />
-            <Text
-              label="Client"
-              value={draft.client_id}
-              onChange={(client_id) => change({ client_id })}
-              words="Whose it is."
-            />
-          </div>
-          <Text
-            label="Description"
-            value={draft.description}
-            onChange={(description) => change({ description })}
-          />
-          {takesWebhooks && (
-            <Text
-              label="Secrets"
-              long
-              value={draft.secrets}
-              onChange={(secrets) => change({ secrets })}
-              placeholder={`secret:${draft.name || "shop"}`}
-              words="References, one a line, newest first: secret:NAME (helios secrets set), env:NAME or file:/PATH."
-            />
-          )}
-          <Text
-            label="Credentials"
-            long
-            value={draft.credentials}
-            onChange={(credentials) => change({ credentials })}
-            placeholder="token=secret:shop-token"
-            words="For the provider's API: name=reference, one a line."
-          />
-          {known.map((field) => (
-            <Setting
-              key={field.name}
-              field={field}
-              value={draft.options[field.name] ?? ""}
-              onChange={(value) => change({ options: { ...draft.options, [field.name]: value } })}
-            />
-          ))}
-          <div className="grid gap-4 sm:grid-cols-2">
-            {offers(provider, "list_changes") && (
-              <Text
-                label="Poll every"
-                value={draft.every}
-                onChange={(every) => change({ every })}
-                placeholder="5m"
-                words="The net under the webhooks; empty: not polled."
-              />
-            )}
-            <Text
-              label="Environment"
-              value={draft.environment}
-              onChange={(environment) => change({ environment })}
-              placeholder="production"
-            />
-          </div>
-        </div>
-      </Card>
+      <Settings provider={provider} known={known} draft={draft} onChange={change} />
       <Card
         className="lg:sticky lg:top-0"
         title="Document"
@@ -288,46 +198,103 @@ function Declare({ provider }: { provider: Provider }) {
             : "Written by hand. The form begins anew when it is changed."
         }
       >
-        <CodeEditor
-          value={text}
-          onChange={(next) => {
-            if (next === text) return;
-            setWritten(next);
-            forget();
-          }}
-          language="yaml"
+        <DocumentEditor
           label="Document of the source"
+          text={text}
+          onChange={(next) => next !== text && setWritten(next)}
           height="22rem"
-          problems={problemsOf(error)}
+          denied={denied}
+          verb="Declare the source"
+          onDeclared={declared}
         />
-        <div className="mt-3 flex flex-wrap items-center gap-2">
-          <Button
-            icon={FlaskConical}
-            busy={busy}
-            disabledReason={denied}
-            onClick={() => void run(true)}
-          >
-            Dry run
-          </Button>
-          <Button
-            kind="primary"
-            icon={Save}
-            busy={busy}
-            disabledReason={denied ?? (checked ? undefined : "Dry run it first")}
-            onClick={() => void run(false)}
-          >
-            Declare the source
-          </Button>
-        </div>
-        <DryRun checked={checked} error={error} />
-        {checked?.[0]?.webhook_url && (
-          <p className="mt-2 text-sm text-soft">
-            Its URL would be{" "}
-            <span className="mono break-all text-ink">{checked[0].webhook_url}</span>
-          </p>
-        )}
       </Card>
     </div>
+  );
+}
+
+/** The parts of a document as a form. */
+function Settings({
+  provider,
+  known,
+  draft,
+  onChange,
+}: {
+  provider: Provider;
+  known: readonly Field[];
+  draft: Draft;
+  onChange: (part: Partial<Draft>) => void;
+}) {
+  return (
+    <Card title="Settings" note={provider.trust ? TRUST[provider.trust] : undefined}>
+      {!provider.installed && (
+        <p className="mb-3 rounded-md bg-warn-wash px-3 py-2 text-warn">{provider.detail}</p>
+      )}
+      <div className="grid gap-4">
+        <div className="grid gap-4 sm:grid-cols-2">
+          <Text
+            label="Name"
+            isNeeded
+            value={draft.name}
+            onChange={(name) => onChange({ name })}
+            words="Lower case letters, digits, dashes; the source of its events."
+          />
+          <Text
+            label="Client"
+            value={draft.client_id}
+            onChange={(client_id) => onChange({ client_id })}
+            words="Whose it is."
+          />
+        </div>
+        <Text
+          label="Description"
+          value={draft.description}
+          onChange={(description) => onChange({ description })}
+        />
+        {offers(provider, "verify") && (
+          <Text
+            label="Secrets"
+            long
+            value={draft.secrets}
+            onChange={(secrets) => onChange({ secrets })}
+            placeholder={`secret:${draft.name || "shop"}`}
+            words="References, one a line, newest first: secret:NAME (helios secrets set), env:NAME or file:/PATH."
+          />
+        )}
+        <Text
+          label="Credentials"
+          long
+          value={draft.credentials}
+          onChange={(credentials) => onChange({ credentials })}
+          placeholder="token=secret:shop-token"
+          words="For the provider's API: name=reference, one a line."
+        />
+        {known.map((field) => (
+          <Setting
+            key={field.name}
+            field={field}
+            value={draft.options[field.name] ?? ""}
+            onChange={(value) => onChange({ options: { ...draft.options, [field.name]: value } })}
+          />
+        ))}
+        <div className="grid gap-4 sm:grid-cols-2">
+          {offers(provider, "list_changes") && (
+            <Text
+              label="Poll every"
+              value={draft.every}
+              onChange={(every) => onChange({ every })}
+              placeholder="5m"
+              words="The net under the webhooks; empty: not polled."
+            />
+          )}
+          <Text
+            label="Environment"
+            value={draft.environment}
+            onChange={(environment) => onChange({ environment })}
+            placeholder="production"
+          />
+        </div>
+      </div>
+    </Card>
   );
 }
 

@@ -1,16 +1,14 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { FlaskConical, Pencil, Save } from "lucide-react";
+import { Pencil } from "lucide-react";
 import { useState } from "react";
 import { useMay } from "@/api/me";
-import { ApiError, titledProblem } from "@/api/problem";
 import { cx } from "@/lib/cx";
 import { lineDiff } from "@/lib/line-diff";
 import { Button } from "@/ui/button";
-import { CodeEditor } from "@/ui/code-editor";
-import { Status } from "@/ui/status";
 import { toast } from "@/ui/toast";
 import { CopyButton, TimeAgo } from "@/ui/values";
-import { type Declared, declare, type Source, versionsQuery } from "./ingest-queries";
+import { DocumentEditor } from "./document-editor";
+import { type Declared, type Source, versionsQuery } from "./ingest-queries";
 
 interface Version {
   number: number;
@@ -117,13 +115,6 @@ function Changes({ before, after }: { before: string | undefined; after: string 
   );
 }
 
-/** Where in the document something is wrong, as the server tells it. */
-export function problemsOf(error: unknown): { line: number; message: string }[] {
-  if (!(error instanceof ApiError)) return [];
-  const place = /(?:^|:)(\d+):(\d+): /.exec(error.detail);
-  return place ? [{ line: Number(place[1]), message: error.detail }] : [];
-}
-
 function Edit({
   source,
   draft,
@@ -136,63 +127,32 @@ function Edit({
   onDone: () => void;
 }) {
   const client = useQueryClient();
-  const [checked, setChecked] = useState<Declared[]>();
-  const [error, setError] = useState<unknown>();
-  const [busy, setBusy] = useState(false);
-  const run = async (dryRun: boolean) => {
-    setBusy(true);
-    setError(undefined);
-    try {
-      const made = await declare(draft, dryRun ? { dryRun } : { version: source.version });
-      if (dryRun) setChecked(made);
-      else {
-        await client.invalidateQueries({ queryKey: ["sources"] });
-        toast(
-          made[0]?.unchanged
-            ? "It was declared so already"
-            : `Version ${made[0]?.version ?? source.version + 1} of ${source.name} holds`,
-        );
-        onDone();
-      }
-    } catch (problem) {
-      setChecked(undefined);
-      setError(problem);
-    }
-    setBusy(false);
+  const declared = async (made: readonly Declared[]) => {
+    await client.invalidateQueries({ queryKey: ["sources"] });
+    toast(
+      made[0]?.unchanged
+        ? "It was declared so already"
+        : `Version ${made[0]?.version ?? source.version + 1} of ${source.name} holds`,
+    );
+    onDone();
   };
   return (
     <div className="grid gap-5 p-4 lg:grid-cols-2">
       <div className="min-w-0">
-        <CodeEditor
-          value={draft}
-          onChange={(text) => {
-            onChange(text);
-            setChecked(undefined);
-            setError(undefined);
-          }}
-          language="yaml"
+        <DocumentEditor
           label={`Document of source ${source.name}`}
+          text={draft}
+          onChange={onChange}
           height="28rem"
-          problems={problemsOf(error)}
+          version={source.version}
+          verb="Apply"
+          onDeclared={declared}
+          actions={
+            <Button kind="quiet" onClick={onDone}>
+              Cancel
+            </Button>
+          }
         />
-        <div className="mt-3 flex flex-wrap items-center gap-2">
-          <Button icon={FlaskConical} busy={busy} onClick={() => void run(true)}>
-            Dry run
-          </Button>
-          <Button
-            kind="primary"
-            icon={Save}
-            busy={busy}
-            disabledReason={checked ? undefined : "Dry run it first"}
-            onClick={() => void run(false)}
-          >
-            Apply
-          </Button>
-          <Button kind="quiet" onClick={onDone}>
-            Cancel
-          </Button>
-        </div>
-        <DryRun checked={checked} error={error} />
       </div>
       <section className="min-w-0">
         <h3 className="eyebrow mb-2">What changes against version {source.version}</h3>
@@ -200,37 +160,6 @@ function Edit({
           <Changes before={source.yaml} after={draft} />
         </div>
       </section>
-    </div>
-  );
-}
-
-/** What the server says of a document that was only tried. */
-export function DryRun({
-  checked,
-  error,
-}: {
-  checked: readonly Declared[] | undefined;
-  error: unknown;
-}) {
-  if (error !== undefined)
-    return (
-      <p role="alert" className="mt-3 rounded-md bg-bad-wash px-3 py-2 break-words text-bad">
-        {titledProblem(error)}
-      </p>
-    );
-  if (!checked) return null;
-  const warnings = checked.flatMap((each) => each.warnings);
-  return (
-    <div role="status" className="mt-3 flex flex-col gap-1.5">
-      <Status value="ok" label="It is valid; nothing was declared yet" />
-      {warnings.map((warning) => (
-        <p
-          key={warning}
-          className="rounded-md bg-warn-wash px-3 py-2 text-sm break-words text-warn"
-        >
-          {warning}
-        </p>
-      ))}
     </div>
   );
 }

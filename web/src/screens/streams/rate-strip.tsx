@@ -5,6 +5,7 @@ import { cx } from "@/lib/cx";
 import { clockTime, count, percent } from "@/lib/format";
 import { usePreference } from "@/lib/preferences";
 import { bounds, isLive, toSearch } from "@/lib/time-range";
+import { Segments } from "@/ui/segments";
 import { TONE_TEXT } from "@/ui/status";
 import { type RateWindow, ratesQuery, WINDOW_S, WINDOWS } from "./streams-queries";
 import { rateTone, sums } from "./verdict-words";
@@ -80,7 +81,12 @@ export function RateStrip({
         <span className="min-w-0 flex-1 truncate text-sm text-soft">
           of {count(sum.total)} keys match
         </span>
-        <WindowChoice value={window} />
+        <Segments
+          label="Window"
+          value={window}
+          options={WINDOWS}
+          onChange={(each) => set({ win: each === "1m" ? undefined : each }, { replace: true })}
+        />
       </div>
       <Columns
         windows={windows}
@@ -207,28 +213,5 @@ function Key({ className, text }: { className: string; text: string }) {
       <span aria-hidden className={cx("size-2 rounded-[2px]", className)} />
       {text}
     </span>
-  );
-}
-
-function WindowChoice({ value }: { value: RateWindow }) {
-  const set = useSetSearch();
-  return (
-    // biome-ignore lint/a11y/useSemanticElements: a fieldset has looks of its own
-    <div role="group" aria-label="Window" className="flex rounded-md border border-line-strong">
-      {WINDOWS.map((each) => (
-        <button
-          key={each}
-          type="button"
-          aria-pressed={each === value}
-          onClick={() => set({ win: each === "1m" ? undefined : each }, { replace: true })}
-          className={cx(
-            "px-2 py-0.5 text-sm first:rounded-l-[5px] last:rounded-r-[5px]",
-            each === value ? "bg-primary text-on-primary" : "text-soft hover:bg-sunken",
-          )}
-        >
-          {each}
-        </button>
-      ))}
-    </div>
   );
 }
