@@ -25,7 +25,6 @@ export const SHORTCUTS = [
   { id: "previous", keys: "k", words: "Previous row", group: "Lists" },
   { id: "open", keys: "Enter", words: "Open the row in the panel", group: "Lists" },
   { id: "openPage", keys: "o", words: "Open the row as a page", group: "Lists" },
-  { id: "select", keys: "x", words: "Select the row", group: "Lists" },
   { id: "pause", keys: "p", words: "Pause or follow live rows", group: "Lists" },
   { id: "approve", keys: "a", words: "Approve (asks first)", group: "Approvals" },
   { id: "reject", keys: "r", words: "Reject (asks first)", group: "Approvals" },

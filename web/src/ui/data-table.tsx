@@ -1,6 +1,6 @@
 import { Link, type LinkProps, useNavigate } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { memo, type ReactNode, useCallback, useEffect, useRef } from "react";
+import { memo, type ReactNode, useEffect, useRef } from "react";
 import { useShortcut } from "@/app/use-shortcut";
 import { cx } from "@/lib/cx";
 
@@ -42,12 +42,8 @@ export function DataTable<T>({
   onSelect,
   linkTo,
   pageOf,
-  total,
   onEnd,
   onScrollAway,
-  isNew,
-  checked,
-  onCheck,
   empty,
   scrollId = "list",
 }: {
@@ -62,16 +58,10 @@ export function DataTable<T>({
   linkTo?: (row: T) => LinkProps;
   /** The row's own page, for `o`. */
   pageOf?: (row: T) => LinkProps;
-  /** How many rows there are, if more than are here. */
-  total?: number;
   /** The last row has come into view. */
   onEnd?: () => void;
   /** The reader has left the top, or is back. */
   onScrollAway?: (away: boolean) => void;
-  isNew?: (row: T) => boolean;
-  /** Keys of the rows that are selected for bulk actions; without it there are no boxes. */
-  checked?: ReadonlySet<string>;
-  onCheck?: (key: string) => void;
   empty?: ReactNode;
   scrollId?: string;
 }) {
@@ -87,10 +77,6 @@ export function DataTable<T>({
       return row === undefined ? index : rowKey(row);
     },
   });
-  // Rows that are not drawn anew must not keep a handler that knows an older selection.
-  const latestCheck = useRef(onCheck);
-  latestCheck.current = onCheck;
-  const check = useCallback((key: string) => latestCheck.current?.(key), []);
   const shown = virtual.getVirtualItems();
   const first = shown[0];
   const last = shown.at(-1);
@@ -111,7 +97,6 @@ export function DataTable<T>({
   useShortcut("next", () => move(1), Boolean(onSelect));
   useShortcut("previous", () => move(-1), Boolean(onSelect));
   useShortcut("open", () => move(0), Boolean(onSelect));
-  useShortcut("select", () => selected !== undefined && onCheck?.(selected), Boolean(onCheck));
   useShortcut(
     "openPage",
     () => {
@@ -132,13 +117,10 @@ export function DataTable<T>({
     >
       <table
         className="w-full table-fixed border-separate border-spacing-0"
-        aria-rowcount={(total ?? rows.length) + 1}
+        aria-rowcount={rows.length + 1}
       >
         <thead className="sticky top-0 z-20 bg-card">
           <tr aria-rowindex={1}>
-            {checked && (
-              <HeadCell width="2.25rem">{<span className="sr-only">Selected</span>}</HeadCell>
-            )}
             {columns.map((column) => (
               <HeadCell
                 key={column.id}
@@ -159,19 +141,14 @@ export function DataTable<T>({
             const row = rows[item.index];
             if (row === undefined) return null;
             const key = rowKey(row);
-            const isSelected = key === selected;
             return (
               <Row
                 key={key}
-                id={key}
                 row={row}
                 index={item.index}
                 columns={columns}
-                isSelected={isSelected}
-                isNew={!isSelected && (isNew?.(row) ?? false)}
-                isChecked={checked?.has(key)}
+                isSelected={key === selected}
                 linkTo={linkTo}
-                onCheck={check}
               />
             );
           })}
@@ -184,50 +161,20 @@ export function DataTable<T>({
 }
 
 interface RowProps<T> {
-  id: string;
   row: T;
   index: number;
   columns: readonly Column<T>[];
   isSelected: boolean;
-  isNew: boolean;
-  /** Undefined: there are no boxes. */
-  isChecked: boolean | undefined;
   linkTo: ((row: T) => LinkProps) | undefined;
-  onCheck: (key: string) => void;
 }
 
-function PlainRow<T>({
-  id,
-  row,
-  index,
-  columns,
-  isSelected,
-  isNew,
-  isChecked,
-  linkTo,
-  onCheck,
-}: RowProps<T>) {
+function PlainRow<T>({ row, index, columns, isSelected, linkTo }: RowProps<T>) {
   return (
     <tr
       aria-rowindex={index + 2}
       aria-selected={isSelected || undefined}
-      className={cx(
-        "relative h-9",
-        isSelected ? "bg-sun-wash" : "hover:bg-sunken",
-        isNew && "row-new",
-      )}
+      className={cx("relative h-9", isSelected ? "bg-sun-wash" : "hover:bg-sunken")}
     >
-      {isChecked !== undefined && (
-        <td className="relative z-10 border-b border-line pl-3">
-          <input
-            type="checkbox"
-            aria-label={`Select ${id}`}
-            checked={isChecked}
-            onChange={() => onCheck(id)}
-            className="size-4 align-middle accent-(--sun-ink)"
-          />
-        </td>
-      )}
       {columns.map((column) => (
         <td
           key={column.id}
@@ -265,9 +212,7 @@ const Row = memo(
     before.row === after.row &&
     before.index === after.index &&
     before.columns === after.columns &&
-    before.isSelected === after.isSelected &&
-    before.isNew === after.isNew &&
-    before.isChecked === after.isChecked,
+    before.isSelected === after.isSelected,
 ) as typeof PlainRow;
 
 function HeadCell({

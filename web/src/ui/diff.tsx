@@ -23,18 +23,7 @@ const WORDS: Record<Change["kind"], string> = {
  * The words are those of what is observed: *missing* is declared and not there, *not declared* is
  * there and should not be.
  */
-export function Diff({
-  expected,
-  observed,
-  ignored = [],
-  names = ["Expected", "Observed"],
-}: {
-  expected: unknown;
-  observed: unknown;
-  /** Paths that rules ignore: shown as such, not as differences. */
-  ignored?: readonly string[];
-  names?: readonly [string, string];
-}) {
+export function Diff({ expected, observed }: { expected: unknown; observed: unknown }) {
   const [isWhole, setWhole] = useState(false);
   const changes = useMemo(() => compare(expected, observed), [expected, observed]);
   const different = changes.filter((change) => change.kind !== "same");
@@ -60,13 +49,13 @@ export function Diff({
                 <th scope="col" className="w-[30%]">
                   Field
                 </th>
-                <th scope="col">{names[0]}</th>
-                <th scope="col">{names[1]}</th>
+                <th scope="col">Expected</th>
+                <th scope="col">Observed</th>
               </tr>
             </thead>
             <tbody className="[&>tr:last-child>*]:border-b-0">
               {visible.map((change) => (
-                <Row key={change.path} change={change} isIgnored={ignored.includes(change.path)} />
+                <Row key={change.path} change={change} />
               ))}
             </tbody>
           </table>
@@ -78,19 +67,15 @@ export function Diff({
 
 const CELL = "mono border-b border-line px-3 py-1.5 align-top break-words whitespace-pre-wrap";
 
-function Row({ change, isIgnored }: { change: Change; isIgnored: boolean }) {
-  const isDifferent = change.kind !== "same" && !isIgnored;
+function Row({ change }: { change: Change }) {
+  const isDifferent = change.kind !== "same";
   return (
     <tr>
       <th scope="row" className={cx(CELL, "text-left font-normal")}>
         <span className="break-all">{change.path || "(all)"}</span>
-        {change.kind !== "same" && (
+        {isDifferent && (
           <span className="mt-0.5 block font-sans">
-            {isIgnored ? (
-              <Status value="ignored" plain />
-            ) : (
-              <Status value={WORDS[change.kind]} tone={TONES[change.kind]} plain />
-            )}
+            <Status value={WORDS[change.kind]} tone={TONES[change.kind]} plain />
           </span>
         )}
       </th>
