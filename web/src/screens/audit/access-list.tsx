@@ -78,7 +78,7 @@ export function AccessList({ q, sel }: { q: string; sel: string | undefined }) {
     [search.data],
   );
   const onEnd = useListEnd(search);
-  const open = useOpenRow(sel, keyOf);
+  const table = useOpenRow(sel, keyOf);
   const hasAll = me.kind === "local" || me.tenants.includes("*");
   const isCut = search.data?.pages.at(-1)?.stopped === "time";
   return (
@@ -111,7 +111,7 @@ export function AccessList({ q, sel }: { q: string; sel: string | undefined }) {
             </p>
           )}
           <DataTable
-            {...open}
+            {...table}
             label="Access and settings"
             scrollId="audit-access"
             rows={rows}

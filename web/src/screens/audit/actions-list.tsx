@@ -108,7 +108,7 @@ export function ActionsList({ q, sel }: { q: string; sel: string | undefined }) 
   );
   const onEnd = useListEnd(search);
   const columns = useColumns(COLUMNS);
-  const open = useOpenRow(sel, keyOf);
+  const table = useOpenRow(sel, keyOf);
   const when = isLive(range)
     ? "of all times"
     : range.kind === "preset"
@@ -133,7 +133,7 @@ export function ActionsList({ q, sel }: { q: string; sel: string | undefined }) 
       list={
         <ListOf query={search} isEmpty={rows.length === 0} lines={12}>
           <DataTable
-            {...open}
+            {...table}
             label="Audit"
             scrollId="audit"
             rows={rows}

@@ -108,7 +108,7 @@ export function ContentTab({
     [all, q],
   );
   const onEnd = useListEnd(search);
-  const open = useOpenRow(sel, itemKey);
+  const table = useOpenRow(sel, itemKey);
   const { data: sources } = useQuery({ ...sourcesQuery(client), enabled: isKnown });
   const denied = useMay("operate", client);
   const [isAsking, setAsking] = useState(false);
@@ -176,7 +176,7 @@ export function ContentTab({
             </p>
           )}
           <DataTable
-            {...open}
+            {...table}
             label="Content"
             scrollId="content"
             rows={rows}

@@ -89,7 +89,7 @@ export function SitesTab({ q, sel }: { q: string; sel: string | undefined }) {
     [data, q],
   );
   const columns = useColumns(COLUMNS);
-  const open = useOpenRow(sel, keyOf);
+  const table = useOpenRow(sel, keyOf);
   const picked = data?.find((site) => keyOf(site) === sel);
   return (
     <ListPage
@@ -109,7 +109,7 @@ export function SitesTab({ q, sel }: { q: string; sel: string | undefined }) {
       list={
         <ListOf query={query} isEmpty={!data} lines={8}>
           <DataTable
-            {...open}
+            {...table}
             label="Sites"
             scrollId="sites"
             rows={rows}

@@ -81,7 +81,7 @@ export function EventsScreen() {
   const onEnd = useListEnd(search);
 
   const columns = useColumns(COLUMNS);
-  const open = useOpenRow(sel, keyOf);
+  const table = useOpenRow(sel, keyOf);
   return (
     <ListPage
       title="Events"
@@ -101,7 +101,7 @@ export function EventsScreen() {
         <ListOf query={search} isEmpty={rows.length === 0} lines={12}>
           {q !== "" && <Progress search={search} onMore={onEnd} />}
           <DataTable
-            {...open}
+            {...table}
             label="Events"
             scrollId="events"
             rows={rows}
