@@ -103,3 +103,16 @@ def test_a_reader_who_has_seen_enough_of_what_comes_is_no_error(
             _run(serving, tmp_path / "data", *append)
             assert process.stderr is not None
             assert (process.wait(serving.START_S), process.stderr.read()) == (141, b"")
+
+
+@pytest.mark.parametrize("options", [[], ["--topics", "events"]])
+def test_what_comes_is_followed_for_as_many_lines_as_are_wanted(
+    serving: Any, tmp_path: Path, options: list[str]
+) -> None:
+    folder = tmp_path / "data"
+    tail = ("events", "tail", "--from-beginning", "--type", "A", "--count", "1", *options)
+    with serving.serving(folder):
+        _run(serving, folder, "append", "--source", "shop", "--type", "A", "--payload", "{}")
+        done = serving.command(*tail, "--data-dir", str(folder), cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert len(done.stdout.splitlines()) == 1

@@ -108,10 +108,12 @@ def search(
 @click.option("--from-beginning", is_flag=True, help="Everything first, then what comes.")
 @click.option("--cursor", help="Resume after this place.")
 @click.option("--topics", help="Instead what has changed, in short: verdicts,drifts,stacks …")
+@click.option("--count", type=click.IntRange(min=1), help="End after so many lines.")
 @session.options
 def tail(
     where: session.Where,
     *,
+    count: int | None,
     from_beginning: bool,
     topics: str | None,
     expression: str,
@@ -130,9 +132,10 @@ def tail(
     """  # noqa: D301 - click reads \b as the character
     if topics is not None and expression:
         raise click.UsageError("--filter is for events; short messages of --topics have no fields.")
-    show = _Shown(expression)
+    show = _Shown(expression, count)
 
     async def run() -> None:
+        left = count
         async with session.opened(where) as helios:
             if topics is not None and helios.parts is None:
                 start = "beginning" if from_beginning else None
@@ -140,12 +143,17 @@ def tail(
                 async with contextlib.aclosing(live):
                     async for flush in live:
                         click.echo(msgspec.json.encode(flush))
+                        left = None if left is None else left - 1
+                        if left == 0:
+                            return
             elif helios.parts is None:
                 start = "beginning" if from_beginning else None
                 stream = helios.client.stream(**{"from": start}, **query)
                 async with contextlib.aclosing(stream):
                     async for _, event in stream:
                         show(event)
+                        if show.is_done:
+                            return
             else:
                 await _print_all(helios, query, show)
 
@@ -155,24 +163,30 @@ def tail(
 class _Shown:
     """Prints those events that an expression holds of."""
 
-    def __init__(self, expression: str) -> None:
+    def __init__(self, expression: str, count: int | None) -> None:
         self._what = event_filter.compile(expression)
         self._clock = clocks.SystemClock()
+        self._left = count
+
+    @property
+    def is_done(self) -> bool:
+        return self._left == 0
 
     def __call__(self, event: wire.EventView) -> None:
         seen = event_filter.of_view(event)
         if self._what.where.passes(seen) and self._what.passes(seen, self._clock.now()):
             click.echo(msgspec.json.encode(event))
+            self._left = None if self._left is None else self._left - 1
 
 
-async def _print_all(
-    helios: session.Session, query: Mapping[str, Any], show: Callable[[wire.EventView], None]
-) -> None:
+async def _print_all(helios: session.Session, query: Mapping[str, Any], show: _Shown) -> None:
     cursor = query.get("cursor")
     while True:
         page = await helios.client.events(**{**query, "cursor": cursor, "limit": 1000})
         for event in page.events:
             show(event)
+            if show.is_done:
+                return
         cursor = page.next_cursor
         if page.caught_up:
             return
