@@ -1,5 +1,10 @@
 """What holds on every screen: the address is the state, keys do it all, nothing is lost."""
 
+import re
+import time
+from collections.abc import Callable
+
+import pytest
 from playwright import sync_api
 from playwright.sync_api import expect
 
@@ -28,6 +33,34 @@ def _filter(page: sync_api.Page, text: str) -> None:
     box.press("Enter")
 
 
+def _chips(page: sync_api.Page, text: str) -> None:
+    for word in text.split():
+        expect(page.get_by_role("button", name=f"Edit {word}")).to_be_visible(timeout=WAIT_MS)
+
+
+def _press(page: sync_api.Page, keys: str) -> None:
+    for key in keys.split():
+        page.keyboard.press(key)
+
+
+@pytest.mark.parametrize("path", FILTERED)
+def test_a_filter_of_several_values_survives_a_reload_and_back(
+    open_page: browsing.OpenPage, helios: browsing_data.Served, path: str
+) -> None:
+    page = open_page(helios, path)
+    text = FILTERED[path]
+    _filter(page, text)
+    _chips(page, text)
+    address = page.url
+    page.reload()
+    _chips(page, text)
+    _press(page, "g t")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Settings", timeout=WAIT_MS)
+    page.go_back()
+    _chips(page, text)
+    assert page.url == address
+
+
 def test_a_list_that_is_followed_leaves_nothing_out_whatever_its_filter_was_before(
     open_page: browsing.OpenPage, serve: browsing_data.Serve
 ) -> None:
@@ -46,3 +79,28 @@ def test_a_list_that_is_followed_leaves_nothing_out_whatever_its_filter_was_befo
     expect(seen.get_by_text(f"#{head}", exact=True)).to_be_visible(timeout=WAIT_MS)
     for position in range(head - 15, head):
         expect(seen.get_by_text(f"#{position}", exact=True)).to_be_visible(timeout=WAIT_MS)
+
+
+def test_who_goes_back_to_a_list_of_the_last_hour_is_where_they_were(
+    open_page: browsing.OpenPage, helios: browsing_data.Served
+) -> None:
+    page = open_page(helios, "/events?t=1h")
+    rows = page.get_by_role("region", name="Events")
+    expect(rows.get_by_role("link").first).to_be_visible(timeout=WAIT_MS)
+    rows.hover()
+    page.mouse.wheel(0, 1800)
+    _until(lambda: rows.evaluate("list => list.scrollTop") > 0)
+    rows.get_by_role("link").nth(12).click()
+    page.wait_for_url(re.compile("sel="))
+    left = rows.evaluate("list => list.scrollTop")
+    page.keyboard.press("o")
+    expect(page.get_by_role("link", name="← Events")).to_be_visible(timeout=WAIT_MS)
+    page.go_back()
+    expect(rows).to_be_visible(timeout=WAIT_MS)
+    _until(lambda: rows.evaluate("list => list.scrollTop") == left)
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + WAIT_MS / 1_000
+    while not holds():
+        assert time.monotonic() < until, "it did not come to be"

@@ -8,6 +8,7 @@ import {
   isLive,
   type RangeSearch,
   rangeSearch,
+  rangeText,
   type TimeRange,
   toSearch,
 } from "@/lib/time-range";
@@ -34,13 +35,29 @@ export function useTimeRange(): TimeRange {
   return useMemo(() => fromSearch(compact({ t, from, to }) as RangeSearch), [t, from, to]);
 }
 
+interface Limits {
+  from?: Date;
+  to?: Date;
+}
+
+/** How long a range such as the last hour is the same: who goes back finds the rows that were left. */
+const SAME_MS = 60_000;
+let latest: { text: string; until: number; limits: Limits } | undefined;
+
 /**
  * Of when rows are asked for, in the range as it is when it is chosen. While live there is no limit:
  * its end moves, and what is asked has to stay the same.
  */
-export function useLimits(): { from?: Date; to?: Date } {
+export function useLimits(): Limits {
   const range = useTimeRange();
-  return useMemo(() => (isLive(range) ? {} : bounds(range, new Date())), [range]);
+  return useMemo(() => {
+    if (isLive(range)) return {};
+    const now = new Date();
+    const text = rangeText(range);
+    if (latest?.text !== text || latest.until < now.getTime())
+      latest = { text, until: now.getTime() + SAME_MS, limits: bounds(range, now) };
+    return latest.limits;
+  }, [range]);
 }
 
 /** Changes some search parameters of the page that is shown and keeps the others. */

@@ -113,7 +113,7 @@ export function DataTable<T>({
       onScroll={(event) => onScrollAway?.(event.currentTarget.scrollTop > ROW_PX / 2)}
       tabIndex={0}
       aria-label={label}
-      className="@container min-h-0 flex-1 overflow-auto px-1 -outline-offset-2 sm:px-3"
+      className="@container min-h-0 flex-1 overflow-auto px-1 -outline-offset-2 [overflow-anchor:none] sm:px-3"
     >
       <table
         className="w-full table-fixed border-separate border-spacing-0"
