@@ -100,7 +100,72 @@ def test_who_goes_back_to_a_list_of_the_last_hour_is_where_they_were(
     _until(lambda: rows.evaluate("list => list.scrollTop") == left)
 
 
+def test_a_view_is_saved_begun_with_found_in_the_palette_and_removed(
+    open_page: browsing.OpenPage, serve: browsing_data.Serve, axe: browsing.Axe
+) -> None:
+    served = serve()
+    browsing_data.send(served.http, browsing_data.plain_events(3))
+    page = open_page(served, "/events")
+
+    def menu() -> sync_api.Locator:
+        page.get_by_role("button", name="Saved", exact=True).click()
+        return page.get_by_role("menu")
+
+    for title, text in (("Страницы", "type:PageSeen"), ("Заказы", "type:OrderPlaced")):
+        page.goto(f"/events?q={text}")
+        menu().get_by_role("menuitem", name="Save this filter").click()
+        page.get_by_label("Name").fill(title)
+        page.get_by_role("button", name="Save", exact=True).click()
+        expect(page.get_by_text(f"View “{title}” saved")).to_be_visible(timeout=WAIT_MS)
+    _until(lambda: _titles(served) == ["Заказы", "Страницы"])
+    page.reload()
+    menu().get_by_role("menuitem", name="Begin with “Заказы”").click()
+    _until(lambda: _default(served) == "Заказы")
+    page.goto("/views")
+    browsing.settled(page)
+    _press(page, "g e")
+    _chips(page, "type:OrderPlaced")
+    page.get_by_role("button", name="Clear the filter").first.click()
+    expect(page.get_by_role("button", name=re.compile("^Edit"))).to_have_count(0)
+
+    page.goto("/")
+    browsing.settled(page)
+    page.keyboard.press("Control+k")
+    palette = page.get_by_role("dialog", name="Commands")
+    palette.get_by_role("combobox").fill("Страниц")
+    expect(palette.get_by_role("option", name=re.compile("Страницы"))).to_be_visible()
+    assert axe(page) == []
+    palette.get_by_role("option", name=re.compile("Страницы")).click()
+    _chips(page, "type:PageSeen")
+
+    menu().get_by_role("menuitem", name="Remove “Страницы”").click()
+    _until(lambda: _titles(served) == ["Заказы"])
+
+
+def _titles(served: browsing_data.Served) -> list[str]:
+    views = served.http.get("/api/v1/saved-views?screen=events").json()["views"]
+    return sorted(each["title"] for each in views)
+
+
+def _default(served: browsing_data.Served) -> str | None:
+    views = served.http.get("/api/v1/saved-views?screen=events").json()["views"]
+    return next((each["title"] for each in views if each["is_default"]), None)
+
+
 def _until(holds: Callable[[], bool]) -> None:
     until = time.monotonic() + WAIT_MS / 1_000
     while not holds():
         assert time.monotonic() < until, "it did not come to be"
+
+
+def test_what_is_typed_into_the_palette_is_looked_for(
+    open_page: browsing.OpenPage, helios: browsing_data.Served
+) -> None:
+    page = open_page(helios, "/")
+    page.keyboard.press("Control+k")
+    page.get_by_role("dialog", name="Commands").get_by_role("combobox").fill("ORD-1007")
+    page.get_by_role("option", name="The key of that name").click()
+    page.wait_for_url("**/streams?*")
+    _chips(page, "key:ORD-1007")
+    rows = page.get_by_role("region", name="Verdicts").get_by_role("link", name="ORD-1007")
+    expect(rows.first).to_be_visible(timeout=WAIT_MS)

@@ -1,43 +1,18 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Trash2 } from "lucide-react";
-import { type HTMLAttributes, type ReactElement, useId, useState } from "react";
-import { call, type Schemas } from "@/api/client";
+import { House, Trash2 } from "lucide-react";
+import { type HTMLAttributes, type ReactElement, useEffect, useId, useRef, useState } from "react";
+import { call } from "@/api/client";
 import { homeOf, useMe } from "@/api/me";
-import { ApiError } from "@/api/problem";
+import { SAVED_VIEWS, type SavedView, savedViewsQuery } from "@/api/saved-views";
 import { useTenant } from "@/app/console-search";
+import { viewId } from "@/app/saved-views";
 import { Button } from "./button";
 import { Dialog } from "./dialog";
 import { Menu, MenuItem, MenuLabel, MenuLine } from "./menu";
 import { toast, toastProblem } from "./toast";
 
-type SavedView = Pick<
-  Schemas["SavedView"],
-  "id" | "title" | "filter" | "is_shared" | "is_default" | "is_mine"
->;
-
-const PATH = "/api/v1/saved-views";
-
-async function read(screen: string, tenant: string | undefined): Promise<SavedView[]> {
-  try {
-    const found = await call<{ views: SavedView[] }>("GET", PATH, {
-      query: { screen, client_id: tenant },
-    });
-    return found.views;
-  } catch (error) {
-    if (error instanceof ApiError && error.status === 404) return [];
-    throw error;
-  }
-}
-
-/** A title as the id of a view: lower case, without what a path would have to escape. */
-function idOf(screen: string, title: string): string {
-  const plain = title
-    .normalize("NFKD")
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, "-")
-    .replace(/^-+|-+$/g, "");
-  return `${screen}-${plain || "view"}`.slice(0, 60);
-}
+/** Without `is_default` that stays as it was. */
+type Wanted = Pick<SavedView, "id" | "title" | "filter" | "is_shared"> & { is_default?: boolean };
 
 /** Filters that were given a name, one's own and those shared by others. */
 export function SavedViews({
@@ -53,50 +28,52 @@ export function SavedViews({
   children: ReactElement<HTMLAttributes<HTMLElement>>;
 }) {
   const queries = useQueryClient();
-  const tenant = homeOf(useMe(), useTenant());
-  const queryKey = ["saved-views", screen, tenant];
-  const { data: views = [] } = useQuery({ queryKey, queryFn: () => read(screen, tenant) });
+  const me = useMe();
+  const tenant = homeOf(me, useTenant());
+  const query = savedViewsQuery(tenant);
+  const { data } = useQuery(query);
+  const views = data?.filter((view) => view.screen === screen) ?? [];
   const [isNaming, setNaming] = useState(false);
   const [name, setName] = useState("");
   const [isShared, setShared] = useState(false);
   const id = useId();
 
-  const put = (view: Omit<SavedView, "is_mine">) =>
-    call("PUT", `${PATH}/${encodeURIComponent(view.id)}`, {
+  // A screen that is opened without a filter begins with the reader's own; what is cleared stays so.
+  const hasBegun = useRef(value !== "");
+  useEffect(() => {
+    if (hasBegun.current || !data) return;
+    hasBegun.current = true;
+    const first = data.find((view) => view.screen === screen && view.is_default);
+    if (first && value === "") onChange(first.filter);
+  }, [data, screen, value, onChange]);
+
+  const put = async ({ id, title, filter, is_shared, is_default }: Wanted) => {
+    await call("PUT", `${SAVED_VIEWS}/${encodeURIComponent(id)}`, {
       query: { client_id: tenant },
-      json: {
-        screen,
-        title: view.title,
-        filter: view.filter,
-        is_shared: view.is_shared,
-        is_default: view.is_default,
-      },
+      json: { screen, title, filter, is_shared, is_default },
     });
+    await queries.invalidateQueries({ queryKey: ["saved-views"] });
+  };
   const save = async () => {
     const title = name.trim();
     await put({
-      id: idOf(screen, title),
+      id:
+        views.find((view) => view.title === title && view.is_mine)?.id ??
+        viewId(screen, title, me.name),
       title,
       filter: value,
       is_shared: isShared,
-      is_default: false,
     });
     setNaming(false);
     setName("");
-    await queries.invalidateQueries({ queryKey });
     toast(`View “${title}” saved`);
   };
   const remove = async (view: SavedView) => {
-    await call("DELETE", `${PATH}/${encodeURIComponent(view.id)}`, {
+    await call("DELETE", `${SAVED_VIEWS}/${encodeURIComponent(view.id)}`, {
       query: { client_id: tenant },
     });
-    await queries.invalidateQueries({ queryKey });
-    toast(`View “${view.title}” removed`, {
-      undo: async () => {
-        await put(view);
-        await queries.invalidateQueries({ queryKey });
-      },
-    });
+    await queries.invalidateQueries({ queryKey: ["saved-views"] });
+    toast(`View “${view.title}” removed`, { undo: () => put(view) });
   };
   const failed = (error: unknown) => toastProblem(error);
   const held = views.find((view) => view.filter === value);
@@ -118,6 +95,7 @@ export function SavedViews({
           >
             {view.title}
             {view.is_shared && <span className="text-soft"> · shared</span>}
+            {view.is_default && <span className="text-soft"> · begins here</span>}
           </MenuItem>
         ))}
         <MenuLine />
@@ -128,9 +106,17 @@ export function SavedViews({
           Save this filter…
         </MenuItem>
         {held?.is_mine && (
-          <MenuItem icon={Trash2} onSelect={() => void remove(held).catch(failed)}>
-            Remove “{held.title}”
-          </MenuItem>
+          <>
+            <MenuItem
+              icon={House}
+              onSelect={() => void put({ ...held, is_default: !held.is_default }).catch(failed)}
+            >
+              {held.is_default ? "Begin without a filter" : `Begin with “${held.title}”`}
+            </MenuItem>
+            <MenuItem icon={Trash2} onSelect={() => void remove(held).catch(failed)}>
+              Remove “{held.title}”
+            </MenuItem>
+          </>
         )}
       </Menu>
       <Dialog open={isNaming} onClose={() => setNaming(false)} title="Save this filter">

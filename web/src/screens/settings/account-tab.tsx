@@ -1,9 +1,11 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Link, type LinkProps } from "@tanstack/react-router";
+import { Link } from "@tanstack/react-router";
 import { LogOut } from "lucide-react";
-import { call, type Schemas } from "@/api/client";
+import { call } from "@/api/client";
 import { homeOf, useMe } from "@/api/me";
+import { SAVED_VIEWS, type SavedView, savedViewsQuery } from "@/api/saved-views";
 import { useTenant } from "@/app/console-search";
+import { viewTo } from "@/app/saved-views";
 import { signOut } from "@/app/sign-out";
 import { useNow } from "@/lib/now";
 import { setPreference, type Theme, usePreference } from "@/lib/preferences";
@@ -130,16 +132,9 @@ export function AccountTab() {
 function SavedViewsCard() {
   const tenant = homeOf(useMe(), useTenant());
   const queries = useQueryClient();
-  const queryKey = ["saved-views", "all", tenant];
-  const { data } = useQuery({
-    queryKey,
-    queryFn: () =>
-      call<Schemas["SavedViewList"]>("GET", "/api/v1/saved-views", {
-        query: { client_id: tenant },
-      }),
-  });
-  const path = (id: string) => `/api/v1/saved-views/${encodeURIComponent(id)}`;
-  const remove = async (view: Schemas["SavedView"]) => {
+  const { data } = useQuery(savedViewsQuery(tenant));
+  const path = (id: string) => `${SAVED_VIEWS}/${encodeURIComponent(id)}`;
+  const remove = async (view: SavedView) => {
     const query = { client_id: tenant };
     const again = () => queries.invalidateQueries({ queryKey: ["saved-views"] });
     try {
@@ -159,7 +154,7 @@ function SavedViewsCard() {
       toastProblem(failed);
     }
   };
-  const views = data?.views ?? [];
+  const views = data ?? [];
   return (
     <Card
       title="Saved views"
@@ -181,13 +176,7 @@ function SavedViewsCard() {
           {views.map((view) => (
             <tr key={view.id}>
               <Cell>
-                <Link
-                  className="link"
-                  {...({
-                    to: `/${view.screen}`,
-                    search: { q: view.filter },
-                  } as unknown as LinkProps)}
-                >
+                <Link className="link" {...viewTo(view)}>
                   {view.title}
                 </Link>{" "}
                 {view.is_shared && <Badge>shared</Badge>}

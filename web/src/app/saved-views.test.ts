@@ -1,0 +1,51 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { viewId, viewTo } from "./saved-views";
+
+const WEB = join(import.meta.dirname, "..");
+
+/** Names under which screens save views, as the sources have them. */
+function screens(): string[] {
+  const files = readdirSync(join(WEB, "screens"), { recursive: true, encoding: "utf8" });
+  const text = files
+    .filter((file) => file.endsWith(".tsx"))
+    .map((file) => readFileSync(join(WEB, "screens", file), "utf8"))
+    .join("\n");
+  return [...text.matchAll(/\bscreen="([^"]+)"/g)].map((found) => found[1] ?? "");
+}
+
+describe("a saved view", () => {
+  it("leads to a page that there is, whatever screen it is of", () => {
+    const all = screens();
+    expect(all).toContain("drifts");
+    for (const screen of all) {
+      const { to } = viewTo({ screen, filter: "" });
+      const file = `${String(to).slice(1).replaceAll("/", ".")}`;
+      const found = [".index.tsx", ".tsx"].some((end) =>
+        existsSync(join(WEB, "routes", "_console", file + end)),
+      );
+      expect(found, `${screen} leads to ${to}`).toBe(true);
+    }
+  });
+
+  it("takes its filter along, and the tab of its list", () => {
+    expect(viewTo({ screen: "events", filter: "type:a" })).toEqual({
+      to: "/events",
+      search: { q: "type:a" },
+    });
+    expect(viewTo({ screen: "content", filter: "x" })).toEqual({
+      to: "/builds",
+      search: { q: "x", tab: "content" },
+    });
+  });
+
+  it("has an id of its own for each name and person, in any script, and keeps it", () => {
+    const ids = ["Заказы", "Ошибки", "A b", "A-b", "a b"].flatMap((title) =>
+      ["ada", "olga"].map((person) => viewId("streams", title, person)),
+    );
+    expect(new Set(ids).size).toBe(10);
+    for (const id of ids) expect(id).toMatch(/^[a-z0-9][a-z0-9_.-]{0,63}$/);
+    expect(viewId("streams", "A b", "ada")).toBe(viewId("streams", "A b", "ada"));
+  });
+});
