@@ -8,6 +8,7 @@ import pytest
 from playwright import sync_api
 from playwright.sync_api import expect
 
+from helios.demo import shop
 from helios.testing import browsing, browsing_data
 
 WAIT_MS = 30_000
@@ -59,6 +60,38 @@ def test_a_filter_of_several_values_survives_a_reload_and_back(
     page.go_back()
     _chips(page, text)
     assert page.url == address
+
+
+def test_the_link_back_leads_to_the_list_as_it_was(
+    open_page: browsing.OpenPage, helios: browsing_data.Served
+) -> None:
+    page = open_page(helios, "/streams?q=status:partial")
+    row = page.get_by_role("region", name="Verdicts").get_by_role("link").first
+    row.click()
+    page.wait_for_url(re.compile("sel="))
+    page.keyboard.press("o")
+    page.wait_for_url(re.compile(f"tenant={shop.CLIENT}"))
+    page.get_by_role("link", name="← order-fulfilment").click()
+    page.get_by_role("link", name="← Streams").click()
+    _chips(page, "status:partial")
+    assert "tenant=" not in page.url
+    expect(page.get_by_role("button", name="Client: All clients")).to_be_visible()
+
+
+def test_a_client_that_was_chosen_on_a_page_goes_along_with_the_link_back(
+    open_page: browsing.OpenPage, helios: browsing_data.Served
+) -> None:
+    page = open_page(helios, "/events?q=type:OrderPlaced")
+    page.keyboard.press("j")
+    page.wait_for_url(re.compile("sel="))
+    page.keyboard.press("o")
+    expect(page.get_by_role("link", name="← Events")).to_be_visible(timeout=WAIT_MS)
+    page.get_by_role("button", name=re.compile("^Client")).click()
+    page.get_by_role("menuitemcheckbox", name=shop.CLIENT).click()
+    page.wait_for_url(re.compile("tenant="))
+    page.get_by_role("link", name="← Events").click()
+    _chips(page, "type:OrderPlaced")
+    expect(page.get_by_role("button", name=f"Client: {shop.CLIENT}")).to_be_visible()
 
 
 def test_a_list_that_is_followed_leaves_nothing_out_whatever_its_filter_was_before(
@@ -169,3 +202,16 @@ def test_what_is_typed_into_the_palette_is_looked_for(
     _chips(page, "key:ORD-1007")
     rows = page.get_by_role("region", name="Verdicts").get_by_role("link", name="ORD-1007")
     expect(rows.first).to_be_visible(timeout=WAIT_MS)
+
+
+def test_a_link_is_copied_on_every_page(
+    open_page: browsing.OpenPage, helios: browsing_data.Served
+) -> None:
+    page = open_page(helios, "/views/verdicts")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    for path in ("/views/verdicts", "/healing?tab=guards", "/audit/report", "/events/1"):
+        page.goto(path)
+        browsing.settled(page)
+        page.keyboard.press("y")
+        expect(page.get_by_text("Link copied").first).to_be_visible(timeout=WAIT_MS)
+        assert page.evaluate("navigator.clipboard.readText()") == page.url

@@ -3,6 +3,7 @@ import { Menu as MenuMark, Search } from "lucide-react";
 import { lazy, type ReactNode, Suspense, useState } from "react";
 import { setPreference, shownTheme } from "@/lib/preferences";
 import { IconButton } from "@/ui/button";
+import { copyLink } from "@/ui/copy-link";
 import { Dialog } from "@/ui/dialog";
 import { Kbd } from "@/ui/kbd";
 import { type Area, useAreas } from "./areas";
@@ -26,6 +27,7 @@ export function Shell({ children }: { children: ReactNode }) {
   const [isDrawerOpen, setDrawerOpen] = useState(false);
   useShortcut("palette", () => setPaletteOpen(!isPaletteOpen));
   useShortcut("help", () => setHelpOpen(true));
+  useShortcut("copyLink", () => void copyLink());
   useShortcut("theme", () => setPreference("theme", shownTheme() === "dark" ? "light" : "dark"));
   return (
     <div className="flex h-dvh min-h-0">

@@ -1,21 +1,17 @@
-import { Link, type LinkProps } from "@tanstack/react-router";
+import { Link, type LinkProps, useLocation, useRouter } from "@tanstack/react-router";
 import { ArrowUpRight, Link2, X } from "lucide-react";
-import { type ReactNode, useEffect } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 import { useShortcut } from "@/app/use-shortcut";
 import { cx } from "@/lib/cx";
+import type { Search } from "@/lib/url";
 import { IconButton } from "./button";
-import { toast } from "./toast";
+import { copyLink } from "./copy-link";
 import { Tooltip } from "./tooltip";
 
 export function useTitle(title: string): void {
   useEffect(() => {
     document.title = `${title} · Helios`;
   }, [title]);
-}
-
-export async function copyLink(): Promise<void> {
-  await navigator.clipboard.writeText(location.href);
-  toast("Link copied");
 }
 
 /** The head of every screen: what it is, a line on what it shows, and what can be done. */
@@ -41,16 +37,37 @@ export function PageHead({
       )}
     >
       <div className="min-w-0 flex-1 basis-60">
-        {back && (
-          <Link {...back.to} className="text-sm text-soft hover:text-ink hover:underline">
-            ← {back.text}
-          </Link>
-        )}
+        {back && <Back {...back} />}
         <h1 className="text-xl font-semibold tracking-tight break-words">{title}</h1>
         {note && <p className="text-soft">{note}</p>}
       </div>
       {actions && <div className="flex flex-wrap items-center gap-2">{actions}</div>}
     </header>
+  );
+}
+
+/** What each list showed last: its filter, the row that was open, whose data and of when. */
+const shown = new Map<string, Search>();
+const AROUND = ["tenant", "t", "from", "to"] as const;
+
+/** Leads to a list as it was left; whose data and of when goes along if it was changed since. */
+function Back({ to, text }: { to: LinkProps; text: string }) {
+  const router = useRouter();
+  const now: Search = useLocation({ select: (location) => location.search });
+  const [begun] = useState(now);
+  const asked = to.search as Search | undefined;
+  const before = shown.get(router.buildLocation(to as never).pathname);
+  const isMoved = AROUND.some((key) => now[key] !== begun[key]);
+  const around = Object.fromEntries(AROUND.map((key) => [key, (isMoved ? now : before)?.[key]]));
+  const search = before && before.tab === asked?.tab ? { ...before, ...around } : asked;
+  return (
+    <Link
+      {...to}
+      {...({ search } as LinkProps)}
+      className="text-sm text-soft hover:text-ink hover:underline"
+    >
+      ← {text}
+    </Link>
   );
 }
 
@@ -85,7 +102,10 @@ export function ListPage({
   inspector?: ReactNode;
 }) {
   useTitle(title);
-  useShortcut("copyLink", () => void copyLink());
+  const { pathname, search } = useLocation();
+  useEffect(() => {
+    shown.set(pathname, search);
+  }, [pathname, search]);
   return (
     <div className="relative flex min-h-0 flex-1">
       <div className="flex min-w-0 flex-1 flex-col gap-3">

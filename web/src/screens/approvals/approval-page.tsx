@@ -2,12 +2,11 @@ import { useSuspenseQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { useLiveQueries } from "@/api/live";
 import { useTenant } from "@/app/console-search";
-import { useShortcut } from "@/app/use-shortcut";
 import { Countdown } from "@/screens/stacks/parts";
 import { CHANGED } from "@/screens/stacks/stack-queries";
 import { sentence } from "@/screens/stacks/stack-words";
 import { Card } from "@/ui/card";
-import { copyLink, Page, PageHead, useTitle } from "@/ui/page";
+import { Page, PageHead, useTitle } from "@/ui/page";
 import { Status } from "@/ui/status";
 import { Answer } from "./answer";
 import { ApprovalDetail } from "./approval-detail";
@@ -22,7 +21,6 @@ export function ApprovalPage() {
   const { data: approval } = useSuspenseQuery(approvalQuery(id, tenant));
   useLiveQueries(["approvals", "stacks"], CHANGED);
   useTitle(sentence(approval.shown));
-  useShortcut("copyLink", () => void copyLink());
   return (
     <Page>
       <PageHead

@@ -9,7 +9,7 @@ import { cx } from "@/lib/cx";
 import { bytes, count, duration, middle } from "@/lib/format";
 import { Button } from "@/ui/button";
 import { Card, Stat } from "@/ui/card";
-import { copyLink, Page, PageHead, useTitle } from "@/ui/page";
+import { Page, PageHead, useTitle } from "@/ui/page";
 import { Segments } from "@/ui/segments";
 import { Sparkline } from "@/ui/sparkline";
 import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
@@ -44,7 +44,6 @@ export function GroupPage() {
   const everything = useQuery(groupsQuery("all", cause, span));
   const open = useQuery(groupsQuery("open", cause, span));
   useTitle(`${titleOf(cause)} · Dead letters`);
-  useShortcut("copyLink", () => void copyLink());
   useLiveQueries(
     ["dead-letters"],
     [

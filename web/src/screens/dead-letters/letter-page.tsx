@@ -2,10 +2,9 @@ import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useLiveQueries } from "@/api/live";
 import { useTenant } from "@/app/console-search";
-import { useShortcut } from "@/app/use-shortcut";
 import { compact } from "@/lib/url";
 import { Card } from "@/ui/card";
-import { copyLink, Page, PageHead, useTitle } from "@/ui/page";
+import { Page, PageHead, useTitle } from "@/ui/page";
 import { LetterDetail } from "./letter-detail";
 import { type Letter, letterQuery } from "./letter-queries";
 
@@ -29,7 +28,6 @@ export function LetterPage() {
   const query = letterQuery(client, id);
   const { data } = useQuery(query);
   useTitle(`Dead letter ${id.slice(0, 8)}`);
-  useShortcut("copyLink", () => void copyLink());
   useLiveQueries(["dead-letters"], [query.queryKey], 2_000);
   const letter = data?.letter;
   return (

@@ -3,7 +3,6 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { CircleCheck, CircleDashed, Clock, Play, TriangleAlert, X } from "lucide-react";
 import { useLiveQueries } from "@/api/live";
 import { useTenant } from "@/app/console-search";
-import { useShortcut } from "@/app/use-shortcut";
 import { cx } from "@/lib/cx";
 import { duration } from "@/lib/format";
 import { useNow } from "@/lib/now";
@@ -12,7 +11,7 @@ import { ActionStep } from "@/screens/stacks/plan-view";
 import type { Heal } from "@/screens/stacks/stack-queries";
 import { short } from "@/screens/stacks/stack-words";
 import { Card } from "@/ui/card";
-import { copyLink, Facts, Page, PageHead, useTitle } from "@/ui/page";
+import { Facts, Page, PageHead, useTitle } from "@/ui/page";
 import { Status, TONE_TEXT, type Tone } from "@/ui/status";
 import { Thread } from "@/ui/thread";
 import { Id, Instant, TimeAgo } from "@/ui/values";
@@ -29,7 +28,6 @@ export function HealPage() {
   const { heal } = run;
   useLiveQueries(["stacks", "drifts"], [["heals"]], 300);
   useTitle(heal.summary);
-  useShortcut("copyLink", () => void copyLink());
   const name = { client: heal.client_id, stack: heal.stack_id };
   return (
     <Page>

@@ -4,11 +4,10 @@ import { type ReactNode, useMemo } from "react";
 import { useLiveQueries } from "@/api/live";
 import { useTenant } from "@/app/console-search";
 import { useOffer } from "@/app/palette-actions";
-import { useShortcut } from "@/app/use-shortcut";
 import { cx } from "@/lib/cx";
 import { count, duration, percent, rate } from "@/lib/format";
 import { Stat } from "@/ui/card";
-import { copyLink, Page, useTitle } from "@/ui/page";
+import { Page, useTitle } from "@/ui/page";
 import { Sparkline } from "@/ui/sparkline";
 import { ErrorState } from "@/ui/states";
 import { TONE_ICON, TONE_WASH } from "@/ui/status";
@@ -43,7 +42,6 @@ export function OverviewScreen() {
     ),
   );
   useTitle("Overview");
-  useShortcut("copyLink", () => void copyLink());
   if (!data)
     return error ? (
       <Page>

@@ -1,6 +1,5 @@
 import type { ReactNode } from "react";
-import { useShortcut } from "@/app/use-shortcut";
-import { copyLink, PageHead, useTitle } from "@/ui/page";
+import { PageHead, useTitle } from "@/ui/page";
 import { TabLinks } from "@/ui/tab-links";
 import { TABS, type TabId } from "./tabs";
 
@@ -18,7 +17,6 @@ export function SettingsFrame({
 }) {
   const shown = TABS.find((each) => each.id === tab);
   useTitle(`${shown?.label}, settings`);
-  useShortcut("copyLink", () => void copyLink());
   return (
     <div className="relative flex min-h-0 flex-1">
       <div className="flex min-w-0 flex-1 flex-col">

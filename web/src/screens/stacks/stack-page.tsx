@@ -3,8 +3,7 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { lazy, Suspense } from "react";
 import { useLiveQueries } from "@/api/live";
 import { useSetSearch } from "@/app/console-search";
-import { useShortcut } from "@/app/use-shortcut";
-import { copyLink, Page, PageHead, useTitle } from "@/ui/page";
+import { Page, PageHead, useTitle } from "@/ui/page";
 import { Skeleton } from "@/ui/states";
 import { Status } from "@/ui/status";
 import { Tabs } from "@/ui/tabs";
@@ -32,7 +31,6 @@ export function StackPage() {
   const { data: record } = useSuspenseQuery(stackQuery(name));
   useLiveQueries(["stacks", "drifts", "approvals"], CHANGED);
   useTitle(stack);
-  useShortcut("copyLink", () => void copyLink());
   const { environment } = record;
   const loud = record.drift_details.length;
   const lazily = (content: React.ReactNode) => (

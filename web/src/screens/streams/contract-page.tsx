@@ -2,10 +2,9 @@ import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useLiveQueries } from "@/api/live";
 import { useSetSearch } from "@/app/console-search";
-import { useShortcut } from "@/app/use-shortcut";
 import { count, percent } from "@/lib/format";
 import { Card, Stat } from "@/ui/card";
-import { copyLink, Page, PageHead, useTitle } from "@/ui/page";
+import { Page, PageHead, useTitle } from "@/ui/page";
 import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
 import { Badge } from "@/ui/status";
 import { Tabs } from "@/ui/tabs";
@@ -29,7 +28,6 @@ export function ContractPage() {
   const query = historyQuery(client ?? "", contract);
   const { data, error, refetch } = useQuery({ ...query, enabled: client !== undefined });
   useTitle(contract);
-  useShortcut("copyLink", () => void copyLink());
   const newest = data?.versions.at(-1);
   const problem = unknown ?? error;
   return (

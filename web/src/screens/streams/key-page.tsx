@@ -3,12 +3,11 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { useLiveQueries } from "@/api/live";
 import { useSetSearch } from "@/app/console-search";
-import { useShortcut } from "@/app/use-shortcut";
 import { cx } from "@/lib/cx";
 import { quote } from "@/lib/filter";
 import { duration } from "@/lib/format";
 import { Card } from "@/ui/card";
-import { copyLink, Facts, Page, PageHead, useTitle } from "@/ui/page";
+import { Facts, Page, PageHead, useTitle } from "@/ui/page";
 import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
 import { Status } from "@/ui/status";
 import { Thread } from "@/ui/thread";
@@ -28,7 +27,6 @@ export function KeyPage() {
   const query = timelineQuery(client ?? "", contract, key);
   const { data, error, refetch } = useQuery({ ...query, enabled: client !== undefined });
   useTitle(`${key} · ${contract}`);
-  useShortcut("copyLink", () => void copyLink());
   useLiveQueries(["verdicts", "alerts"], [query.queryKey], 2_000);
   const problem = unknown ?? error;
   return (
