@@ -204,6 +204,14 @@ def test_what_is_typed_into_the_palette_is_looked_for(
     expect(rows.first).to_be_visible(timeout=WAIT_MS)
 
 
+def test_how_fresh_the_data_are_is_said_on_every_width(
+    open_page: browsing.OpenPage, helios: browsing_data.Served
+) -> None:
+    for size in browsing.SIZES:
+        page = open_page(helios, "/stacks", size=size)
+        expect(page.get_by_role("link", name=re.compile("as of #"))).to_be_visible(timeout=WAIT_MS)
+
+
 def test_a_link_is_copied_on_every_page(
     open_page: browsing.OpenPage, helios: browsing_data.Served
 ) -> None:

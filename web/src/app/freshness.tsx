@@ -35,7 +35,7 @@ export function Freshness() {
       <Link
         {...({ to: "/views" } as unknown as LinkProps)}
         className={cx(
-          "hidden items-center gap-2 rounded-md px-2 py-1 text-sm whitespace-nowrap xl:flex",
+          "flex min-h-6 items-center gap-2 rounded-md px-2 py-1 text-sm whitespace-nowrap",
           isLate ? "bg-warn-wash text-warn" : "text-soft hover:bg-sunken",
         )}
       >
@@ -47,9 +47,10 @@ export function Freshness() {
           )}
         />
         <span className="sr-only">{isLate ? "Behind: " : "Fresh: "}</span>
-        <span>
-          as of #{count(position)}
-          <span className={isLate ? "" : "text-faint"}> · {duration(behind.lag_s)}</span>
+        <span className="max-xl:sr-only">as of #{count(position)}</span>
+        <span className={isLate ? "" : "text-faint max-sm:sr-only"}>
+          <span className="max-xl:sr-only">· </span>
+          {duration(behind.lag_s)}
         </span>
       </Link>
     </Tooltip>
