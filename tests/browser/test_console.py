@@ -223,3 +223,14 @@ def test_a_link_is_copied_on_every_page(
         page.keyboard.press("y")
         expect(page.get_by_text("Link copied").first).to_be_visible(timeout=WAIT_MS)
         assert page.evaluate("navigator.clipboard.readText()") == page.url
+
+
+def test_a_machine_without_a_network_still_asks_its_own_server(
+    open_page: browsing.OpenPage, helios: browsing_data.Served
+) -> None:
+    page = open_page(helios, "/views")
+    # What a browser tells its pages when the network goes, while the server is on this machine.
+    page.evaluate("window.dispatchEvent(new Event('offline'))")
+    _press(page, "g s")
+    rows = page.get_by_role("region", name="Verdicts").get_by_role("link")
+    expect(rows.first).to_be_visible(timeout=WAIT_MS)

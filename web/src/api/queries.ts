@@ -9,12 +9,14 @@ export const queryClient = new QueryClient({
       staleTime: 5_000,
       gcTime: 5 * 60_000,
       refetchOnWindowFocus: true,
+      // A server on this machine answers without a network, and one that does not is told of.
+      networkMode: "always",
       // What is refused stays refused; what could not be reached is tried again, briefly.
       retry: (failures, error) =>
         failures < 2 && (!(error instanceof ApiError) || (error.retryable && error.status >= 500)),
       retryDelay: (failures) => Math.min(500 * 2 ** failures, 4_000),
     },
-    mutations: { retry: false },
+    mutations: { retry: false, networkMode: "always" },
   },
 });
 
