@@ -234,3 +234,13 @@ def test_a_machine_without_a_network_still_asks_its_own_server(
     _press(page, "g s")
     rows = page.get_by_role("region", name="Verdicts").get_by_role("link")
     expect(rows.first).to_be_visible(timeout=WAIT_MS)
+
+
+def test_what_an_event_shares_with_others_leads_to_them(
+    open_page: browsing.OpenPage, helios: browsing_data.Served
+) -> None:
+    page = open_page(helios, "/events?q=type:OrderPlaced")
+    page.keyboard.press("j")
+    panel = page.get_by_role("complementary", name=re.compile("^Event #"))
+    panel.get_by_role("link", name="aws", exact=True).click(timeout=WAIT_MS)
+    _chips(page, "source:aws")

@@ -1,4 +1,6 @@
+import { Link } from "@tanstack/react-router";
 import { Terminal } from "lucide-react";
+import { quote } from "@/lib/filter";
 import { count } from "@/lib/format";
 import { Button } from "@/ui/button";
 import { CausationTree } from "@/ui/causation-tree";
@@ -23,6 +25,15 @@ function asCurl(event: Event, origin: string): string {
   };
   const text = JSON.stringify(sent).replace(/'/g, "'\\''");
   return `curl -sS ${origin}/api/v1/events/ingest -H 'Content-Type: application/json' -d '${text}'`;
+}
+
+/** A value that leads to the events that share it. */
+function Like({ field, value }: { field: string; value: string }) {
+  return (
+    <Link to="/events" search={{ q: `${field}:${quote(value)}` }} className="hover:underline">
+      {value}
+    </Link>
+  );
 }
 
 export function EventDetail({ event }: { event: Event }) {
@@ -52,14 +63,17 @@ export function EventDetail({ event }: { event: Event }) {
                 most={40}
                 to={{
                   to: "/events",
-                  search: { q: `about:${event.aggregate.type} key:${event.aggregate.id}` },
+                  search: {
+                    q: `about:${quote(event.aggregate.type)} key:${quote(event.aggregate.id)}`,
+                  },
                 }}
               />,
             ],
             ["Sequence", event.sequence],
-            ["Client", event.client_id],
-            ["Source", event.source],
-            ["Actor", event.actor],
+            ["Client", <Like key="client" field="client" value={event.client_id} />],
+            ["Type", <Like key="type" field="type" value={event.eventType} />],
+            ["Source", <Like key="source" field="source" value={event.source} />],
+            ["Actor", <Like key="actor" field="actor" value={event.actor} />],
             ["Id", <Id key="id" value={event.event_id} most={40} />],
             [
               "Occurred",
@@ -76,7 +90,7 @@ export function EventDetail({ event }: { event: Event }) {
                 key="correlation"
                 value={event.correlation_id}
                 most={40}
-                to={{ to: "/events", search: { q: `correlation:${event.correlation_id}` } }}
+                to={{ to: "/events", search: { q: `correlation:${quote(event.correlation_id)}` } }}
               />,
             ],
             event.causation_id !== null && [
@@ -85,7 +99,7 @@ export function EventDetail({ event }: { event: Event }) {
                 key="causation"
                 value={event.causation_id}
                 most={40}
-                to={{ to: "/events", search: { q: `id:${event.causation_id}` } }}
+                to={{ to: "/events", search: { q: `id:${quote(event.causation_id)}` } }}
               />,
             ],
           ]}
