@@ -105,7 +105,7 @@ def test_what_cannot_be_chosen_says_why_and_does_nothing(
     open_page: browsing.OpenPage, empty_helios: browsing_data.Served
 ) -> None:
     page = open_page(empty_helios, "/events")
-    page.get_by_role("button", name="Views").click()
+    page.get_by_role("button", name="Saved").click()
     save = page.get_by_role("menuitem", name="Save this filter")
     expect(save).to_contain_text("There is no filter to save")
     expect(save).to_be_disabled()
