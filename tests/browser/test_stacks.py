@@ -43,7 +43,7 @@ PATHS = (
     "/healing",
     "/healing?tab=guards",
 )
-DEADLINE_S = 30.0
+DEADLINE_S = 120.0
 SLOW_MS = 30_000
 
 
