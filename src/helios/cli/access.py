@@ -7,8 +7,8 @@ import click
 
 from helios.api.routes import access_people as routes
 from helios.cli import grants as grant_texts
+from helios.cli import naming, session
 from helios.cli import output as outputs
-from helios.cli import session, users
 from helios.kernel import clock as clocks
 from helios.kernel import durations, errors
 
@@ -26,7 +26,7 @@ def tokens() -> None:
 @outputs.option
 def list_(where: session.Where, output: outputs.Format) -> None:
     """Print the tokens that you manage; their secrets are kept nowhere."""
-    found = users.run(where, lambda helios: helios.service_tokens())
+    found = naming.ask(where, lambda helios: helios.service_tokens())
     rows = [_row(token) for token in found.tokens]
     empty = "no tokens: issue one with `helios tokens issue NAME --grant operator@CLIENT`"
     outputs.show(found, output, rows=rows, columns=_TOKEN, empty=empty)
@@ -55,7 +55,7 @@ def issue(
     if not grants:
         raise click.UsageError("Say what it may do: --grant, such as --grant operator@acme.")
     seconds = None if expires_in is None else _seconds(expires_in)
-    made = users.run(where, lambda helios: helios.issue_token(name, grants, expires_in_s=seconds))
+    made = naming.ask(where, lambda helios: helios.issue_token(name, grants, expires_in_s=seconds))
     if output == "table":
         click.echo(made.secret)
         click.echo(f"{made.token.name}: {grant_texts.text(made.token.grants)}", err=True)
@@ -68,7 +68,7 @@ def issue(
 @session.options
 def revoke(where: session.Where, token_id: str) -> None:
     """End a token at once."""
-    users.run(where, lambda helios: helios.revoke_token(token_id))
+    naming.ask(where, lambda helios: helios.revoke_token(token_id))
     click.echo(f"revoked {token_id}")
 
 
@@ -83,7 +83,7 @@ def sessions() -> None:
 @outputs.option
 def list_sessions(where: session.Where, output: outputs.Format, user: str | None) -> None:
     """Print your own sessions, and those of whom you manage."""
-    found = users.run(where, lambda helios: helios.sessions(user))
+    found = naming.ask(where, lambda helios: helios.sessions(user))
     rows = [outputs.plain(each) for each in found.sessions]
     outputs.show(found, output, rows=rows, columns=_SESSION, empty="nobody is signed in")
 
@@ -93,7 +93,7 @@ def list_sessions(where: session.Where, output: outputs.Format, user: str | None
 @session.options
 def close(where: session.Where, session_id: str) -> None:
     """Close a session at once."""
-    users.run(where, lambda helios: helios.close_session(session_id))
+    naming.ask(where, lambda helios: helios.close_session(session_id))
     click.echo(f"closed {session_id}")
 
 

@@ -9,8 +9,8 @@ from helios import client as clients
 from helios.api.routes import access_sign_in as routes
 from helios.calls import credentials
 from helios.cli import grants as grant_texts
+from helios.cli import naming, session, users
 from helios.cli import output as outputs
-from helios.cli import session, users
 from helios.kernel import errors
 
 
@@ -53,7 +53,7 @@ def logout(where: session.Where) -> None:
 @outputs.option
 def whoami(where: session.Where, output: outputs.Format) -> None:
     """Print who you are to the server, and what you may do."""
-    me = users.run(where, lambda helios: helios.me())
+    me = naming.ask(where, lambda helios: helios.me())
     row = {
         "kind": me.kind,
         "name": me.name,

@@ -1,8 +1,7 @@
 """`helios sources`."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Sequence
+from typing import Any
 
 import click
 
@@ -10,12 +9,10 @@ from helios import app_ingest, client
 from helios.api import operations
 from helios.api.routes import source_actions as actions
 from helios.api.routes import sources as routes
+from helios.cli import naming, session
 from helios.cli import output as outputs
-from helios.cli import session
 from helios.ingest import declaring, kinds
 from helios.kernel import errors
-
-T = TypeVar("T")
 
 _CLIENT = click.option("--client-id", help="Whose source; `default` without it.")
 _FILES = click.argument("files", nargs=-1, required=True, type=click.Path(allow_dash=True))
@@ -74,7 +71,7 @@ def apply(
                 raise errors.InvalidInputError(str(error), source=file) from error
         return found
 
-    done = _ask(where, run)
+    done = naming.ask(where, run)
     rows = [{**outputs.plain(d), "result": outputs.declared(d)} for d in done]
     columns = ["name", "client_id", "provider", "version", "result", "webhook_url"]
     outputs.show(done, output, rows=rows, columns=columns)
@@ -89,7 +86,7 @@ def apply(
 @outputs.option
 def list_(where: session.Where, output: outputs.Format, client_id: str | None) -> None:
     """Print the sources and how they are doing."""
-    found = _ask(where, lambda helios: helios.sources(client_id))
+    found = naming.ask(where, lambda helios: helios.sources(client_id))
     rows = [
         {**outputs.plain(s), "state": s.status.state, "detail": s.status.detail}
         for s in found.sources
@@ -118,7 +115,7 @@ def show(
     as_declared: bool,
 ) -> None:
     """Print a source, what to give to its sender, and how it is doing."""
-    found = _ask(where, lambda helios: helios.source(name, client_id))
+    found = naming.ask(where, lambda helios: helios.source(name, client_id))
     if as_declared:
         click.echo(found.yaml, nl=not found.yaml.endswith("\n"))
         return
@@ -140,7 +137,7 @@ def show(
 @outputs.option
 def pause(where: session.Where, output: outputs.Format, name: str, client_id: str | None) -> None:
     """Fetch nothing until it is resumed; webhooks are still taken."""
-    _changed(_ask(where, lambda helios: helios.pause_source(name, client_id)), output)
+    _changed(naming.ask(where, lambda helios: helios.pause_source(name, client_id)), output)
 
 
 @sources.command()
@@ -150,7 +147,7 @@ def pause(where: session.Where, output: outputs.Format, name: str, client_id: st
 @outputs.option
 def resume(where: session.Where, output: outputs.Format, name: str, client_id: str | None) -> None:
     """Fetch again."""
-    _changed(_ask(where, lambda helios: helios.resume_source(name, client_id)), output)
+    _changed(naming.ask(where, lambda helios: helios.resume_source(name, client_id)), output)
 
 
 @sources.command()
@@ -160,7 +157,7 @@ def resume(where: session.Where, output: outputs.Format, name: str, client_id: s
 @outputs.option
 def remove(where: session.Where, output: outputs.Format, name: str, client_id: str | None) -> None:
     """Remove a source; its events stay, its sender is told that it is gone."""
-    _changed(_ask(where, lambda helios: helios.remove_source(name, client_id)), output)
+    _changed(naming.ask(where, lambda helios: helios.remove_source(name, client_id)), output)
 
 
 @sources.command()
@@ -192,7 +189,7 @@ def replay(
     async def run(helios: client.Client) -> Any:
         return await _last(helios.replay_source(name, client_id, since=since, ids=ids))
 
-    _fetched(_ask(where, run), output)
+    _fetched(naming.ask(where, run), output)
 
 
 @sources.command()
@@ -206,7 +203,7 @@ def poll(where: session.Where, output: outputs.Format, name: str, client_id: str
     async def run(helios: client.Client) -> Any:
         return await _last(helios.poll_source(name, client_id))
 
-    _fetched(_ask(where, run), output)
+    _fetched(naming.ask(where, run), output)
 
 
 @sources.command()
@@ -216,7 +213,7 @@ def poll(where: session.Where, output: outputs.Format, name: str, client_id: str
 @outputs.option
 def health(where: session.Where, output: outputs.Format, name: str, client_id: str | None) -> int:
     """Ask the provider how it is doing. Exit code 1 when it is not well."""
-    found = _ask(where, lambda helios: helios.source_health(name, client_id))
+    found = naming.ask(where, lambda helios: helios.source_health(name, client_id))
     row = outputs.plain(found)
     outputs.show(found, output, rows=[row], columns=list(row))
     return 1 if found.reachable is False or found.authorised is False else 0
@@ -236,7 +233,7 @@ def list_hooks(
     where: session.Where, output: outputs.Format, name: str, client_id: str | None
 ) -> None:
     """Print them; `ours` leads to this source."""
-    found = _ask(where, lambda helios: helios.hooks(name, client_id))
+    found = naming.ask(where, lambda helios: helios.hooks(name, client_id))
     rows = [outputs.plain(each) for each in found.hooks]
     outputs.show(
         found,
@@ -270,7 +267,7 @@ def mend(
     def run(helios: client.Client) -> Awaitable[actions.HookChange]:
         return helios.mend_hook(name, client_id, url=target, events=events, dry_run=dry_run)
 
-    _hook_changed(_ask(where, run), output)
+    _hook_changed(naming.ask(where, run), output)
 
 
 @hooks.command()
@@ -294,15 +291,7 @@ def delete(
     def run(helios: client.Client) -> Awaitable[actions.HookChange]:
         return helios.delete_hook(name, hook_id, client_id, dry_run=dry_run)
 
-    _hook_changed(_ask(where, run), output)
-
-
-def _ask(where: session.Where, call: Callable[[client.Client], Awaitable[T]]) -> T:
-    async def run() -> T:
-        async with session.opened(where) as helios:
-            return await call(helios.client)
-
-    return asyncio.run(run())
+    _hook_changed(naming.ask(where, run), output)
 
 
 async def _last(steps: Any) -> Any:

@@ -1,18 +1,14 @@
 """`helios subscribers`."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 import click
 
 from helios import client as clients
 from helios.api.routes import subscribers as routes
+from helios.cli import naming, session
 from helios.cli import output as outputs
-from helios.cli import session
 from helios.fanout import subscriber as declarations
-
-T = TypeVar("T")
 
 _CLIENT = click.option("--client-id", help="Whose subscriber; `default` without it.")
 
@@ -44,7 +40,7 @@ def apply(
     async def call(helios: clients.Client) -> list[routes.DeclaredSubscriber]:
         return [await helios.declare_subscriber(text, dry_run=dry_run) for _, text in documents]
 
-    done = _run(where, call)
+    done = naming.ask(where, call)
     rows = [{**outputs.plain(d), "result": outputs.declared(d)} for d in done]
     outputs.show(done, output, rows=rows, columns=["name", "client_id", "version", "result"])
 
@@ -55,7 +51,7 @@ def apply(
 @outputs.option
 def list_(where: session.Where, output: outputs.Format, client_id: str | None) -> None:
     """Print the subscribers and how their deliveries go."""
-    found = _run(where, lambda helios: helios.subscribers(client_id))
+    found = naming.ask(where, lambda helios: helios.subscribers(client_id))
     rows = [outputs.plain(one) for one in found.subscribers]
     columns = ("name", "client_id", "channel", "state", "behind", "delivered", "waiting")
     outputs.show(found, output, rows=rows, columns=columns, empty="no subscribers")
@@ -68,7 +64,7 @@ def list_(where: session.Where, output: outputs.Format, client_id: str | None) -
 @outputs.option
 def show(where: session.Where, output: outputs.Format, name: str, *, client_id: str | None) -> None:
     """Print one subscriber: how its deliveries go, and its declaration."""
-    found = _run(where, lambda helios: helios.subscriber(name, client_id))
+    found = naming.ask(where, lambda helios: helios.subscriber(name, client_id))
     if output != "table":
         outputs.show(found, output, rows=[], columns=[])
         return
@@ -88,7 +84,7 @@ def remove(
     where: session.Where, output: outputs.Format, name: str, *, client_id: str | None
 ) -> None:
     """Remove a subscriber; what was set aside for it is forgotten."""
-    _noted(_run(where, lambda helios: helios.remove_subscriber(name, client_id)), output)
+    _noted(naming.ask(where, lambda helios: helios.remove_subscriber(name, client_id)), output)
 
 
 @subscribers.command()
@@ -100,7 +96,7 @@ def disable(
     where: session.Where, output: outputs.Format, name: str, *, client_id: str | None
 ) -> None:
     """Deliver nothing more to a subscriber; its place is kept."""
-    _noted(_run(where, lambda helios: helios.disable_subscriber(name, client_id)), output)
+    _noted(naming.ask(where, lambda helios: helios.disable_subscriber(name, client_id)), output)
 
 
 @subscribers.command()
@@ -118,7 +114,10 @@ def enable(
     client_id: str | None,
 ) -> None:
     """Go on delivering to a subscriber, from where it was."""
-    _noted(_run(where, lambda helios: helios.enable_subscriber(name, client_id, skip=skip)), output)
+    _noted(
+        naming.ask(where, lambda helios: helios.enable_subscriber(name, client_id, skip=skip)),
+        output,
+    )
 
 
 @subscribers.command()
@@ -136,7 +135,7 @@ def deliveries(
     client_id: str | None,
 ) -> None:
     """Print the events that were set aside: to be tried again, or given up."""
-    found = _run(where, lambda helios: helios.deliveries(name, client_id, limit=limit))
+    found = naming.ask(where, lambda helios: helios.deliveries(name, client_id, limit=limit))
     rows = [outputs.plain(one) for one in found.deliveries]
     columns = ("position", "status", "attempt", "next_at", "detail")
     outputs.show(found, output, rows=rows, columns=columns, empty="nothing was set aside")
@@ -162,15 +161,7 @@ def redeliver(
     Example:
       helios subscribers redeliver search-index 4711 4712
     """  # noqa: D301 - click reads \b as the character
-    _noted(_run(where, lambda helios: helios.redeliver(name, positions, client_id)), output)
-
-
-def _run(where: session.Where, call: Callable[[clients.Client], Awaitable[T]]) -> T:
-    async def run() -> T:
-        async with session.opened(where) as helios:
-            return await call(helios.client)
-
-    return asyncio.run(run())
+    _noted(naming.ask(where, lambda helios: helios.redeliver(name, positions, client_id)), output)
 
 
 def _noted(done: routes.Noted, output: outputs.Format) -> None:

@@ -1,20 +1,17 @@
 """`helios users`."""
 
-import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import click
 
-from helios import client as clients
 from helios.api.routes import access_people as routes
 from helios.cli import grants as grant_texts
+from helios.cli import naming, session
 from helios.cli import output as outputs
-from helios.cli import session
 from helios.kernel import errors
 
-T = TypeVar("T")
 _COLUMNS = ("name", "display_name", "grants", "groups", "origin", "disabled", "sessions")
 
 
@@ -28,7 +25,7 @@ def users() -> None:
 @outputs.option
 def list_(where: session.Where, output: outputs.Format) -> None:
     """Print the users whom you manage."""
-    found = run(where, lambda helios: helios.users())
+    found = naming.ask(where, lambda helios: helios.users())
     rows = [_row(user) for user in found.users]
     empty = "no users: add one with `helios users invite NAME --grant viewer`"
     outputs.show(found, output, rows=rows, columns=_COLUMNS, empty=empty)
@@ -62,7 +59,7 @@ def invite(
       pass show alice | helios users invite alice --grant admin --from-stdin
     """  # noqa: D301 - click reads \b as the character
     password = None if no_password else asked("Password", from_stdin=from_stdin, confirm=True)
-    made = run(
+    made = naming.ask(
         where,
         lambda helios: helios.invite_user(
             name, grants, display_name=display_name, groups=groups, password=password
@@ -109,7 +106,7 @@ def change(
         changes["groups"] = list(groups)
     if all(value is None for value in changes.values()):
         raise click.UsageError("Say what to change: see `helios users change --help`.")
-    made = run(where, lambda helios: helios.change_user(name, **changes))
+    made = naming.ask(where, lambda helios: helios.change_user(name, **changes))
     outputs.show(made, output, rows=[_row(made)], columns=_COLUMNS)
 
 
@@ -118,7 +115,7 @@ def change(
 @session.options
 def remove(where: session.Where, name: str) -> None:
     """Remove a user; all sessions end at once."""
-    run(where, lambda helios: helios.remove_user(name))
+    naming.ask(where, lambda helios: helios.remove_user(name))
     click.echo(f"removed {name}")
 
 
@@ -137,7 +134,7 @@ def password(where: session.Where, name: str, *, from_stdin: bool, own: bool) ->
     """  # noqa: D301 - click reads \b as the character
     old = asked("Old password", from_stdin=False, confirm=False) if own else None
     new = asked("New password", from_stdin=from_stdin, confirm=True)
-    run(where, lambda helios: helios.set_password(name, new, old=old))
+    naming.ask(where, lambda helios: helios.set_password(name, new, old=old))
     click.echo(f"set the password of {name}")
 
 
@@ -145,7 +142,7 @@ def password(where: session.Where, name: str, *, from_stdin: bool, own: bool) ->
 @session.options
 def link(where: session.Where) -> None:
     """Print a link that signs a browser in as administrator, once, within a day."""
-    made = run(where, lambda helios: helios.issue_link())
+    made = naming.ask(where, lambda helios: helios.issue_link())
     click.echo(made.url)
 
 
@@ -163,16 +160,6 @@ def asked(prompt: str, *, from_stdin: bool, confirm: bool) -> str:
         )
     typed: str = click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True)
     return typed
-
-
-def run(where: session.Where, call: Callable[[clients.Client], Awaitable[T]]) -> T:
-    """Ask a server, or the data folder."""
-
-    async def main() -> T:
-        async with session.opened(where) as helios:
-            return await call(helios.client)
-
-    return asyncio.run(main())
 
 
 def _row(user: routes.UserView) -> dict[str, Any]:
