@@ -25,7 +25,12 @@ def tokens() -> None:
 @session.options
 @outputs.option
 def list_(where: session.Where, output: outputs.Format) -> None:
-    """Print the tokens that you manage; their secrets are kept nowhere."""
+    """Print the tokens that you manage; their secrets are kept nowhere.
+
+    \b
+    Example:
+      helios tokens list
+    """  # noqa: D301 - click reads \b as the character
     found = naming.ask(where, lambda helios: helios.service_tokens())
     rows = [_row(token) for token in found.tokens]
     empty = "no tokens: issue one with `helios tokens issue NAME --grant operator@CLIENT`"
@@ -67,7 +72,12 @@ def issue(
 @click.argument("token_id")
 @session.options
 def revoke(where: session.Where, token_id: str) -> None:
-    """End a token at once."""
+    """End a token at once.
+
+    \b
+    Example:
+      helios tokens revoke 3f2a9c41d07b58e6
+    """  # noqa: D301 - click reads \b as the character
     naming.ask(where, lambda helios: helios.revoke_token(token_id))
     click.echo(f"revoked {token_id}")
 
@@ -82,7 +92,13 @@ def sessions() -> None:
 @session.options
 @outputs.option
 def list_sessions(where: session.Where, output: outputs.Format, user: str | None) -> None:
-    """Print your own sessions, and those of whom you manage."""
+    """Print your own sessions, and those of whom you manage.
+
+    \b
+    Examples:
+      helios sessions list
+      helios sessions list --user alice
+    """  # noqa: D301 - click reads \b as the character
     found = naming.ask(where, lambda helios: helios.sessions(user))
     rows = [outputs.plain(each) for each in found.sessions]
     outputs.show(found, output, rows=rows, columns=_SESSION, empty="nobody is signed in")
@@ -92,7 +108,12 @@ def list_sessions(where: session.Where, output: outputs.Format, user: str | None
 @click.argument("session_id")
 @session.options
 def close(where: session.Where, session_id: str) -> None:
-    """Close a session at once."""
+    """Close a session at once.
+
+    \b
+    Example:
+      helios sessions close 01939c2e-1b2c-7def-8000-0123456789ab
+    """  # noqa: D301 - click reads \b as the character
     naming.ask(where, lambda helios: helios.close_session(session_id))
     click.echo(f"closed {session_id}")
 

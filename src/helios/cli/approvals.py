@@ -43,7 +43,13 @@ def list_(
     status: str,
     limit: int,
 ) -> None:
-    """Print what waits for somebody's agreement, newest first."""
+    """Print what waits for somebody's agreement, newest first.
+
+    \b
+    Examples:
+      helios approvals list
+      helios approvals list --status all --client-id acme-corp
+    """  # noqa: D301 - click reads \b as the character
     page = naming.ask(
         where,
         lambda helios: helios.approvals(
@@ -62,7 +68,12 @@ def list_(
 def show(
     where: session.Where, output: outputs.Format, *, approval_id: str, client_id: str | None
 ) -> None:
-    """Print the plan that is put before you, who has answered, and what is still needed."""
+    """Print the plan that is put before you, who has answered, and what is still needed.
+
+    \b
+    Example:
+      helios approvals show 01939c2e-…
+    """  # noqa: D301 - click reads \b as the character
     found = naming.ask(where, lambda helios: _found(helios, approval_id, client_id))
     if output == "table":
         _print(found)
@@ -99,7 +110,12 @@ def revoke(
     actor: str | None,
     reason: str,
 ) -> None:
-    """Take back what was asked for, or agreed to and not done yet."""
+    """Take back what was asked for, or agreed to and not done yet.
+
+    \b
+    Example:
+      helios approvals revoke 01939c2e-… --reason "the plan is old"
+    """  # noqa: D301 - click reads \b as the character
     done = naming.ask(
         where,
         lambda helios: helios.revoke_approval(

@@ -80,7 +80,12 @@ def list_entries(where: session.Where, output: outputs.Format, **query: Any) -> 
 def show(
     where: session.Where, output: outputs.Format, *, entry_id: str, client_id: str | None
 ) -> None:
-    """Print one entry, with the plan that was shown to those who agreed."""
+    """Print one entry, with the plan that was shown to those who agreed.
+
+    \b
+    Example:
+      helios audit show 01939c2e-1b2c-7def-8000-0123456789ab
+    """  # noqa: D301 - click reads \b as the character
 
     async def call(helios: clients.Client) -> routes.AuditDetail:
         return await helios.audit_entry(entry_id, client_id)

@@ -178,7 +178,13 @@ def reset(
     dry_run: bool,
     actor: str | None,
 ) -> None:
-    """Put a setting back to its default: of a contract to what was declared last."""
+    """Put a setting back to its default: of a contract to what was declared last.
+
+    \b
+    Examples:
+      helios config reset content.ttl --reason "the CMS has moved"
+      helios config reset contract.order-match.within --dry-run
+    """  # noqa: D301 - click reads \b as the character
 
     async def call(helios: clients.Client) -> routes.ChangeView:
         return await helios.reset_setting(
@@ -197,7 +203,13 @@ def reset(
 def history(
     where: session.Where, output: outputs.Format, *, name: str, client_id: str | None, limit: int
 ) -> None:
-    """Print who changed a setting, newest first."""
+    """Print who changed a setting, newest first.
+
+    \b
+    Examples:
+      helios config history content.ttl
+      helios config history contract.order-match.within --limit 5
+    """  # noqa: D301 - click reads \b as the character
     found = naming.ask(where, lambda helios: helios.setting_history(name, client_id, limit=limit))
     rows = [outputs.plain(each) for each in found.changes]
     empty = f"{name} was never changed"

@@ -87,7 +87,13 @@ def apply(
 @session.options
 @outputs.option
 def list_(where: session.Where, output: outputs.Format, client_id: str | None) -> None:
-    """Print the contracts that apply now."""
+    """Print the contracts that apply now.
+
+    \b
+    Examples:
+      helios contracts list
+      helios contracts list --client-id acme-corp
+    """  # noqa: D301 - click reads \b as the character
 
     async def run() -> routes.ContractList:
         async with session.opened(where) as helios:
@@ -111,7 +117,12 @@ def list_(where: session.Where, output: outputs.Format, client_id: str | None) -
 @session.options
 @outputs.option
 def show(where: session.Where, output: outputs.Format, name: str, client_id: str | None) -> None:
-    """Print a contract as it was declared."""
+    """Print a contract as it was declared.
+
+    \b
+    Example:
+      helios contracts show order-fulfilment
+    """  # noqa: D301 - click reads \b as the character
 
     async def run() -> routes.ContractView:
         async with session.opened(where) as helios:
@@ -130,7 +141,12 @@ def show(where: session.Where, output: outputs.Format, name: str, client_id: str
 @session.options
 @outputs.option
 def delete(where: session.Where, output: outputs.Format, name: str, client_id: str | None) -> None:
-    """Withdraw a contract; its history and verdicts stay."""
+    """Withdraw a contract; its history and verdicts stay.
+
+    \b
+    Example:
+      helios contracts delete order-fulfilment
+    """  # noqa: D301 - click reads \b as the character
 
     async def run() -> routes.Withdrawn:
         async with session.opened(where) as helios:

@@ -154,7 +154,13 @@ async def _ended(
 @session.options
 @outputs.option
 def list_commands(where: session.Where, output: outputs.Format, **query: Any) -> None:
-    """Print commands, newest first; the queue with `--status queued`."""
+    """Print commands, newest first; the queue with `--status queued`.
+
+    \b
+    Examples:
+      helios commands list
+      helios commands list --status queued
+    """  # noqa: D301 - click reads \b as the character
 
     async def run() -> routes.CommandList:
         async with session.opened(where) as helios:
@@ -174,7 +180,12 @@ def list_commands(where: session.Where, output: outputs.Format, **query: Any) ->
 def show_command(
     where: session.Where, output: outputs.Format, command_id: str, *, client_id: str | None
 ) -> int:
-    """Print a command and what became of it. Exit code 1 when it failed or expired."""
+    """Print a command and what became of it. Exit code 1 when it failed or expired.
+
+    \b
+    Example:
+      helios commands show 01939c2e-1b2c-7def-8000-0123456789ab
+    """  # noqa: D301 - click reads \b as the character
 
     async def run() -> routes.CommandView:
         async with session.opened(where) as helios:
@@ -198,7 +209,13 @@ def correlations() -> None:
 @session.options
 @outputs.option
 def list_correlations(where: session.Where, output: outputs.Format, **query: Any) -> None:
-    """Print correlations, newest first."""
+    """Print correlations, newest first.
+
+    \b
+    Examples:
+      helios correlations list
+      helios correlations list --status partial
+    """  # noqa: D301 - click reads \b as the character
 
     async def run() -> routes.CorrelationList:
         async with session.opened(where) as helios:
@@ -218,7 +235,12 @@ def list_correlations(where: session.Where, output: outputs.Format, **query: Any
 def show_correlation(
     where: session.Where, output: outputs.Format, correlation_id: str, *, client_id: str | None
 ) -> None:
-    """Print a correlation: what was expected, what came, and in what order it was handed on."""
+    """Print a correlation: what was expected, what came, and in what order it was handed on.
+
+    \b
+    Example:
+      helios correlations show 01939c2e-1b2c-7def-8000-0123456789ab
+    """  # noqa: D301 - click reads \b as the character
 
     async def run() -> events.Record:
         async with session.opened(where) as helios:

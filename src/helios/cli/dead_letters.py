@@ -112,7 +112,13 @@ def list_(where: session.Where, output: outputs.Format, **query: Any) -> None:
 @session.options
 @outputs.option
 def groups(where: session.Where, output: outputs.Format, **query: Any) -> None:
-    """Print how many open letters there are of each cause, with the newest as a sample."""
+    """Print how many open letters there are of each cause, with the newest as a sample.
+
+    \b
+    Examples:
+      helios dead-letters groups
+      helios dead-letters groups --source shop --since 2026-03-01T00:00:00Z
+    """  # noqa: D301 - click reads \b as the character
     query["type"] = query.pop("event_type")
 
     async def run() -> shown.GroupList:
@@ -128,7 +134,12 @@ def groups(where: session.Where, output: outputs.Format, **query: Any) -> None:
 @session.options
 @outputs.option
 def show(where: session.Where, output: outputs.Format, letter: str, client_id: str | None) -> None:
-    """Print a dead letter: why it is one, and its body."""
+    """Print a dead letter: why it is one, and its body.
+
+    \b
+    Example:
+      helios dead-letters show 3f1c9a
+    """  # noqa: D301 - click reads \b as the character
 
     async def run() -> shown.WholeLetter:
         async with session.opened(where) as helios:
@@ -222,7 +233,12 @@ def discard(where: session.Where, output: outputs.Format, **given: Any) -> int:
     """Close dead letters: those with these IDs, or with --all those that the options say.
 
     They stay in the log, and can be listed with --status discarded.
-    """
+
+    \b
+    Examples:
+      helios dead-letters discard 3f1c9a --note "a test of the sender"
+      helios dead-letters discard --all --source shop --reason schema --dry-run
+    """  # noqa: D301 - click reads \b as the character
     return _work(where, output, "discard", **given)
 
 

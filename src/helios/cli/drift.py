@@ -174,7 +174,12 @@ def list_(
 def show(
     where: session.Where, output: outputs.Format, *, stack: naming.Named, drift_id: str
 ) -> None:
-    """Print one drift: what is declared, what is so, who saw it, and how often it came."""
+    """Print one drift: what is declared, what is so, who saw it, and how often it came.
+
+    \b
+    Example:
+      helios drift show cms-ecom-prod drift-63b9bf8e836a59a4
+    """  # noqa: D301 - click reads \b as the character
     found = naming.ask(where, lambda helios: helios.drift(*stack.pair, drift_id))
     if output == "table":
         _print_drift(found.drift)
@@ -194,7 +199,12 @@ def show(
 def explain(
     where: session.Where, output: outputs.Format, *, stack: naming.Named, drift_id: str
 ) -> None:
-    """Say in sentences what a drift is, why it is believed, and what happens with it next."""
+    """Say in sentences what a drift is, why it is believed, and what happens with it next.
+
+    \b
+    Example:
+      helios drift explain cms-ecom-prod drift-63b9bf8e836a59a4
+    """  # noqa: D301 - click reads \b as the character
     found = naming.ask(where, lambda helios: helios.drift(*stack.pair, drift_id))
     told = story(found.drift)
     if output == "table":
@@ -330,7 +340,12 @@ def false_positive(
     drifts: tuple[str, ...],
     reason: str,
 ) -> None:
-    """Say that drifts are none; what saw them is trusted less from then on."""
+    """Say that drifts are none; what saw them is trusted less from then on.
+
+    \b
+    Example:
+      helios drift false-positive cms-ecom-prod drift-63b9bf8e836a59a4 --reason "the CMS adds it"
+    """  # noqa: D301 - click reads \b as the character
     _on_drifts(
         where,
         output,
@@ -425,7 +440,12 @@ def baseline(
     until: str | None,
     reason: str,
 ) -> None:
-    """Take all present drifts of a STACK as known: only new ones are told of from then on."""
+    """Take all present drifts of a STACK as known: only new ones are told of from then on.
+
+    \b
+    Example:
+      helios drift baseline cms-ecom-prod --reason "as it was taken over"
+    """  # noqa: D301 - click reads \b as the character
     done = naming.ask(
         where,
         lambda helios: helios.take_baseline(

@@ -27,7 +27,13 @@ def guards() -> None:
 @session.options
 @outputs.option
 def list_(where: session.Where, output: outputs.Format, client_id: str | None) -> None:
-    """Print all that stands in the way of healing, or may."""
+    """Print all that stands in the way of healing, or may.
+
+    \b
+    Examples:
+      helios guards list
+      helios guards list --client-id acme-corp
+    """  # noqa: D301 - click reads \b as the character
     found = naming.ask(where, lambda helios: helios.guards(client_id))
     if output == "table":
         _print(found)
@@ -68,7 +74,12 @@ def breakers() -> None:
 @session.options
 @outputs.option
 def list_breakers(where: session.Where, output: outputs.Format, client_id: str | None) -> None:
-    """Print the breakers that are not simply closed."""
+    """Print the breakers that are not simply closed.
+
+    \b
+    Example:
+      helios guards breakers list
+    """  # noqa: D301 - click reads \b as the character
     found = naming.ask(where, lambda helios: helios.guards(client_id)).breakers
     rows = [outputs.plain(each) for each in found]
     outputs.show(found, output, rows=rows, columns=_BREAKERS, empty="all breakers are closed")
@@ -155,7 +166,12 @@ def reset_fuse(
     actor: str | None,
     reason: str,
 ) -> None:
-    """Let healing go on for the stacks that drifted at once: one agreement for all of them."""
+    """Let healing go on for the stacks that drifted at once: one agreement for all of them.
+
+    \b
+    Example:
+      helios guards fuse reset --client-id kiosks --reason "the clean-up script did it"
+    """  # noqa: D301 - click reads \b as the character
     asked = stack_asks.Reset(reason=reason, fuse_id=fuse_id)
     _change(where, output, "fuse/reset", asked, client_id=client_id, actor=actor)
 
@@ -228,7 +244,12 @@ def unfreeze(
     actor: str | None,
     reason: str,
 ) -> None:
-    """Let healing go on; all that drifted meanwhile is looked at."""
+    """Let healing go on; all that drifted meanwhile is looked at.
+
+    \b
+    Example:
+      helios guards unfreeze --client-id acme-corp --reason "the sale is over"
+    """  # noqa: D301 - click reads \b as the character
     _change(
         where, output, "resume", stack_asks.Because(reason=reason), client_id=client_id, actor=actor
     )
@@ -244,7 +265,13 @@ def windows() -> None:
 @session.options
 @outputs.option
 def list_windows(where: session.Where, output: outputs.Format, client_id: str | None) -> None:
-    """Print the windows of a client and those for all; policies have windows of their own."""
+    """Print the windows of a client and those for all; policies have windows of their own.
+
+    \b
+    Examples:
+      helios guards windows list
+      helios guards windows list --client-id acme-corp
+    """  # noqa: D301 - click reads \b as the character
     found = naming.ask(where, lambda helios: helios.guards(client_id)).windows
     rows = [outputs.plain(each) for each in found]
     outputs.show(found, output, rows=rows, columns=_WINDOWS, empty="no windows")
@@ -322,7 +349,12 @@ def remove(
     client_id: str | None,
     actor: str | None,
 ) -> None:
-    """Remove a window."""
+    """Remove a window.
+
+    \b
+    Example:
+      helios guards windows remove night
+    """  # noqa: D301 - click reads \b as the character
     done = naming.ask(
         where,
         lambda helios: helios.remove_window(window_id, client_id=client_id, actor=actor),

@@ -263,7 +263,12 @@ def later(until: str | None, lasts: float | None) -> str | None:
 def resume(
     where: session.Where, output: outputs.Format, *, stack: naming.Named, reason: str
 ) -> None:
-    """Go on with a STACK that was paused; all that happened meanwhile is looked at."""
+    """Go on with a STACK that was paused; all that happened meanwhile is looked at.
+
+    \b
+    Example:
+      helios resume cms-ecom-prod --reason "the CMS has moved"
+    """  # noqa: D301 - click reads \b as the character
     done = naming.ask(
         where,
         lambda helios: helios.resume_stack(*stack.pair, reason=reason, actor=stack.actor),

@@ -41,7 +41,13 @@ def login(where: session.Where, name: str | None, *, link: bool, from_stdin: boo
 @click.command()
 @session.options
 def logout(where: session.Where) -> None:
-    """Close the session of `helios login`."""
+    """Close the session of `helios login`.
+
+    \b
+    Examples:
+      helios logout
+      helios logout --url https://helios.example.com
+    """  # noqa: D301 - click reads \b as the character
     if asyncio.run(_signed_out(where)):
         click.echo("signed out")
     else:
@@ -52,7 +58,13 @@ def logout(where: session.Where) -> None:
 @session.options
 @outputs.option
 def whoami(where: session.Where, output: outputs.Format) -> None:
-    """Print who you are to the server, and what you may do."""
+    """Print who you are to the server, and what you may do.
+
+    \b
+    Examples:
+      helios whoami
+      helios whoami --url https://helios.example.com
+    """  # noqa: D301 - click reads \b as the character
     me = naming.ask(where, lambda helios: helios.me())
     row = {
         "kind": me.kind,

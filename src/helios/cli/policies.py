@@ -19,7 +19,12 @@ def policy_() -> None:
 @naming.stack
 @session.options
 def get(where: session.Where, *, stack: naming.Named) -> None:
-    """Print the policy of a STACK as it was declared; nothing where the defaults hold."""
+    """Print the policy of a STACK as it was declared; nothing where the defaults hold.
+
+    \b
+    Example:
+      helios policy get cms-ecom-prod
+    """  # noqa: D301 - click reads \b as the character
     text = naming.ask(where, lambda helios: helios.get_reconciliation_policy(*stack.pair))
     if text:
         click.echo(text.rstrip())

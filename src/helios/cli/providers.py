@@ -17,7 +17,12 @@ def providers() -> None:
 @providers.command(name="list")
 @outputs.option
 def list_(output: outputs.Format) -> None:
-    """Print the providers, queues and topics there are."""
+    """Print the providers, queues and topics there are.
+
+    \b
+    Example:
+      helios providers list
+    """  # noqa: D301 - click reads \b as the character
     known = app_ingest.known_kinds()
     found = [routes.shown(known, name) for name in known.names]
     rows = [outputs.plain(each) for each in found]
@@ -29,7 +34,12 @@ def list_(output: outputs.Format) -> None:
 @click.argument("name")
 @outputs.option
 def show(output: outputs.Format, name: str) -> None:
-    """Print what a provider can do and its settings."""
+    """Print what a provider can do and its settings.
+
+    \b
+    Example:
+      helios providers show aws-sqs
+    """  # noqa: D301 - click reads \b as the character
     known = app_ingest.known_kinds()
     if name not in known.names:
         known.get(name)

@@ -107,7 +107,12 @@ def reconcile(
 
     FILEs are JSON Lines, a JSON array, CSV with a header, or Parquet; each plain or packed with
     gzip or zstd; "-" is standard input. The events of a key may be spread over all of them.
-    """
+
+    \b
+    Examples:
+      helios reconcile -c contract.yaml orders.jsonl.zst payments.csv stock.parquet
+      helios reconcile -c contract.yaml --leg order=shop.csv --leg payment=bank.csv -o verdicts.csv
+    """  # noqa: D301 - click reads \b as the character
     if not files and not bindings:
         raise click.UsageError("name the files to read, or bind them with --leg")
     contract = read_contract(contract_path)

@@ -55,7 +55,12 @@ def set_(name: str, data_dir: Path | None, config: Path | None, *, from_stdin: b
 @_options
 @outputs.option
 def list_(output: outputs.Format, data_dir: Path | None, config: Path | None) -> None:
-    """Print the names of the secrets that are kept."""
+    """Print the names of the secrets that are kept.
+
+    \b
+    Example:
+      helios secrets list
+    """  # noqa: D301 - click reads \b as the character
     names = _vault(data_dir, config).names()
     rows = [{"name": name, "reference": f"secret:{name}"} for name in names]
     empty = "no secrets: keep one with `helios secrets set NAME`"
@@ -66,7 +71,12 @@ def list_(output: outputs.Format, data_dir: Path | None, config: Path | None) ->
 @click.argument("name")
 @_options
 def remove(name: str, data_dir: Path | None, config: Path | None) -> None:
-    """Forget a secret."""
+    """Forget a secret.
+
+    \b
+    Example:
+      helios secrets remove shopify
+    """  # noqa: D301 - click reads \b as the character
     _vault(data_dir, config).remove(name)
     click.echo(f"forgot secret:{name}")
 

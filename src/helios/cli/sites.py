@@ -57,7 +57,12 @@ def apply(
 @session.options
 @outputs.option
 def list_(where: session.Where, output: outputs.Format, client_id: str | None) -> None:
-    """Print the declared sites and how they stand."""
+    """Print the declared sites and how they stand.
+
+    \b
+    Example:
+      helios sites list
+    """  # noqa: D301 - click reads \b as the character
 
     async def run() -> routes.SiteList:
         async with session.opened(where) as helios:
@@ -75,7 +80,12 @@ def list_(where: session.Where, output: outputs.Format, client_id: str | None) -
 @session.options
 @outputs.option
 def show(where: session.Where, output: outputs.Format, name: str, *, client_id: str | None) -> None:
-    """Print one site: how it stands, and its declaration."""
+    """Print one site: how it stands, and its declaration.
+
+    \b
+    Example:
+      helios sites show blog
+    """  # noqa: D301 - click reads \b as the character
 
     async def run() -> routes.SiteView:
         async with session.opened(where) as helios:
@@ -100,7 +110,12 @@ def show(where: session.Where, output: outputs.Format, name: str, *, client_id: 
 def remove(
     where: session.Where, output: outputs.Format, name: str, *, client_id: str | None
 ) -> None:
-    """Remove a site; what was published stays, and so do its builds."""
+    """Remove a site; what was published stays, and so do its builds.
+
+    \b
+    Example:
+      helios sites remove blog
+    """  # noqa: D301 - click reads \b as the character
 
     async def run() -> routes.Accepted:
         async with session.opened(where) as helios:
@@ -175,7 +190,13 @@ def list_builds(
     limit: int,
     client_id: str | None,
 ) -> None:
-    """Print builds, newest first, of one SITE or of all."""
+    """Print builds, newest first, of one SITE or of all.
+
+    \b
+    Examples:
+      helios builds list
+      helios builds list blog --limit 5
+    """  # noqa: D301 - click reads \b as the character
 
     async def run() -> routes.BuildList:
         async with session.opened(where) as helios:
@@ -194,7 +215,12 @@ def list_builds(
 def show_build(
     where: session.Where, output: outputs.Format, build_id: str, *, client_id: str | None
 ) -> int:
-    """Print one build. Exit code 1 when it failed."""
+    """Print one build. Exit code 1 when it failed.
+
+    \b
+    Example:
+      helios builds show 01939c2e-1b2c-7def-8000-0123456789ab
+    """  # noqa: D301 - click reads \b as the character
 
     async def run() -> routes.BuildView:
         async with session.opened(where) as helios:
@@ -214,7 +240,12 @@ def show_build(
 @_CLIENT
 @session.options
 def log(where: session.Where, build_id: str, *, client_id: str | None) -> None:
-    """Print what a build printed; secrets are masked."""
+    """Print what a build printed; secrets are masked.
+
+    \b
+    Example:
+      helios builds log 01939c2e-1b2c-7def-8000-0123456789ab
+    """  # noqa: D301 - click reads \b as the character
 
     async def run() -> bytes:
         async with session.opened(where) as helios:
@@ -231,7 +262,12 @@ def log(where: session.Where, build_id: str, *, client_id: str | None) -> None:
 def cancel(
     where: session.Where, output: outputs.Format, build_id: str, *, client_id: str | None
 ) -> None:
-    """End a build that is under way."""
+    """End a build that is under way.
+
+    \b
+    Example:
+      helios builds cancel 01939c2e-1b2c-7def-8000-0123456789ab
+    """  # noqa: D301 - click reads \b as the character
 
     async def run() -> routes.Accepted:
         async with session.opened(where) as helios:

@@ -85,7 +85,13 @@ def apply(
 @session.options
 @outputs.option
 def list_(where: session.Where, output: outputs.Format, client_id: str | None) -> None:
-    """Print the sources and how they are doing."""
+    """Print the sources and how they are doing.
+
+    \b
+    Examples:
+      helios sources list
+      helios sources list --client-id acme
+    """  # noqa: D301 - click reads \b as the character
     found = naming.ask(where, lambda helios: helios.sources(client_id))
     rows = [
         {**outputs.plain(s), "state": s.status.state, "detail": s.status.detail}
@@ -114,7 +120,13 @@ def show(
     *,
     as_declared: bool,
 ) -> None:
-    """Print a source, what to give to its sender, and how it is doing."""
+    """Print a source, what to give to its sender, and how it is doing.
+
+    \b
+    Examples:
+      helios sources show orders
+      helios sources show orders --yaml
+    """  # noqa: D301 - click reads \b as the character
     found = naming.ask(where, lambda helios: helios.source(name, client_id))
     if as_declared:
         click.echo(found.yaml, nl=not found.yaml.endswith("\n"))
@@ -136,7 +148,12 @@ def show(
 @session.options
 @outputs.option
 def pause(where: session.Where, output: outputs.Format, name: str, client_id: str | None) -> None:
-    """Fetch nothing until it is resumed; webhooks are still taken."""
+    """Fetch nothing until it is resumed; webhooks are still taken.
+
+    \b
+    Example:
+      helios sources pause orders
+    """  # noqa: D301 - click reads \b as the character
     _changed(naming.ask(where, lambda helios: helios.pause_source(name, client_id)), output)
 
 
@@ -146,7 +163,12 @@ def pause(where: session.Where, output: outputs.Format, name: str, client_id: st
 @session.options
 @outputs.option
 def resume(where: session.Where, output: outputs.Format, name: str, client_id: str | None) -> None:
-    """Fetch again."""
+    """Fetch again.
+
+    \b
+    Example:
+      helios sources resume orders
+    """  # noqa: D301 - click reads \b as the character
     _changed(naming.ask(where, lambda helios: helios.resume_source(name, client_id)), output)
 
 
@@ -156,7 +178,12 @@ def resume(where: session.Where, output: outputs.Format, name: str, client_id: s
 @session.options
 @outputs.option
 def remove(where: session.Where, output: outputs.Format, name: str, client_id: str | None) -> None:
-    """Remove a source; its events stay, its sender is told that it is gone."""
+    """Remove a source; its events stay, its sender is told that it is gone.
+
+    \b
+    Example:
+      helios sources remove orders
+    """  # noqa: D301 - click reads \b as the character
     _changed(naming.ask(where, lambda helios: helios.remove_source(name, client_id)), output)
 
 
@@ -198,7 +225,12 @@ def replay(
 @session.options
 @outputs.option
 def poll(where: session.Where, output: outputs.Format, name: str, client_id: str | None) -> None:
-    """Ask the provider now what changed."""
+    """Ask the provider now what changed.
+
+    \b
+    Example:
+      helios sources poll orders
+    """  # noqa: D301 - click reads \b as the character
 
     async def run(helios: client.Client) -> Any:
         return await _last(helios.poll_source(name, client_id))
@@ -212,7 +244,12 @@ def poll(where: session.Where, output: outputs.Format, name: str, client_id: str
 @session.options
 @outputs.option
 def health(where: session.Where, output: outputs.Format, name: str, client_id: str | None) -> int:
-    """Ask the provider how it is doing. Exit code 1 when it is not well."""
+    """Ask the provider how it is doing. Exit code 1 when it is not well.
+
+    \b
+    Example:
+      helios sources health orders
+    """  # noqa: D301 - click reads \b as the character
     found = naming.ask(where, lambda helios: helios.source_health(name, client_id))
     row = outputs.plain(found)
     outputs.show(found, output, rows=[row], columns=list(row))
@@ -232,7 +269,12 @@ def hooks() -> None:
 def list_hooks(
     where: session.Where, output: outputs.Format, name: str, client_id: str | None
 ) -> None:
-    """Print them; `ours` leads to this source."""
+    """Print them; `ours` leads to this source.
+
+    \b
+    Example:
+      helios sources hooks list cms
+    """  # noqa: D301 - click reads \b as the character
     found = naming.ask(where, lambda helios: helios.hooks(name, client_id))
     rows = [outputs.plain(each) for each in found.hooks]
     outputs.show(
@@ -262,7 +304,13 @@ def mend(
     events: tuple[str, ...],
     dry_run: bool,
 ) -> None:
-    """Register the webhook of a source at the provider, or mend it."""
+    """Register the webhook of a source at the provider, or mend it.
+
+    \b
+    Examples:
+      helios sources hooks mend cms --dry-run
+      helios sources hooks mend cms
+    """  # noqa: D301 - click reads \b as the character
 
     def run(helios: client.Client) -> Awaitable[actions.HookChange]:
         return helios.mend_hook(name, client_id, url=target, events=events, dry_run=dry_run)
@@ -286,7 +334,12 @@ def delete(
     *,
     dry_run: bool,
 ) -> None:
-    """Take a webhook off at the provider."""
+    """Take a webhook off at the provider.
+
+    \b
+    Example:
+      helios sources hooks delete cms 3 --dry-run
+    """  # noqa: D301 - click reads \b as the character
 
     def run(helios: client.Client) -> Awaitable[actions.HookChange]:
         return helios.delete_hook(name, hook_id, client_id, dry_run=dry_run)

@@ -62,7 +62,12 @@ def list_(
 @session.options
 @outputs.option
 def get(where: session.Where, output: outputs.Format, *, stack: naming.Named) -> None:
-    """Print how one STACK stands: versions, hashes, conditions, drift, policy."""
+    """Print how one STACK stands: versions, hashes, conditions, drift, policy.
+
+    \b
+    Example:
+      helios state get cms-ecom-prod
+    """  # noqa: D301 - click reads \b as the character
     found = naming.ask(where, lambda helios: helios.get_state(*stack.pair))
     if output == "table":
         _print(found)
@@ -88,7 +93,13 @@ def _print(found: routes.StateRecord) -> None:
 @click.option("--generation", type=int, help="Of this generation; the present one without it.")
 @session.options
 def document(where: session.Where, *, stack: naming.Named, generation: int | None) -> None:
-    """Print the declaration of a STACK as it was written."""
+    """Print the declaration of a STACK as it was written.
+
+    \b
+    Examples:
+      helios state document cms-ecom-prod
+      helios state document cms-ecom-prod --generation 3
+    """  # noqa: D301 - click reads \b as the character
     text = naming.ask(
         where, lambda helios: helios.stack_document(*stack.pair, generation=generation)
     )
@@ -156,7 +167,12 @@ def remove(
     reason: str,
     yes: bool,
 ) -> None:
-    """Keep a STACK no more; nothing of it is deleted anywhere, and its history stays."""
+    """Keep a STACK no more; nothing of it is deleted anywhere, and its history stays.
+
+    \b
+    Example:
+      helios state remove cms-ecom-prod --reason "moved to another account"
+    """  # noqa: D301 - click reads \b as the character
     if not yes:
         click.confirm(f"Keep {stack} no more?", abort=True, err=True)
 

@@ -50,7 +50,12 @@ def apply(
 @session.options
 @outputs.option
 def list_(where: session.Where, output: outputs.Format, client_id: str | None) -> None:
-    """Print the subscribers and how their deliveries go."""
+    """Print the subscribers and how their deliveries go.
+
+    \b
+    Example:
+      helios subscribers list
+    """  # noqa: D301 - click reads \b as the character
     found = naming.ask(where, lambda helios: helios.subscribers(client_id))
     rows = [outputs.plain(one) for one in found.subscribers]
     columns = ("name", "client_id", "channel", "state", "behind", "delivered", "waiting")
@@ -63,7 +68,12 @@ def list_(where: session.Where, output: outputs.Format, client_id: str | None) -
 @session.options
 @outputs.option
 def show(where: session.Where, output: outputs.Format, name: str, *, client_id: str | None) -> None:
-    """Print one subscriber: how its deliveries go, and its declaration."""
+    """Print one subscriber: how its deliveries go, and its declaration.
+
+    \b
+    Example:
+      helios subscribers show search-index
+    """  # noqa: D301 - click reads \b as the character
     found = naming.ask(where, lambda helios: helios.subscriber(name, client_id))
     if output != "table":
         outputs.show(found, output, rows=[], columns=[])
@@ -83,7 +93,12 @@ def show(where: session.Where, output: outputs.Format, name: str, *, client_id: 
 def remove(
     where: session.Where, output: outputs.Format, name: str, *, client_id: str | None
 ) -> None:
-    """Remove a subscriber; what was set aside for it is forgotten."""
+    """Remove a subscriber; what was set aside for it is forgotten.
+
+    \b
+    Example:
+      helios subscribers remove search-index
+    """  # noqa: D301 - click reads \b as the character
     _noted(naming.ask(where, lambda helios: helios.remove_subscriber(name, client_id)), output)
 
 
@@ -95,7 +110,12 @@ def remove(
 def disable(
     where: session.Where, output: outputs.Format, name: str, *, client_id: str | None
 ) -> None:
-    """Deliver nothing more to a subscriber; its place is kept."""
+    """Deliver nothing more to a subscriber; its place is kept.
+
+    \b
+    Example:
+      helios subscribers disable search-index
+    """  # noqa: D301 - click reads \b as the character
     _noted(naming.ask(where, lambda helios: helios.disable_subscriber(name, client_id)), output)
 
 
@@ -113,7 +133,13 @@ def enable(
     skip: bool,
     client_id: str | None,
 ) -> None:
-    """Go on delivering to a subscriber, from where it was."""
+    """Go on delivering to a subscriber, from where it was.
+
+    \b
+    Examples:
+      helios subscribers enable search-index
+      helios subscribers enable search-index --skip
+    """  # noqa: D301 - click reads \b as the character
     _noted(
         naming.ask(where, lambda helios: helios.enable_subscriber(name, client_id, skip=skip)),
         output,
@@ -134,7 +160,12 @@ def deliveries(
     limit: int,
     client_id: str | None,
 ) -> None:
-    """Print the events that were set aside: to be tried again, or given up."""
+    """Print the events that were set aside: to be tried again, or given up.
+
+    \b
+    Example:
+      helios subscribers deliveries search-index --limit 20
+    """  # noqa: D301 - click reads \b as the character
     found = naming.ask(where, lambda helios: helios.deliveries(name, client_id, limit=limit))
     rows = [outputs.plain(one) for one in found.deliveries]
     columns = ("position", "status", "attempt", "next_at", "detail")

@@ -24,7 +24,12 @@ def users() -> None:
 @session.options
 @outputs.option
 def list_(where: session.Where, output: outputs.Format) -> None:
-    """Print the users whom you manage."""
+    """Print the users whom you manage.
+
+    \b
+    Example:
+      helios users list
+    """  # noqa: D301 - click reads \b as the character
     found = naming.ask(where, lambda helios: helios.users())
     rows = [_row(user) for user in found.users]
     empty = "no users: add one with `helios users invite NAME --grant viewer`"
@@ -114,7 +119,12 @@ def change(
 @click.argument("name")
 @session.options
 def remove(where: session.Where, name: str) -> None:
-    """Remove a user; all sessions end at once."""
+    """Remove a user; all sessions end at once.
+
+    \b
+    Example:
+      helios users remove alice
+    """  # noqa: D301 - click reads \b as the character
     naming.ask(where, lambda helios: helios.remove_user(name))
     click.echo(f"removed {name}")
 
@@ -141,7 +151,12 @@ def password(where: session.Where, name: str, *, from_stdin: bool, own: bool) ->
 @users.command()
 @session.options
 def link(where: session.Where) -> None:
-    """Print a link that signs a browser in as administrator, once, within a day."""
+    """Print a link that signs a browser in as administrator, once, within a day.
+
+    \b
+    Example:
+      helios users link
+    """  # noqa: D301 - click reads \b as the character
     made = naming.ask(where, lambda helios: helios.issue_link())
     click.echo(made.url)
 

@@ -19,7 +19,13 @@ _NOTED = ("client_id", "stack_id", "position")
 def history(
     where: session.Where, output: outputs.Format, *, stack: naming.Named, limit: int
 ) -> None:
-    """Print the versions of a STACK and what was done to it, newest first."""
+    """Print the versions of a STACK and what was done to it, newest first.
+
+    \b
+    Examples:
+      helios history cms-ecom-prod
+      helios history acme-corp/cms-ecom-prod --limit 5
+    """  # noqa: D301 - click reads \b as the character
     found = naming.ask(where, lambda helios: helios.history(*stack.pair, limit=limit))
     if output != "table":
         outputs.show(found, output, rows=[], columns=[])
@@ -86,7 +92,13 @@ def pin(
     version: str | None,
     reason: str,
 ) -> None:
-    """Stay at a version of a STACK: other content is refused until it is unpinned."""
+    """Stay at a version of a STACK: other content is refused until it is unpinned.
+
+    \b
+    Examples:
+      helios pin cms-ecom-prod --reason "until the sale is over"
+      helios pin cms-ecom-prod --version v1.2.1
+    """  # noqa: D301 - click reads \b as the character
     asked = stack_asks.Pin(version=version, reason=reason)
     done = naming.ask(where, lambda helios: helios.pin_stack(*stack.pair, asked, actor=stack.actor))
     outputs.show(done, output, rows=[outputs.plain(done)], columns=_NOTED)
@@ -100,7 +112,12 @@ def pin(
 def unpin(
     where: session.Where, output: outputs.Format, *, stack: naming.Named, reason: str
 ) -> None:
-    """Take new versions of a STACK again, also those that were rolled back."""
+    """Take new versions of a STACK again, also those that were rolled back.
+
+    \b
+    Example:
+      helios unpin cms-ecom-prod --reason "v1.2.2 mends it"
+    """  # noqa: D301 - click reads \b as the character
     done = naming.ask(
         where, lambda helios: helios.unpin_stack(*stack.pair, reason=reason, actor=stack.actor)
     )

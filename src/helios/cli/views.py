@@ -23,7 +23,12 @@ def views() -> None:
 @session.options
 @outputs.option
 def list_(where: session.Where, output: outputs.Format) -> None:
-    """Print how each view is doing."""
+    """Print how each view is doing.
+
+    \b
+    Example:
+      helios views list
+    """  # noqa: D301 - click reads \b as the character
 
     async def run() -> routes.ViewList:
         async with session.opened(where) as helios:
@@ -60,7 +65,13 @@ def rebuild(where: session.Where, output: outputs.Format, name: str | None, *, e
 @session.options
 @outputs.option
 def verify(where: session.Where, output: outputs.Format, name: str | None, *, every: bool) -> int:
-    """Compare a view with the log, row for row. Exit code 1 when they differ."""
+    """Compare a view with the log, row for row. Exit code 1 when they differ.
+
+    \b
+    Examples:
+      helios views verify event_mirror
+      helios views verify --all
+    """  # noqa: D301 - click reads \b as the character
     if (name is None) != every:
         raise click.UsageError("Give a NAME or --all.")
     done = asyncio.run(_each(where, "verify", name))
