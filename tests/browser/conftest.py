@@ -93,6 +93,19 @@ def guarded_helios(
         yield served
 
 
+@pytest.fixture(scope="module")
+def full_helios(
+    _pages_can_be_opened: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[browsing_data.Served]:
+    """A server with something in each list, where one has to sign in."""
+    root = tmp_path_factory.mktemp("files")
+    env = {"HELIOS_BUILDS_ROOT": str(root), "SHOP_TOKEN": "long-enough-for-tests-alone"}
+    folder = tmp_path_factory.mktemp("helios")
+    with browsing_data.serving(folder, auth="on", filled=True, env=env) as served:
+        browsing_data.furnish(served.http, root)
+        yield served
+
+
 @pytest.fixture
 def serve(_pages_can_be_opened: None, tmp_path: Path) -> Iterator[browsing_data.Serve]:
     """Starts servers of this test: `serve(auth="on", filled=True, env={…})`."""

@@ -5,6 +5,7 @@ Times are near those of the machine, as the pages show the last hour; all else c
 
 import contextlib
 import random
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -70,6 +71,87 @@ def _declare(http: httpx.Client, method: str, path: str, text: str) -> None:
     answer = http.request(method, path, content=text, headers={"content-type": "application/yaml"})
     if not answer.is_success:
         raise RefusedError(answer.text)
+
+
+_FILE = """\
+apiVersion: blackwell.io/v1
+kind: Composition
+metadata: {{client_id: {client}, stack_id: {stack}, environment: prod}}
+spec:
+  resources:
+    settings: {{kind: file, path: {stack}.json, json: {{guest_checkout: true}}}}
+---
+apiVersion: blackwell.io/v1
+kind: ReconciliationPolicy
+metadata: {{client_id: {client}, stack_id: {stack}}}
+spec:
+  schedule: {{interval: 1s}}
+  auto_heal:
+    enabled: true
+    modes: {{configuration_changed: approve}}
+    confirmations: 1
+    persistence: 0s
+"""
+_SOURCE = """\
+apiVersion: helios.io/v1
+kind: Source
+metadata: {{name: {name}, client_id: {client}}}
+spec:
+  provider: static-token
+  secrets: ["env:SHOP_TOKEN"]
+  schemas: {{OrderPlaced: {{type: object, required: [orderId]}}}}
+  options: {{extract: {{event_type: "json:type", event_id: "json:id"}}}}
+"""
+_SITE = """\
+apiVersion: helios.io/v1
+kind: Site
+metadata: {{name: {name}, client_id: {client}}}
+spec:
+  attempts: 1
+  build: {{type: command, command: ["{python}", "-I", "-c", "print(1)"], workdir: "."}}
+"""
+TWO: Mapping[str, tuple[str, str]] = {
+    "stacks": ("kiosk", "desk"),
+    "sources": ("orders", "payments"),
+    "sites": ("docs", "blog"),
+    "dead letters": ("erp", "crm"),
+}
+"""What `furnish` puts into lists that `fill` leaves empty: of which stacks, and of which names."""
+
+
+def furnish(http: httpx.Client, root: Path) -> None:
+    """Have two things in each list that `fill` leaves empty; see `TWO`.
+
+    Args:
+        http: calls a server that has `SHOP_TOKEN` in its environment.
+        root: its `HELIOS_BUILDS_ROOT`.
+    """
+    for stack in TWO["stacks"]:
+        (root / f"{stack}.json").write_text('{"guest_checkout": false}', encoding="utf-8")
+        # Each of another client: where one has many that drift at once, none is healed any more.
+        stacks = f"/api/v1/clients/{stack}-shop/stacks/{stack}"
+        declared, policy = _FILE.format(client=f"{stack}-shop", stack=stack).split("---\n")
+        _declare(http, "PUT", stacks, declared)
+        _declare(http, "PUT", f"{stacks}/policy", policy)
+    for name in TWO["sources"]:
+        _declare(http, "PUT", "/api/v1/sources", _SOURCE.format(name=name, client=shop.CLIENT))
+    for name in TWO["sites"]:
+        text = _SITE.format(name=name, client=shop.CLIENT, python=sys.executable)
+        _declare(http, "PUT", "/api/v1/sites", text)
+    for source in TWO["dead letters"]:
+        for amount in (1, 2):  # The same id with another content dies.
+            http.post("/api/v1/events/ingest", json=_invoice(source, amount))
+
+
+def _invoice(source: str, amount: int) -> Mapping[str, object]:
+    return {
+        "source": source,
+        "eventType": "InvoiceWritten",
+        "event_id": f"{source}-1",
+        "client_id": shop.CLIENT,
+        "aggregate": {"type": "invoice", "id": f"{source}-1"},
+        "payload": {"amount": amount},
+    }
 
 
 def invite(http: httpx.Client) -> None:

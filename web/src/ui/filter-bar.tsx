@@ -58,6 +58,8 @@ export function FilterBar({
     if (added.length > 0) apply([...tokens, ...added]);
     setDraft("");
     setActive(-1);
+    // What was asked for is under the suggestions; they come again with the next word.
+    setOpen(false);
   };
   const take = (suggestion: Suggestion) => {
     if (suggestion.isWhole) add(suggestion.text);
@@ -74,7 +76,10 @@ export function FilterBar({
   };
 
   const onKeyDown = (event: React.KeyboardEvent) => {
-    if (event.key === "ArrowDown" && suggestions.length > 0) {
+    if (event.key === "ArrowDown" && !isOpen) {
+      event.preventDefault();
+      setOpen(true);
+    } else if (event.key === "ArrowDown" && suggestions.length > 0) {
       event.preventDefault();
       setActive((active + 1) % suggestions.length);
     } else if (event.key === "ArrowUp" && suggestions.length > 0) {
@@ -129,6 +134,7 @@ export function FilterBar({
               setActive(-1);
             }}
             onFocus={() => setOpen(true)}
+            onClick={() => setOpen(true)}
             onBlur={() => {
               setOpen(false);
               if (draft.trim()) add(draft);
