@@ -1,7 +1,7 @@
 /** A list that follows what comes, until somebody reads. */
 
 import { Pause, Play } from "lucide-react";
-import { useState } from "react";
+import { type MouseEvent, useEffect, useState } from "react";
 import { count } from "@/lib/format";
 import { Button } from "@/ui/button";
 import { useShortcut } from "./use-shortcut";
@@ -11,6 +11,8 @@ interface Following {
   isPaused: boolean;
   isHeld: boolean;
   toggle: () => void;
+  /** Lets in what waits now, and stays paused where it was. */
+  letIn: () => void;
   setAway: (away: boolean) => void;
 }
 
@@ -21,16 +23,34 @@ interface Following {
 export function useFollowing(isReading: boolean, isLive: boolean): Following {
   const [isHeld, setHeld] = useState(false);
   const [isAway, setAway] = useState(false);
+  const [isLettingIn, setLettingIn] = useState(false);
+  useEffect(() => {
+    if (isLettingIn) setLettingIn(false);
+  }, [isLettingIn]);
   const toggle = () => setHeld(!isHeld);
   useShortcut("pause", toggle, isLive);
-  return { isPaused: isHeld || isAway || isReading, isHeld, toggle, setAway };
+  const isPaused = !isLettingIn && (isHeld || isAway || isReading);
+  return { isPaused, isHeld, toggle, letIn: () => setLettingIn(true), setAway };
 }
 
 export function FollowButton({ follow, pending }: { follow: Following; pending: number }) {
+  const show = (event: MouseEvent<HTMLElement>) => {
+    follow.letIn();
+    // The one list of the screen: what is new stands at its top.
+    const screen = event.currentTarget.closest("main");
+    screen?.querySelector("section[data-scroll-restoration-id]")?.scrollTo({ top: 0 });
+  };
   return (
     <>
       <span aria-live="polite" className="text-sm text-soft">
-        {follow.isPaused && (pending > 0 ? `Paused, ${count(pending)} new` : "Paused")}
+        {follow.isPaused &&
+          (pending > 0 ? (
+            <button type="button" className="link" title="Show them" onClick={show}>
+              Paused, {count(pending)} new
+            </button>
+          ) : (
+            "Paused"
+          ))}
       </span>
       <Button
         icon={follow.isHeld ? Play : Pause}
