@@ -13,70 +13,13 @@ from importlib import metadata
 from typing import Any
 
 import click
+from click import shell_completion
 
+from helios.cli import verbs
 from helios.kernel import errors
 
-COMMANDS = {
-    "alerts": "helios.cli.alerts:alerts",
-    "append": "helios.cli.events:append",
-    "apply": "helios.cli.apply:apply",
-    "apply-plan": "helios.cli.plans:apply_plan",
-    "approvals": "helios.cli.approvals:approvals",
-    "approve": "helios.cli.approvals:approve",
-    "audit": "helios.cli.audit:audit",
-    "builds": "helios.cli.sites:builds",
-    "cancel-plan": "helios.cli.plans:cancel_plan",
-    "commands": "helios.cli.control:commands",
-    "config": "helios.cli.config:config",
-    "content": "helios.cli.content:content",
-    "contracts": "helios.cli.contracts:contracts",
-    "correlations": "helios.cli.control:correlations",
-    "dead-letters": "helios.cli.dead_letters:dead_letters",
-    "demo": "helios.cli.demo:demo",
-    "demo-clouds": "helios.cli.demo_clouds:demo_clouds",
-    "drift": "helios.cli.drift:drift",
-    "env": "helios.cli.versions:env",
-    "events": "helios.cli.events:events",
-    "graphql": "helios.cli.graphql:graphql",
-    "guards": "helios.cli.guards:guards",
-    "heal": "helios.cli.healing:heal",
-    "health": "helios.cli.health:health",
-    "history": "helios.cli.versions:history",
-    "log": "helios.cli.log:log",
-    "login": "helios.cli.login:login",
-    "logout": "helios.cli.login:logout",
-    "mirror": "helios.cli.mirror:mirror",
-    "notify": "helios.cli.notify:notify",
-    "overview": "helios.cli.overview:overview",
-    "pause": "helios.cli.healing:pause",
-    "pin": "helios.cli.versions:pin",
-    "plan": "helios.cli.plans:plan",
-    "policy": "helios.cli.policies:policy_",
-    "predict": "helios.cli.predict:predict",
-    "providers": "helios.cli.providers:providers",
-    "reconcile": "helios.cli.reconcile:reconcile",
-    "reconcile-stack": "helios.cli.healing:reconcile_stack",
-    "reject": "helios.cli.approvals:reject",
-    "resume": "helios.cli.healing:resume",
-    "rollback": "helios.cli.versions:rollback",
-    "secrets": "helios.cli.secrets:secrets",
-    "serve": "helios.cli.serve:serve",
-    "sessions": "helios.cli.access:sessions",
-    "sites": "helios.cli.sites:sites",
-    "sources": "helios.cli.sources:sources",
-    "state": "helios.cli.state:state",
-    "subscribers": "helios.cli.subscribers:subscribers",
-    "tokens": "helios.cli.access:tokens",
-    "unpin": "helios.cli.versions:unpin",
-    "users": "helios.cli.users:users",
-    "verdicts": "helios.cli.verdicts:verdicts",
-    "views": "helios.cli.views:views",
-    "wait": "helios.cli.healing:wait",
-    "webhooks": "helios.cli.webhooks:webhooks",
-    "whoami": "helios.cli.login:whoami",
-    "why": "helios.cli.why:why",
-}
-"""Verb -> `module:attribute` of its click command. A new verb is one more line."""
+COMMANDS = {name: f"helios.cli.{verb.target}" for name, verb in verbs.ALL.items()}
+"""Verb -> `module:attribute` of its click command."""
 
 EXIT_BAD_INPUT = 2
 EXIT_FAILED = 3
@@ -102,6 +45,41 @@ class Verbs(click.Group):
         module, _, attribute = target.partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        word = args[0]
+        known = ctx.resilient_parsing or word.startswith("-") or self.get_command(ctx, word)
+        if not known:
+            close = " or ".join(map(repr, verbs.meant(word)))
+            ctx.fail(f"No such command {word!r}." + (f" Did you mean {close}?" if close else ""))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's interface
+        formatter: click.HelpFormatter,
+    ) -> None:
+        groups = {
+            title: [(name, verb.line) for name, verb in group.items()]
+            for title, group in verbs.GROUPS.items()
+        }
+        own = [(name, verb.get_short_help_str()) for name, verb in self.commands.items()]
+        for title, rows in {**groups, "Others": own}.items():
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl([(name.ljust(verbs.WIDEST), line) for name, line in rows])
+
+    def shell_complete(
+        self, ctx: click.Context, incomplete: str
+    ) -> list[shell_completion.CompletionItem]:
+        found = [
+            shell_completion.CompletionItem(name, help=verb.line)
+            for name, verb in sorted(verbs.ALL.items())
+            if name.startswith(incomplete)
+        ]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -8,8 +8,10 @@ from collections.abc import Callable
 
 import click
 import pytest
+from click import testing
 
 from helios import cli
+from helios.cli import verbs
 from helios.kernel import errors
 
 
@@ -70,12 +72,57 @@ def test_every_verb_of_the_table_exists() -> None:
         assert command.name == name
 
 
-def test_help_lists_the_verbs(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        cli.main.main(["--help"])
-    assert ended.value.code == 0
-    shown = capsys.readouterr().out
-    assert all(f"  {name} " in shown for name in cli.COMMANDS)
+def shown(*arguments: str, expected: int = 0) -> testing.Result:
+    """What `helios` prints on a terminal that is 80 columns wide."""
+    done = testing.CliRunner(env={"COLUMNS": "80"}).invoke(cli.main, arguments, prog_name="helios")
+    assert done.exit_code == expected
+    return done
+
+
+def test_help_shows_each_verb_once_with_its_whole_line_in_a_group_of_what_people_do() -> None:
+    lines = shown("--help").output.splitlines()
+    for title, group in verbs.GROUPS.items():
+        begin = lines.index(f"{title}:") + 1
+        below = lines[begin : begin + len(group)]
+        assert below == [f"  {name:{verbs.WIDEST}}  {verb.line}" for name, verb in group.items()]
+    assert sum(map(len, verbs.GROUPS.values())) == len(cli.COMMANDS)
+
+
+def test_help_loads_no_verb() -> None:
+    script = (
+        "import sys, helios.cli as cli\n"
+        "try: cli.main.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "loaded = {each for each in sys.modules if each.startswith('helios.cli.')}\n"
+        "assert loaded == {'helios.cli.verbs'}, loaded\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_help_of_a_group_that_has_verbs_of_its_own_lists_them() -> None:
+    command = click.Command("verb", help="Do something.")
+    done = testing.CliRunner().invoke(cli.Verbs("helios", commands={"verb": command}), ["--help"])
+    assert f"  {'verb':{verbs.WIDEST}}  Do something." in done.output
+
+
+@pytest.mark.parametrize(
+    ("word", "tip"),
+    [
+        ("evnts", " Did you mean 'events'?"),
+        ("status", " Did you mean 'overview' or 'state' or 'health'?"),
+        ("Tail", " Did you mean 'events'?"),
+        ("xyzzy", ""),
+    ],
+)
+def test_a_word_that_is_no_verb_is_told_with_those_that_may_be_meant(word: str, tip: str) -> None:
+    done = shown(word, expected=2)
+    assert done.stderr.endswith(f"Error: No such command {word!r}.{tip}\n")
+
+
+def test_words_of_other_programs_lead_to_verbs_that_there_are() -> None:
+    meant = {each for word in verbs.MEANT for each in verbs.meant(word)}
+    assert meant <= set(verbs.ALL)
+    assert not verbs.MEANT.keys() & verbs.ALL
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
