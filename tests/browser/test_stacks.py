@@ -145,6 +145,32 @@ def test_a_policy_is_tried_before_it_is_declared(
     expect(page.get_by_role("status").filter(has_text="nonsense")).to_be_visible()
 
 
+def test_the_open_part_of_a_graph_and_what_is_drawn_are_in_the_address(
+    open_page: browsing.OpenPage, shop: browsing_data.Served
+) -> None:
+    _waiting(shop)
+    page = open_page(shop, f"/stacks/{NAME}?tab=graph")
+    part = page.get_by_role("tabpanel").get_by_role("button", name=re.compile("settings"))
+    facts = page.get_by_text("resource/settings", exact=True)
+    unwell = page.get_by_role("button", name=re.compile("^(All|Only what is not well)$"))
+    part.click()
+    expect(facts).to_be_visible()
+    unwell.click()
+    expect(unwell).to_have_attribute("aria-pressed", "true")
+    page.reload()
+    expect(facts).to_be_visible()
+    expect(unwell).to_have_attribute("aria-pressed", "true")
+
+    page.get_by_role("link", name="Healing", exact=True).click()
+    expect(page).to_have_title(re.compile("Healing"))
+    page.go_back()
+    expect(part).to_have_attribute("aria-pressed", "true")
+    expect(facts).to_be_visible()
+    expect(unwell).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("tab", name="Summary").click()
+    page.wait_for_url(lambda url: "sel=" not in url and "show=" not in url)
+
+
 @pytest.mark.parametrize("look", [browsing.Look(), browsing.Look(theme="dark", size="narrow")])
 def test_everybody_can_use_the_pages_of_stacks_approvals_and_healing(
     open_page: browsing.OpenPage,

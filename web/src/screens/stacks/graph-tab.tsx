@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
-import { useMemo, useState } from "react";
+import { useMemo } from "react";
 import type { Schemas } from "@/api/client";
+import { useSetSearch } from "@/app/console-search";
 import { Button } from "@/ui/button";
 import { Card } from "@/ui/card";
 import { Graph } from "@/ui/graph";
@@ -22,10 +23,19 @@ function wordOf(node: Node): string {
 }
 
 /** How the parts of a stack hang together; what is not well is always drawn. */
-export function GraphTab({ name }: { name: StackName }) {
+export function GraphTab({
+  name,
+  selected,
+  isUnwell,
+}: {
+  name: StackName;
+  /** The part that is open. */
+  selected: string | undefined;
+  /** Only what is not well. */
+  isUnwell: boolean;
+}) {
   const { data, error, refetch } = useQuery(graphQuery(name));
-  const [isUnwell, setUnwell] = useState(false);
-  const [selected, setSelected] = useState<string>();
+  const set = useSetSearch();
   const shown = useMemo(() => {
     if (!data) return { nodes: [], edges: [] };
     const nodes = data.nodes.filter((node) => !isUnwell || wordOf(node) !== "in_sync");
@@ -48,7 +58,11 @@ export function GraphTab({ name }: { name: StackName }) {
   const unwell = data.nodes.filter((node) => wordOf(node) !== "in_sync").length;
   const open = data.nodes.find((node) => node.id === selected);
   const toggle = (
-    <Button size="sm" aria-pressed={isUnwell} onClick={() => setUnwell(!isUnwell)}>
+    <Button
+      size="sm"
+      aria-pressed={isUnwell}
+      onClick={() => set({ show: isUnwell ? undefined : "unwell" }, { replace: true })}
+    >
       {isUnwell ? "All" : "Only what is not well"}
     </Button>
   );
@@ -66,7 +80,7 @@ export function GraphTab({ name }: { name: StackName }) {
           nodes={shown.nodes}
           edges={shown.edges}
           actions={toggle}
-          onSelect={setSelected}
+          onSelect={(id) => set({ sel: id })}
           {...(selected ? { selected } : {})}
         />
       )}

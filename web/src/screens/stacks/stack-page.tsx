@@ -25,7 +25,7 @@ const route = getRouteApi("/_console/stacks/$client/$stack/");
 /** One stack: how it stands, what differs, what would be done, and what was. */
 export function StackPage() {
   const { client, stack } = route.useParams();
-  const { tab = "summary", sel, a, b } = route.useSearch();
+  const { tab = "summary", sel, show, a, b } = route.useSearch();
   const name = { client, stack };
   const set = useSetSearch();
   const { data: record } = useSuspenseQuery(stackQuery(name));
@@ -77,6 +77,7 @@ export function StackPage() {
           set({
             tab: id === "summary" ? undefined : id,
             sel: undefined,
+            show: undefined,
             a: undefined,
             b: undefined,
           })
@@ -113,7 +114,11 @@ export function StackPage() {
               />
             ),
           },
-          { id: "graph", label: "Graph", content: lazily(<GraphTab name={name} />) },
+          {
+            id: "graph",
+            label: "Graph",
+            content: lazily(<GraphTab name={name} selected={sel} isUnwell={show === "unwell"} />),
+          },
           {
             id: "history",
             label: "History",
