@@ -163,7 +163,17 @@ def _version() -> str:
         return "unknown"
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+_COMPLETION = """\b
+Tab completes verbs and options once your shell has run its line of these:
+  bash  eval "$(_HELIOS_COMPLETE=bash_source helios)"
+  zsh   eval "$(_HELIOS_COMPLETE=zsh_source helios)"
+  fish  _HELIOS_COMPLETE=fish_source helios | source
+"""
+
+
+@click.group(
+    cls=Verbs, epilog=_COMPLETION, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(_version(), prog_name="helios")
 @debug_option
 def main() -> None:

@@ -4,7 +4,8 @@ import importlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Mapping
 
 import click
 import pytest
@@ -72,9 +73,15 @@ def test_every_verb_of_the_table_exists() -> None:
         assert command.name == name
 
 
-def shown(*arguments: str, expected: int = 0) -> testing.Result:
-    """What `helios` prints on a terminal that is 80 columns wide."""
-    done = testing.CliRunner(env={"COLUMNS": "80"}).invoke(cli.main, arguments, prog_name="helios")
+def shown(
+    *arguments: str,
+    expected: int = 0,
+    completing: str | None = None,
+    words: Mapping[str, str] = types.MappingProxyType({}),
+) -> testing.Result:
+    """What `helios` prints on a terminal that is 80 columns wide, or to a shell that completes."""
+    around = {"COLUMNS": "80", "_HELIOS_COMPLETE": completing, **words}
+    done = testing.CliRunner(env=around).invoke(cli.main, arguments, prog_name="helios")
     assert done.exit_code == expected
     return done
 
@@ -123,6 +130,31 @@ def test_words_of_other_programs_lead_to_verbs_that_there_are() -> None:
     meant = {each for word in verbs.MEANT for each in verbs.meant(word)}
     assert meant <= set(verbs.ALL)
     assert not verbs.MEANT.keys() & verbs.ALL
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_gets_a_script_that_completes(shell: str) -> None:
+    script = shown(completing=f"{shell}_source").stdout
+    assert "_HELIOS_COMPLETE=" in script
+    assert f"{shell}_complete" in script
+    assert f"_HELIOS_COMPLETE={shell}_source helios" in shown("--help").output
+
+
+def test_the_script_for_bash_is_one_and_is_given_what_completes() -> None:
+    script = shown(completing="bash_source").stdout
+    subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+    words = {"COMP_WORDS": "helios ev", "COMP_CWORD": "1"}
+    assert shown(completing="bash_complete", words=words).stdout == "plain,events\n"
+    words = {"COMP_WORDS": "helios events t", "COMP_CWORD": "2"}
+    assert shown(completing="bash_complete", words=words).stdout == "plain,tail\n"
+    words = {"COMP_WORDS": "helios evnts t", "COMP_CWORD": "2"}
+    assert shown(completing="bash_complete", words=words).stderr == ""
+
+
+def test_what_completes_is_told_with_the_line_of_its_verb() -> None:
+    words = {"COMP_WORDS": "helios dead", "COMP_CWORD": "1"}
+    told = shown(completing="zsh_complete", words=words).stdout
+    assert told.splitlines() == ["plain", "dead-letters", verbs.ALL["dead-letters"].line]
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
