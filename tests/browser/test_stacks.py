@@ -130,6 +130,30 @@ def test_healing_is_paused_for_a_time_where_all_can_see_it_and_goes_on(
     expect(page.get_by_text("Healing is paused")).to_be_hidden()
 
 
+def test_a_bar_of_heals_over_time_leads_to_the_heals_of_that_time(
+    open_page: browsing.OpenPage, shop: browsing_data.Served
+) -> None:
+    asked = _waiting(shop)
+    path = f"/api/v1/approvals/{asked['approval_id']}/approve?client_id={CLIENT}"
+    answer = shop.http.post(path, json={"digest": asked["digest"], "roles": ["approver"]})
+    assert answer.is_success, answer.text
+    page = open_page(shop, "/healing")
+    heals = page.get_by_role("region", name="Heals").locator("tbody tr:not([aria-hidden='true'])")
+    expect(heals).to_have_count(1)
+    bars = page.get_by_role("img", name=re.compile("^Heals over time"))
+    box = bars.bounding_box()
+    assert box
+    # The first bar begins with the first heal.
+    bars.click(position={"x": box["width"] - 2, "y": box["height"] / 2})
+    page.wait_for_url("**from=*to=*")
+    expect(page.get_by_text("No heal matches")).to_be_visible()
+    page.go_back()
+    expect(heals).to_have_count(1)
+    bars.click(position={"x": 2, "y": box["height"] / 2})
+    page.wait_for_url("**from=*to=*")
+    expect(heals).to_have_count(1)
+
+
 def test_a_policy_is_tried_before_it_is_declared(
     open_page: browsing.OpenPage, shop: browsing_data.Served, complaints: browsing.Watch
 ) -> None:

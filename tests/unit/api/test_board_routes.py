@@ -83,6 +83,10 @@ def test_a_heal_tells_what_should_come_and_what_came(run: Any) -> None:
         assert page["figures"]["success_rate"] == 1.0
         later = {"start_time": "2099-01-01T00:00:00Z"}
         assert (await helios.get("/api/v1/heals", params=later)).json()["heals"] == []
+        begun = page["heals"][0]["started_at"]
+        for end, count in ((begun, 0), ("2099-01-01T00:00:00Z", 1)):
+            until = (await helios.get("/api/v1/heals", params={"end_time": end})).json()
+            assert (len(until["heals"]), until["figures"]["actions"]) == (count, count)
         assert (await helios.get("/api/v1/heals/none", params=ours)).status_code == 404
 
     run(scenario)

@@ -7787,8 +7787,10 @@ export interface operations {
             query?: {
                 /** @description Of this client only. */
                 client_id?: string;
-                /** @description Changed not before this time (RFC 3339). */
+                /** @description Begun not before this time (RFC 3339). */
                 start_time?: string;
+                /** @description Begun before this time (RFC 3339). */
+                end_time?: string;
                 /** @description An expression over the fields status, how, kind, target, stack, client, actor. */
                 filter?: string;
                 /** @description Read on after this place: next_cursor of the page before. */

@@ -37,7 +37,10 @@ def routes(parts: services.Services) -> list[web.Route]:
     client = web.Parameter("client_id", "Of this client only.")
     paged = (wire.CURSOR, wire.LIMIT, wire.AFTER)
     found = {200: web.Reply("One page.", boards.StackBoard)}
-    since = web.Parameter("start_time", "Changed not before this time (RFC 3339).")
+    begun = (
+        web.Parameter("start_time", "Begun not before this time (RFC 3339)."),
+        web.Parameter("end_time", "Begun before this time (RFC 3339)."),
+    )
     return [
         desks.route(
             method="GET",
@@ -66,7 +69,7 @@ def routes(parts: services.Services) -> list[web.Route]:
             handler=desk.heals,
             summary="Actions of healing of all stacks by a filter, newest first, and how it went",
             replies={200: web.Reply("One page.", boards.HealBoard)},
-            parameters=(client, since, _filter(boards.HEAL_FIELDS), *paged),
+            parameters=(client, *begun, _filter(boards.HEAL_FIELDS), *paged),
         ),
         desks.route(
             method="GET",
@@ -168,9 +171,10 @@ class _Boards(desks.Desk):
         return web.answer(boards.DriftBoard(drifts=rows, next_cursor=cursor, scanned=scanned))
 
     async def heals(self, request: web.Request) -> web.Response:
-        query = request.query("client_id", "start_time", "filter", "cursor", "limit")
+        names = ("client_id", "start_time", "end_time", "filter", "cursor", "limit")
+        query = request.query(*names)
         expression = _expression(query, boards.HEAL_FIELDS)
-        since = wire.time(query, "start_time")
+        since, until = wire.time(query, "start_time"), wire.time(query, "end_time")
         tenants = scoping.tenants(query.get("client_id"))
         await self.visible(request)
 
@@ -183,9 +187,15 @@ class _Boards(desks.Desk):
             )
             return [each for each in found if since is None or each.record.started_at >= since]
 
-        rows, cursor, scanned = await _page(query, page, shown, boards.heal_fields, expression)
-        counted = [each.record for each in await page(None, limits.PAGE_EVENTS_MAX)]
-        healed = await self._healed(tenants, since)
+        def is_before(found: reading_many.Found) -> bool:
+            return until is None or found.record.started_at < until
+
+        rows, cursor, scanned = await _page(
+            query, page, shown, boards.heal_fields, expression, wanted=is_before
+        )
+        newest = await page(None, limits.PAGE_EVENTS_MAX)
+        counted = [each.record for each in newest if is_before(each)]
+        healed = await self._healed(tenants, since, until)
         made = boards.HealBoard(
             heals=rows,
             next_cursor=cursor,
@@ -195,7 +205,10 @@ class _Boards(desks.Desk):
         return web.answer(made)
 
     async def _healed(
-        self, tenants: scoping.Tenants, since: clocks.Timestamp | None
+        self,
+        tenants: scoping.Tenants,
+        since: clocks.Timestamp | None,
+        until: clocks.Timestamp | None,
     ) -> list[model.Drift]:
         found = await reading_many.of_clients(
             self.parts.store,
@@ -206,7 +219,12 @@ class _Boards(desks.Desk):
             limit=limits.PAGE_EVENTS_MAX,
         )
         drifts: list[model.Drift] = [each.record for each in found]
-        return [each for each in drifts if since is None or (each.closed_at or 0) >= since]
+        return [
+            each
+            for each in drifts
+            if (since is None or (each.closed_at or 0) >= since)
+            and (until is None or (each.closed_at or 0) < until)
+        ]
 
     async def heal(self, request: web.Request) -> web.Response:
         client_id = wire.client(request)
@@ -276,6 +294,8 @@ async def _page(
     shown: Callable[[reading_many.Found], T],
     fields: Callable[[T], Mapping[str, Any]],
     expression: filtering.Expression,
+    *,
+    wanted: Callable[[reading_many.Found], bool],
 ) -> tuple[list[T], str | None, int]:
     """One page of records by a filter, where to go on, and how many were looked at."""
     limit, place = wire.limit(query), _placed(query.get("cursor"))
@@ -286,6 +306,8 @@ async def _page(
         more = len(found) == _BATCH
         for each in found:
             scanned, place = scanned + 1, (each.position, each.id)
+            if not wanted(each):
+                continue
             row = shown(each)
             if filtering.holds(expression, facets.look(fields(row))):
                 rows.append(row)

@@ -8,13 +8,25 @@ export type HealRun = Schemas["HealRun"];
 export const TABS = ["timeline", "guards"] as const;
 const PAGE = 200;
 
-export function healsQuery(filter: string, tenant: string | undefined, since: string | undefined) {
+export function healsQuery(
+  filter: string,
+  tenant: string | undefined,
+  since: string | undefined,
+  until: string | undefined,
+) {
   return infiniteQueryOptions({
-    queryKey: ["heals", "list", filter, tenant, since],
+    queryKey: ["heals", "list", filter, tenant, since, until],
     initialPageParam: "",
     queryFn: ({ pageParam, signal }) =>
       call<Schemas["HealBoard"]>("GET", "/api/v1/heals", {
-        query: { filter, client_id: tenant, start_time: since, cursor: pageParam, limit: PAGE },
+        query: {
+          filter,
+          client_id: tenant,
+          start_time: since,
+          end_time: until,
+          cursor: pageParam,
+          limit: PAGE,
+        },
         signal,
       }),
     getNextPageParam: (last) => last.next_cursor ?? undefined,

@@ -36,6 +36,20 @@ describe("heals", () => {
     expect(buckets([], new Date(), 5)).toEqual([]);
   });
 
+  it("are each within the bounds of the bar that counts them", () => {
+    const times = [0, 1, 333, 334, 999, 1000].map((ms) => new Date(1_700_000_000_000 + ms));
+    const heals = times.map((at) => ({ started_at: at.toISOString(), status: "succeeded" }));
+    for (const parts of [1, 3, 7, 48]) {
+      const made = buckets(heals as never, new Date(1_700_000_001_000), parts);
+      const within = made.map(
+        ({ start, end }) =>
+          times.filter((at) => at >= new Date(start) && at < new Date(end)).length,
+      );
+      expect(made.map((each) => each.count)).toEqual(within);
+      expect(within.reduce((sum, each) => sum + each, 0)).toBe(6);
+    }
+  });
+
   it("come about by themselves, by agreement, or by hand", () => {
     expect(howOf({ approved_by: [], manual: false })).toBe("self");
     expect(howOf({ approved_by: ["user:ada"], manual: true })).toBe("approved");

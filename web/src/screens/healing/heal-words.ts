@@ -41,22 +41,25 @@ export function howOf(heal: Pick<Heal, "approved_by" | "manual">): "self" | "app
 
 interface Bucket {
   start: string;
+  end: string;
   count: number;
   failed: number;
 }
 
-/** Heals over time, in so many equal parts from the first to now. Pure. */
+/** Heals over time, in so many equal parts from the first to the end of what is looked at. Pure. */
 export function buckets(
   heals: readonly Pick<Heal, "started_at" | "status">[],
-  now: Date,
+  end: Date,
   parts: number,
 ): Bucket[] {
   if (heals.length === 0) return [];
   const times = heals.map((heal) => Date.parse(heal.started_at));
   const first = Math.min(...times);
-  const width = Math.max(1, (Math.max(now.getTime(), ...times) - first) / parts);
+  // In whole milliseconds, and the last part ends after the last heal: it begins before its end.
+  const width = Math.ceil((Math.max(end.getTime(), ...times) - first + 1) / parts);
   const made = Array.from({ length: parts }, (_, index) => ({
     start: new Date(first + index * width).toISOString(),
+    end: new Date(first + (index + 1) * width).toISOString(),
     count: 0,
     failed: 0,
   }));

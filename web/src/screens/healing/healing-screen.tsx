@@ -4,7 +4,7 @@ import { HeartPulse } from "lucide-react";
 import { useMemo } from "react";
 import type { Schemas } from "@/api/client";
 import { useLiveQueries } from "@/api/live";
-import { useSetSearch, useTenant, useTimeRange } from "@/app/console-search";
+import { useSetSearch, useSetTimeRange, useTenant, useTimeRange } from "@/app/console-search";
 import { ListOf, NoneMatch, useColumns, useListEnd } from "@/app/lists";
 import { useTenants } from "@/app/tenant-switch";
 import { cx } from "@/lib/cx";
@@ -194,7 +194,8 @@ function Timeline() {
   const since = isLive(range)
     ? undefined
     : bounds(range, new Date(Math.ceil(Date.now() / 60_000) * 60_000)).from.toISOString();
-  const query = useInfiniteQuery(healsQuery(q, tenant, since));
+  const until = range.kind === "absolute" ? range.to.toISOString() : undefined;
+  const query = useInfiniteQuery(healsQuery(q, tenant, since, until));
   useLiveQueries(["stacks", "drifts"], [["heals"]]);
   const rows = useMemo(() => query.data?.pages.flatMap((page) => page.heals) ?? [], [query.data]);
   const figures = query.data?.pages[0]?.figures;
@@ -213,6 +214,7 @@ function Timeline() {
             <Strip
               figures={figures}
               rows={rows}
+              until={until}
               q={q}
               onPick={(text) => set({ q: text || undefined })}
             />
@@ -269,15 +271,26 @@ function pageOf(heal: Heal) {
 function Strip({
   figures,
   rows,
+  until,
   q,
   onPick,
 }: {
   figures: Schemas["HealBoard"]["figures"];
   rows: readonly Heal[];
+  /** End of the range; absent: now. */
+  until: string | undefined;
   q: string;
   onPick: (text: string) => void;
 }) {
-  const bars = useMemo(() => buckets(rows, new Date(), PARTS), [rows]);
+  const setRange = useSetTimeRange();
+  const bars = useMemo(
+    () => buckets(rows, until ? new Date(until) : new Date(), PARTS),
+    [rows, until],
+  );
+  const pick = (index: number) => {
+    const bar = bars[index];
+    if (bar) setRange({ kind: "absolute", from: new Date(bar.start), to: new Date(bar.end) });
+  };
   if (figures.actions === 0) return null;
   const filter = (key: string, value: string) => () => onPick(toggleText(q, key, value));
   return (
@@ -317,6 +330,7 @@ function Strip({
       <div className="hidden min-w-48 flex-1 md:block">
         <Histogram
           label="Heals over time"
+          onPick={pick}
           height={36}
           buckets={bars.map((bar) => ({ ...bar, tone: bar.failed > 0 ? "bad" : "good" }))}
         />
