@@ -53,6 +53,7 @@ class Board(msgspec.Struct, frozen=True, kw_only=True):
         events: events sent.
         duplicates: of these, those that had been sent before.
         recognised: those of them that Helios did not take again.
+        repeated: events sent once more because no answer came: up to so many may be recognised too.
         counts: current verdicts by status.
         rates: per second: `events`, and verdicts by status.
         open: orders that are not settled.
@@ -80,6 +81,7 @@ class Board(msgspec.Struct, frozen=True, kw_only=True):
     p95_ms: float | None
     mismatches: Sequence[Mismatch]
     score: scores.Score
+    repeated: int = 0
     behind_s: float = 0.0
     stacks: ledger.Standing | None = None
     letters: Tally = msgspec.field(default_factory=Tally)

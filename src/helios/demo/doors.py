@@ -21,6 +21,9 @@ AT_ONCE = 16
 
 RETRY_S = 0.25
 TIMEOUT_S = 30.0
+TRIES = 5
+"""A delivery that gets no answer is sent so often, with pauses that double; then the demo ends."""
+
 TOKEN_S = 1_800.0
 """A token is used for so long before another one is signed."""
 
@@ -33,11 +36,13 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         position: of what was appended, 0: nothing.
         results: of each event, where the sender wants a body: `stored`, `duplicate`, `dead`.
+        tries: how often it was sent; each but the last may have been taken all the same.
     """
 
     status: int
     position: int = 0
     results: tuple[str, ...] = ()
+    tries: int = 1
 
 
 class _Body(msgspec.Struct):
@@ -53,10 +58,15 @@ class Senders:
     Args:
         url: of the server.
         folder: where keys are kept that the server has to know.
-        clock: for tokens.
+        clock: for tokens and pauses.
+
+    Attributes:
+        repeated: events that were sent once more because nobody answered, so that they may have
+            been there already.
     """
 
     def __init__(self, url: str, folder: Path, *, clock: clocks.Clock) -> None:
+        self.repeated = 0
         self._clock = clock
         self._keys = {cloud: _kept(folder, cloud) for cloud in ("aws", "azure")}
         self._folder = folder
@@ -96,6 +106,7 @@ class Senders:
         async with self._room:
             while True:
                 answer = await self.send(post.source, post.body, post.headers)
+                self.repeated += post.events * (answer.tries - 1)
                 if answer.status not in _BUSY:
                     break
                 await self._clock.sleep(RETRY_S)
@@ -120,19 +131,27 @@ class Senders:
         return await self.post(path, body, sent)
 
     async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """Post anything anywhere on the server.
+        """Post anything anywhere on the server, once more where no answer comes.
+
+        All that is sent has ids, or is the same letter when it comes twice.
 
         Raises:
-            HeliosError: nobody answers.
+            HeliosError: nobody answers, however often one asks.
         """
-        try:
-            answer = await self._http.post(path, content=body, headers=dict(headers))
-        except httpx.HTTPError as error:
-            raise errors.HeliosError(f"nobody answers at {path}: {error!r}") from error
+        for tries in range(1, TRIES + 1):
+            try:
+                answer = await self._http.post(path, content=body, headers=dict(headers))
+            except httpx.HTTPError as error:
+                if tries == TRIES:
+                    raise errors.HeliosError(f"nobody answers at {path}: {error!r}") from error
+                await self._clock.sleep(RETRY_S * 2 ** (tries - 1))
+            else:
+                break
         return Answer(
             status=answer.status_code,
             position=int(answer.headers.get("helios-position", 0)),
             results=_results(answer),
+            tries=tries,
         )
 
     def _pushed_by(self) -> str:

@@ -215,6 +215,7 @@ class Driver:
             events=self._sent,
             duplicates=self._again,
             recognised=self._recognised,
+            repeated=self._senders.repeated,
             counts=status.verdicts,
             rates=self._meter.rates(),
             open=len(self.score.open),

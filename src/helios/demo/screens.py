@@ -129,7 +129,8 @@ def passed(board: boards.Board) -> bool:
     """Every fault was found and nothing else, and no duplicate was taken twice."""
     is_well = board.stacks is None or board.stacks.is_perfect
     is_right = is_well and not board.letters.unexpected
-    return is_right and board.score.is_perfect and board.recognised == board.duplicates
+    beside = board.recognised - board.duplicates
+    return is_right and board.score.is_perfect and 0 <= beside <= board.repeated
 
 
 def _of_stacks(stacks: ledger.Standing) -> table.Table:
