@@ -29,7 +29,7 @@ export function AddSource() {
         note={
           provider
             ? "Say how its deliveries prove that they are its own. A secret is named here, never written."
-            : "What is it of?"
+            : "Choose what sends its events, or where they are read."
         }
         back={
           provider
@@ -129,7 +129,7 @@ function ProviderCard({ provider }: { provider: Provider }) {
         <Link
           to="/ingest/new/source"
           search={{ provider: provider.name }}
-          className="min-w-0 flex-1 truncate after:absolute after:inset-0 after:content-['']"
+          className="min-w-0 flex-1 break-words after:absolute after:inset-0 after:content-['']"
         >
           {provider.title}
         </Link>
@@ -300,11 +300,14 @@ function Settings({
 
 function Labelled({
   label,
+  name,
   words,
   isNeeded = false,
   children,
 }: {
   label: string;
+  /** What the document calls it. */
+  name?: string | undefined;
   words?: string | undefined;
   isNeeded?: boolean;
   children: (id: string, described: string | undefined) => ReactNode;
@@ -317,6 +320,7 @@ function Labelled({
         {label}
         {isNeeded && <span className="font-normal text-soft"> (needed)</span>}
       </label>
+      {name && <span className="mono ml-2 text-xs break-all text-soft">{name}</span>}
       {children(id, described)}
       {words && (
         <p id={described} className="mt-1 text-sm text-soft">
@@ -331,6 +335,7 @@ const LONG = "field mono mt-1 h-auto! py-1.5";
 
 function Text({
   label,
+  name,
   words,
   value,
   onChange,
@@ -339,6 +344,7 @@ function Text({
   isNeeded = false,
 }: {
   label: string;
+  name?: string;
   words?: string;
   value: string;
   onChange: (text: string) => void;
@@ -347,7 +353,7 @@ function Text({
   isNeeded?: boolean;
 }) {
   return (
-    <Labelled label={label} words={words} isNeeded={isNeeded}>
+    <Labelled label={label} name={name} words={words} isNeeded={isNeeded}>
       {(id, described) =>
         long ? (
           <textarea
@@ -377,9 +383,9 @@ function Text({
 }
 
 const HINTS: Partial<Record<Field["kind"], string>> = {
-  list: "one a line",
-  map: "name=value, one a line",
-  json: "as JSON",
+  list: "One a line.",
+  map: "Name=value, one a line.",
+  json: "As JSON.",
 };
 
 function Setting({
@@ -392,12 +398,14 @@ function Setting({
   onChange: (text: string) => void;
 }) {
   const hint = HINTS[field.kind];
-  const words = [field.words, hint && `(${hint})`].filter(Boolean).join(" ");
+  const said = field.words.charAt(0).toUpperCase() + field.words.slice(1);
+  const words = [said, hint].filter(Boolean).join(" ");
   const choices = field.kind === "flag" ? ["true", "false"] : field.choices;
   if (field.kind !== "choice" && field.kind !== "flag")
     return (
       <Text
-        label={field.name}
+        label={field.title}
+        name={field.name}
         words={words}
         value={value}
         onChange={onChange}
@@ -407,7 +415,7 @@ function Setting({
       />
     );
   return (
-    <Labelled label={field.name} words={words} isNeeded={field.isNeeded}>
+    <Labelled label={field.title} name={field.name} words={words} isNeeded={field.isNeeded}>
       {(id, described) => (
         <select
           id={id}

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { attributeWords, documentOf, fields, typedValue, yaml } from "./provider-form";
+import { attributeWords, documentOf, fields, titleOf, typedValue, yaml } from "./provider-form";
 
 const OPTIONS = {
   $ref: "#/$defs/Options",
@@ -38,6 +38,16 @@ describe("the settings of a provider", () => {
     expect(made[1]).toMatchObject({ usual: "20", words: "how long one call waits." });
     expect(made[3]?.choices).toEqual(["auto", "json"]);
     expect(made[4]?.words).toBe("where it stands.");
+  });
+
+  it.each([
+    ["tolerance_s", "Tolerance, in seconds"],
+    ["timestamp_header", "Timestamp header"],
+    ["queue_url", "Queue URL"],
+    ["ids", "IDs"],
+    ["s", "S"],
+  ])("are called as people read them: %s", (name, title) => {
+    expect(titleOf(name)).toBe(title);
   });
 
   it("are none where there is no schema", () => {

@@ -4,6 +4,7 @@ import type { Provider } from "./ingest-queries";
 
 interface Schema {
   type?: string;
+  title?: string;
   enum?: unknown[];
   anyOf?: Schema[];
   default?: unknown;
@@ -19,6 +20,8 @@ interface Schema {
 
 export interface Field {
   name: string;
+  /** The name as a person reads it. */
+  title: string;
   kind: "text" | "number" | "flag" | "choice" | "list" | "map" | "json";
   choices: string[];
   isNeeded: boolean;
@@ -46,6 +49,19 @@ export function attributeWords(description: string): Record<string, string> {
   return found;
 }
 
+const SHORT = /^(api|arn|aws|dlq|http|id|json|jwt|oidc|sasl|sns|sqs|ssl|tls|uri|url)(s?)$/;
+const UNITS: Record<string, string> = { s: "seconds", ms: "milliseconds", bytes: "bytes" };
+
+/** `tolerance_s` as "Tolerance, in seconds". */
+export function titleOf(name: string): string {
+  const words = name.split("_").filter(Boolean);
+  const unit = words.length > 1 ? UNITS[words.at(-1) ?? ""] : undefined;
+  const said = (unit ? words.slice(0, -1) : words)
+    .map((word) => word.replace(SHORT, (_, short: string, many) => short.toUpperCase() + many))
+    .join(" ");
+  return `${said.charAt(0).toUpperCase()}${said.slice(1)}${unit ? `, in ${unit}` : ""}`;
+}
+
 export function fields(provider: Pick<Provider, "options">): Field[] {
   const schema = (provider.options ?? {}) as Schema;
   const name = schema.$ref?.split("/").at(-1) ?? "";
@@ -56,6 +72,7 @@ export function fields(provider: Pick<Provider, "options">): Field[] {
     const shown = plain(each);
     return {
       name: key,
+      title: shown.title ?? titleOf(key),
       kind: kindOf(shown),
       choices: (shown.enum ?? []).map(String),
       isNeeded: needed.has(key),
