@@ -4,6 +4,7 @@ import { useState } from "react";
 import { useMay } from "@/api/me";
 import { cx } from "@/lib/cx";
 import { lineDiff } from "@/lib/line-diff";
+import { printed } from "@/lib/printed";
 import { Button } from "@/ui/button";
 import { toast } from "@/ui/toast";
 import { CopyButton, TimeAgo } from "@/ui/values";
@@ -23,11 +24,12 @@ export function SourceDocument({ source }: { source: Source }) {
   const mayNot = useMay("administer", source.client_id);
   const { data } = useQuery(versionsQuery(source.client_id, source.name));
   const events = data ?? [];
+  const holds = printed(source.yaml);
   const versions: Version[] = events.map((event, index) => ({
     number: source.version - index,
     at: event.recorded_at,
     actor: event.actor ?? "",
-    yaml: (event.payload as { yaml?: string }).yaml ?? "",
+    yaml: printed((event.payload as { yaml?: string }).yaml ?? ""),
   }));
   if (draft !== undefined)
     return (
@@ -45,12 +47,7 @@ export function SourceDocument({ source }: { source: Source }) {
         <header className="mb-2 flex items-center gap-2">
           <h3 className="eyebrow flex-1">Version {source.version}, which holds</h3>
           <CopyButton text={source.yaml} label="Copy document" />
-          <Button
-            size="sm"
-            icon={Pencil}
-            disabledReason={mayNot}
-            onClick={() => setDraft(source.yaml)}
-          >
+          <Button size="sm" icon={Pencil} disabledReason={mayNot} onClick={() => setDraft(holds)}>
             Edit
           </Button>
         </header>
@@ -58,7 +55,7 @@ export function SourceDocument({ source }: { source: Source }) {
           tabIndex={0}
           className="mono max-h-[32rem] overflow-auto rounded-md border border-line bg-sunken p-3 whitespace-pre-wrap break-words"
         >
-          {source.yaml}
+          {holds}
         </pre>
       </section>
       <section className="min-w-0">
@@ -157,7 +154,7 @@ function Edit({
       <section className="min-w-0">
         <h3 className="eyebrow mb-2">What changes against version {source.version}</h3>
         <div className="rounded-md border border-line">
-          <Changes before={source.yaml} after={draft} />
+          <Changes before={printed(source.yaml)} after={draft} />
         </div>
       </section>
     </div>

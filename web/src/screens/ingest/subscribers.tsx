@@ -6,6 +6,7 @@ import { useMay } from "@/api/me";
 import { useSetSearch } from "@/app/console-search";
 import { cx } from "@/lib/cx";
 import { count } from "@/lib/format";
+import { printed } from "@/lib/printed";
 import { Button } from "@/ui/button";
 import { Confirm } from "@/ui/confirm";
 import { type Column, DataTable } from "@/ui/data-table";
@@ -249,7 +250,7 @@ function Detail({ subscriber }: { subscriber: Subscriber }) {
           tabIndex={0}
           className="mono max-h-80 overflow-auto rounded-md border border-line bg-sunken p-3 whitespace-pre-wrap break-words"
         >
-          {subscriber.yaml}
+          {printed(subscriber.yaml)}
         </pre>
       </Section>
     </>
