@@ -5,11 +5,14 @@ export function Segments<T extends string>({
   label,
   value,
   options,
+  words,
   onChange,
 }: {
   label: string;
   value: T;
   options: readonly T[];
+  /** What an option is called where its value is not a word. */
+  words?: (option: T) => string;
   onChange: (value: T) => void;
 }) {
   return (
@@ -22,11 +25,11 @@ export function Segments<T extends string>({
           aria-pressed={each === value}
           onClick={() => onChange(each)}
           className={cx(
-            "px-2 py-0.5 text-sm first:rounded-l-[5px] last:rounded-r-[5px]",
+            "px-2 py-0.5 text-sm whitespace-nowrap first:rounded-l-[5px] last:rounded-r-[5px]",
             each === value ? "bg-primary text-on-primary" : "text-soft hover:bg-sunken",
           )}
         >
-          {each}
+          {words ? words(each) : each}
         </button>
       ))}
     </div>

@@ -8,20 +8,22 @@ export function Table({
   children,
 }: {
   label: string;
-  heads: readonly (string | { text: string; right?: boolean })[];
+  /** What is `wide` is shown from 640 pixels on; its cells say so too. */
+  heads: readonly (string | { text: string; right?: boolean; wide?: boolean })[];
   /** Rows: `<tr>` with `<Cell>`. */
   children: ReactNode;
 }) {
+  const many = heads.length > 3 && (heads.length > 5 ? "min-w-192" : "min-w-152");
+  const few = heads.length > 5 ? "sm:min-w-192" : "sm:min-w-152";
+  const gives = heads.some((head) => typeof head !== "string" && head.wide);
   return (
-    <section className="overflow-x-auto" aria-label={label} tabIndex={0}>
-      <table
-        className={cx("w-full", heads.length > 3 && (heads.length > 5 ? "min-w-192" : "min-w-152"))}
-      >
+    <section className="overflow-x-auto fade-x" aria-label={label} tabIndex={0}>
+      <table className={cx("w-full", gives ? few : many)}>
         <thead>
           <tr>
             {heads.map((head) => {
-              const { text, right } =
-                typeof head === "string" ? { text: head, right: false } : head;
+              const { text, right, wide } =
+                typeof head === "string" ? { text: head, right: false, wide: false } : head;
               return (
                 <th
                   key={text}
@@ -29,6 +31,7 @@ export function Table({
                   className={cx(
                     "eyebrow border-b border-line px-4 py-1.5 text-left whitespace-nowrap",
                     right && "text-right",
+                    wide && "max-sm:hidden",
                   )}
                 >
                   {text}
@@ -45,10 +48,13 @@ export function Table({
 
 export function Cell({
   right = false,
+  wide = false,
   className,
   children,
 }: {
   right?: boolean;
+  /** Of a column that is shown where there is room. */
+  wide?: boolean;
   className?: string;
   children?: ReactNode;
 }) {
@@ -57,6 +63,7 @@ export function Cell({
       className={cx(
         "border-b border-line px-4 py-2 align-top",
         right && "text-right whitespace-nowrap",
+        wide && "max-sm:hidden",
         className,
       )}
     >

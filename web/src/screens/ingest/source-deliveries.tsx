@@ -36,7 +36,15 @@ export function SourceDeliveries({ source }: { source: Source }) {
     );
   return (
     <>
-      <Table label="Last deliveries" heads={["Recorded", "Type", "Steps", "Known of it"]}>
+      <Table
+        label="Last deliveries"
+        heads={[
+          "Recorded",
+          "Type",
+          { text: "Steps", wide: true },
+          { text: "Known of it", wide: true },
+        ]}
+      >
         {rows.map((row) => (
           <tr key={`${row.position}${row.letter ?? ""}`}>
             <Cell className="whitespace-nowrap">
@@ -46,14 +54,20 @@ export function SourceDeliveries({ source }: { source: Source }) {
               <Link {...pageOf(source, row)} className="font-medium hover:underline">
                 {row.type}
               </Link>
-              <div className="mono max-w-56 truncate text-sm text-soft" title={row.id}>
+              <div className="mono max-w-42 sm:max-w-56 truncate text-sm text-soft" title={row.id}>
                 {row.id}
               </div>
+              <div className="mt-1 sm:hidden">
+                <Pipeline verdicts={row.verdicts} />
+                {row.letter && (
+                  <p className="mt-1 max-w-42 text-sm break-words text-bad">{row.detail}</p>
+                )}
+              </div>
             </Cell>
-            <Cell>
+            <Cell wide>
               <Pipeline verdicts={row.verdicts} />
             </Cell>
-            <Cell className="min-w-48 text-sm text-soft">
+            <Cell wide className="min-w-48 text-sm text-soft">
               {row.letter ? (
                 <span className="text-bad">{row.detail}</span>
               ) : (

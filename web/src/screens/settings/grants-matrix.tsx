@@ -35,16 +35,23 @@ export function GrantsMatrix({
   return (
     <div className="flex flex-col gap-2">
       <div className="relative overflow-x-auto rounded-md border border-line">
-        <table className="w-full">
+        <table className="w-full max-sm:table-fixed">
           <caption className="sr-only">Roles by client and environment</caption>
           <thead>
             <tr className="bg-sunken">
-              <th scope="col" className="eyebrow px-3 py-1.5 text-left">
+              <th
+                scope="col"
+                className="eyebrow px-3 py-1.5 text-left max-sm:w-[28%] max-sm:px-2 max-sm:tracking-normal"
+              >
                 Client, environment
               </th>
               {ROLES.map((role) => (
-                <th key={role} scope="col" className="eyebrow px-1.5 py-1.5 text-center">
-                  {role}
+                <th
+                  key={role}
+                  scope="col"
+                  className="eyebrow px-1.5 py-1.5 text-center max-sm:px-0 max-sm:normal-case! max-sm:tracking-normal!"
+                >
+                  <span className="inline-block first-letter:uppercase">{role}</span>
                 </th>
               ))}
               <th className="w-8" aria-label="Take away" />
@@ -56,7 +63,7 @@ export function GrantsMatrix({
               const words = placeWords(place);
               return (
                 <tr key={`${place.tenant} ${place.environment}`} className="border-t border-line">
-                  <th scope="row" className="px-3 py-1 text-left font-normal">
+                  <th scope="row" className="px-2 py-1 sm:px-3 text-left font-normal">
                     <span className={cx("break-all", place.tenant === ALL && "italic")}>
                       {words}
                     </span>

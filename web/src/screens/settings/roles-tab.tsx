@@ -42,10 +42,13 @@ export function RolesTab() {
           tabIndex={0}
           aria-label="Roles"
         >
-          <table className="w-full min-w-[34rem]">
+          <table className="w-full max-sm:table-fixed sm:min-w-[34rem]">
             <thead>
               <tr>
-                <th scope="col" className="eyebrow border-b border-line px-4 py-2 text-left">
+                <th
+                  scope="col"
+                  className="eyebrow border-b border-line px-2 py-2 text-left sm:px-4"
+                >
                   What
                 </th>
                 {ROLES.map((role) => (
@@ -53,11 +56,11 @@ export function RolesTab() {
                     key={role}
                     scope="col"
                     className={cx(
-                      "eyebrow w-24 border-b border-line px-2 py-2 text-center",
+                      "eyebrow w-[17%] border-b border-line px-1 py-2 text-center max-sm:normal-case! max-sm:tracking-normal! sm:w-24 sm:px-2",
                       mine.has(role) && "bg-sun-wash text-sun-ink",
                     )}
                   >
-                    {role}
+                    <span className="first-letter:uppercase inline-block">{role}</span>
                     {mine.has(role) && <span className="block normal-case">yours</span>}
                   </th>
                 ))}
@@ -66,7 +69,10 @@ export function RolesTab() {
             <tbody>
               {RIGHTS.map(([what, more, roles]) => (
                 <tr key={what}>
-                  <th scope="row" className="border-b border-line px-4 py-2 text-left font-normal">
+                  <th
+                    scope="row"
+                    className="border-b border-line px-2 py-2 text-left font-normal sm:px-4"
+                  >
                     <span className="font-medium">{what}</span>
                     <span className="block text-sm text-soft">{more}</span>
                   </th>

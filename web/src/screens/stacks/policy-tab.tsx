@@ -25,7 +25,7 @@ const MODE_TONES: Record<string, Tone> = {
 const MODE_WORDS: Record<string, string> = {
   heal: "healed by itself",
   approve: "healed once agreed to",
-  warn: "told of",
+  warn: "reported",
   observe: "recorded",
   off: "not looked for",
 };
@@ -53,13 +53,27 @@ export function PolicyTab({ name, environment }: { name: StackName; environment:
       >
         <Table
           label="Modes by cause"
-          heads={["Cause", "Kind", "Severity", "What is done", "Why", "Origin"]}
+          heads={[
+            "Cause",
+            { text: "Kind", wide: true },
+            { text: "Severity", wide: true },
+            "What is done",
+            { text: "Why", wide: true },
+            { text: "Origin", wide: true },
+          ]}
         >
           {data.modes.map((mode) => (
             <tr key={mode.cause}>
-              <Cell>{mode.cause.replace(/_/g, " ")}</Cell>
-              <Cell className="text-soft">{mode.type}</Cell>
               <Cell>
+                {mode.cause.replace(/_/g, " ")}
+                <div className="text-sm sm:hidden">
+                  <Status value={mode.severity} plain />
+                </div>
+              </Cell>
+              <Cell wide className="text-soft">
+                {mode.type}
+              </Cell>
+              <Cell wide>
                 <Status value={mode.severity} plain />
               </Cell>
               <Cell>
@@ -70,8 +84,10 @@ export function PolicyTab({ name, environment }: { name: StackName; environment:
                   plain
                 />
               </Cell>
-              <Cell className="text-soft">{mode.reason}</Cell>
-              <Cell>
+              <Cell wide className="text-soft">
+                {mode.reason}
+              </Cell>
+              <Cell wide>
                 <Origin of={mode.origin} />
               </Cell>
             </tr>
@@ -80,15 +96,23 @@ export function PolicyTab({ name, environment }: { name: StackName; environment:
       </Card>
       <Editor name={name} environment={environment} />
       <Card flush title="Settings" note="Every value that holds, and where it comes from.">
-        <Table label="Settings" heads={["Setting", "Value", "Default", "Origin"]}>
+        <Table
+          label="Settings"
+          heads={[
+            "Setting",
+            "Value",
+            { text: "Default", wide: true },
+            { text: "Origin", wide: true },
+          ]}
+        >
           {data.settings.map((setting) => (
             <tr key={setting.name}>
-              <Cell className="mono">{setting.name}</Cell>
+              <Cell className="mono break-words">{setting.name}</Cell>
               <Cell className="mono max-w-96 break-words">{shown(setting.value)}</Cell>
-              <Cell className="mono max-w-80 break-words text-soft">
+              <Cell wide className="mono max-w-80 break-words text-soft">
                 {setting.origin === "policy" ? shown(setting.default) : ""}
               </Cell>
-              <Cell>
+              <Cell wide>
                 <Origin of={setting.origin} />
               </Cell>
             </tr>

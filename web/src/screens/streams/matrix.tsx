@@ -30,14 +30,14 @@ export function MatchMatrix({
       <table className="w-full min-w-72 table-fixed border-separate border-spacing-0.5">
         <thead>
           <tr>
-            <th scope="col" className="eyebrow w-[26%] truncate pr-2 sm:w-[31%] text-left">
+            <th scope="col" className="eyebrow w-[24%] truncate pr-1 sm:w-[31%] sm:pr-2 text-left">
               {head}
             </th>
             {KINDS.map((kind) => (
               <th
                 key={kind}
                 scope="col"
-                className="eyebrow truncate text-center tracking-normal normal-case!"
+                className="eyebrow truncate text-center tracking-normal normal-case! max-sm:text-[0.625rem]! max-sm:tracking-tighter!"
               >
                 {kind === "conflicting" ? "conflict" : kind}
               </th>

@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { type KeyboardEvent, type MouseEvent, useMemo, useState } from "react";
 import { useSetSearch, useTenant, useTimeRange } from "@/app/console-search";
 import { cx } from "@/lib/cx";
-import { clockTime, count, percent } from "@/lib/format";
+import { clockTime, count, duration, percent } from "@/lib/format";
 import { usePreference } from "@/lib/preferences";
 import { bounds, isLive, toSearch } from "@/lib/time-range";
 import { Segments } from "@/ui/segments";
@@ -69,7 +69,7 @@ export function RateStrip({
   };
   return (
     <section aria-label="Match rate" className="flex min-w-0 flex-col">
-      <div className="flex items-baseline gap-2">
+      <div className="flex flex-wrap items-baseline gap-x-2">
         <span
           className={cx(
             "text-2xl font-semibold tracking-tight",
@@ -78,13 +78,14 @@ export function RateStrip({
         >
           {sum.rate === undefined ? "–" : percent(sum.rate)}
         </span>
-        <span className="min-w-0 flex-1 truncate text-sm text-soft">
+        <span className="flex-1 text-sm whitespace-nowrap text-soft">
           of {count(sum.total)} keys match
         </span>
         <Segments
           label="Window"
           value={window}
           options={WINDOWS}
+          words={(each) => duration(WINDOW_S[each])}
           onChange={(each) => set({ win: each === "1m" ? undefined : each }, { replace: true })}
         />
       </div>
