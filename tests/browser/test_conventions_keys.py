@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 import pytest
@@ -129,6 +130,38 @@ def _asks(verb: str) -> Callable[[Page, Callable[[], None]], None]:
     return check
 
 
+def _neighbour(sequence: int, wanted: int) -> Callable[[Page, Callable[[], None]], None]:
+    def check(page: Page, press: Callable[[], None]) -> None:
+        pair = _neighbours(page)
+        page.goto(f"/events/{pair[sequence]}")
+        stream = page.get_by_role("navigation", name=re.compile("^Stream of"))
+        expect(stream.get_by_role("link").first).to_be_visible()
+        expect(stream).to_contain_text(f"#{pair[wanted]:,}")
+        press()
+        page.wait_for_url(lambda url: url.partition("?")[0].endswith(f"/events/{pair[wanted]}"))
+        expect(stream).to_contain_text(f"#{pair[sequence]:,}")
+
+    return check
+
+
+def _neighbours(page: Page) -> dict[int, int]:
+    """Positions of two events about the same, by their place in its stream."""
+
+    def told(text: str) -> list[dict[str, Any]]:
+        answer = page.request.get("/api/v1/search/events", params={"filter": text})
+        events: list[dict[str, Any]] = answer.json()["events"]
+        return events
+
+    second = told("sequence:2")[-1]
+    about = second["aggregate"]
+    first = next(
+        each
+        for each in told(f'about:{about["type"]} key:"{about["id"]}" sequence:1')
+        if each["aggregate"] == about and each["client_id"] == second["client_id"]
+    )
+    return {1: first["position"], 2: second["position"]}
+
+
 EVENTS = f"/events?q=source:azure&t=24h&tenant={shop.CLIENT}"
 
 
@@ -170,6 +203,8 @@ KEYS: Mapping[str, Key] = {
     "Open the row in the panel": Key(_opens),
     "Open the row as a page": Key(_opens_page, OPEN_EVENT),
     "Pause or follow live rows": Key(_pause, "/events"),
+    "The event before in its stream": Key(_neighbour(2, 1)),
+    "The event after in its stream": Key(_neighbour(1, 2)),
     "Approve (asks first)": Key(_asks("Approve"), APPROVAL),
     "Reject (asks first)": Key(_asks("Reject"), APPROVAL),
 }

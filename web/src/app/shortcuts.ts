@@ -26,6 +26,8 @@ export const SHORTCUTS = [
   { id: "open", keys: "Enter", words: "Open the row in the panel", group: "Lists" },
   { id: "openPage", keys: "o", words: "Open the row as a page", group: "Lists" },
   { id: "pause", keys: "p", words: "Pause or follow live rows", group: "Lists" },
+  { id: "before", keys: "[", words: "The event before in its stream", group: "Events" },
+  { id: "after", keys: "]", words: "The event after in its stream", group: "Events" },
   { id: "approve", keys: "a", words: "Approve (asks first)", group: "Approvals" },
   { id: "reject", keys: "r", words: "Reject (asks first)", group: "Approvals" },
 ] as const;

@@ -10,7 +10,7 @@ import { Thread } from "@/ui/thread";
 import { toast } from "@/ui/toast";
 import { Id, Instant, TimeAgo } from "@/ui/values";
 import { sizeOf } from "./event-fields";
-import type { Event } from "./event-queries";
+import { type Event, streamFilter } from "./event-queries";
 
 /** A request that sends the same event again, to another server or for a try. */
 function asCurl(event: Event, origin: string): string {
@@ -63,9 +63,7 @@ export function EventDetail({ event }: { event: Event }) {
                 most={40}
                 to={{
                   to: "/events",
-                  search: {
-                    q: `about:${quote(event.aggregate.type)} key:${quote(event.aggregate.id)}`,
-                  },
+                  search: { q: streamFilter(event) },
                 }}
               />,
             ],

@@ -1,5 +1,6 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { body, call, client, type Schemas } from "@/api/client";
+import { quote } from "@/lib/filter";
 
 export type Event = Schemas["EventView"];
 
@@ -35,6 +36,42 @@ interface FoundEvent extends Event {
   /** The payload was left out, as it is large. */
   cut?: boolean;
   preview?: string;
+}
+
+/** What finds the events of the stream that an event is of, and few others. */
+export function streamFilter({ aggregate: { type, id } }: Event): string {
+  return `about:${quote(type)} key:${quote(id)}`;
+}
+
+/** The event before (-1) or after (1) in the stream of one: as far as a search comes at once. */
+export function neighbourQuery(event: Event, step: -1 | 1) {
+  const { position, client_id, aggregate, recorded_at } = event;
+  const sequence = event.sequence + step;
+  return queryOptions({
+    queryKey: ["events", "neighbour", position, step],
+    queryFn: async ({ signal }) => {
+      if (sequence < 1) return { isAll: true };
+      const { events, stopped } = await call<Found>("GET", "/api/v1/search/events", {
+        query: {
+          filter: `${streamFilter(event)} sequence:${sequence}`,
+          client_id,
+          limit: PAGE,
+          ...(step > 0
+            ? { direction: "oldest", from: recorded_at }
+            : // The end is exclusive, and events of one moment may be neighbours.
+              { to: new Date(Date.parse(recorded_at) + 1).toISOString() }),
+        },
+        signal,
+      });
+      // A key is also what payloads of others name.
+      const found = events.find(
+        (each) => each.aggregate.type === aggregate.type && each.aggregate.id === aggregate.id,
+      );
+      return { found, isAll: stopped !== "time" };
+    },
+    // What came before never changes.
+    ...(step < 0 && { staleTime: Number.POSITIVE_INFINITY }),
+  });
 }
 
 /** Events of a range that match an expression; the server filters, also by decoded payload. */
