@@ -211,6 +211,11 @@ def client(request: web.Request, *known: str) -> str:
     return request.query("client_id", *known).get("client_id", envelope.DEFAULT_TENANT)
 
 
+def client_or_any(request: web.Request) -> str | None:
+    """The `client_id` of a request for one thing by its id; None: whosever it is."""
+    return request.query("client_id").get("client_id")
+
+
 def flag(query: Mapping[str, str], name: str) -> bool:
     """A parameter that is `true` or `false`; without it false.
 

@@ -77,6 +77,9 @@ def test_a_heal_tells_what_should_come_and_what_came(run: Any) -> None:
         run_ = (await helios.get(path, params=ours, headers=after)).json()
         states = {each["event_type"]: each["state"] for each in run_["events"]}
         assert states["HealSucceeded"] == "arrived"
+        assert (await helios.get(path)).json() == run_, "the id alone finds it"
+        assert (await world.seen_by(helios, "bolt").get(path)).status_code == 404
+        assert (await world.seen_by(helios, samples.CLIENT).get(path)).json() == run_
         assert states["HealActed"] == "missing"
         page = (await helios.get("/api/v1/heals", params={"filter": "status:succeeded"})).json()
         assert [each["action_id"] for each in page["heals"]] == [action.id]

@@ -104,6 +104,19 @@ def test_what_breaks_its_schema_is_listed_with_the_place_of_the_fault(run: Any) 
     run(scenario)
 
 
+def test_a_letter_is_found_by_its_id_alone(run: Any) -> None:
+    async def scenario(helios: Any) -> None:
+        await shop(helios, SOURCE.replace("name: shop", "name: shop, client_id: acme"))
+        await send(helios, "a", paid("twelve"), "/webhook/shop/acme")
+        (letter,) = await letters(helios)
+        one = f"{PATH}/{letter['id']}"
+        found = (await helios.get(one)).json()
+        assert (found["letter"]["client_id"], len(found["history"])) == ("acme", 1)
+        assert (await helios.get(f"{one}?client_id=default")).status_code == 404
+
+    run(scenario)
+
+
 def test_a_letter_is_mended_tried_again_and_makes_one_event(run: Any) -> None:
     async def scenario(helios: Any) -> None:
         await shop(helios)

@@ -44,6 +44,9 @@ def test_what_waits_is_listed_with_the_plan_that_is_shown(run: Any) -> None:
         assert found["shown"]["actions"][0]["target"] == "integration/cms-webhook"
         one = (await helios.get(ONE, params=CLIENT)).json()
         assert one == found
+        assert (await helios.get(ONE)).json() == found, "the id alone finds it"
+        assert (await helios.get(f"{PATH}/none")).status_code == 404
+        assert (await helios.get(ONE, params={"client_id": "default"})).status_code == 404
         none = await helios.get(PATH, params={"status": "granted"})
         assert none.json() == {"approvals": [], "next_cursor": None}
         assert (await helios.get(PATH, params={"status": "asked"})).json()["code"] == (

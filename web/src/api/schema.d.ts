@@ -7830,7 +7830,7 @@ export interface operations {
     get_heals_id: {
         parameters: {
             query?: {
-                /** @description Whose; `default` without it. */
+                /** @description Whose; without it the id alone finds it. */
                 client_id?: string;
             };
             header?: {
@@ -8872,7 +8872,7 @@ export interface operations {
     get_dead_letters_id: {
         parameters: {
             query?: {
-                /** @description Whose letter; `default` without it. */
+                /** @description Whose letter; without it the id alone finds it. */
                 client_id?: string;
             };
             header?: {
@@ -13263,7 +13263,7 @@ export interface operations {
     get_approvals_id: {
         parameters: {
             query?: {
-                /** @description Whose approval; `default` without it. */
+                /** @description Whose approval; without it the id alone finds it. */
                 client_id?: string;
             };
             header?: {

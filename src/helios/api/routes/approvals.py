@@ -21,6 +21,7 @@ from helios.reconcile.compositions import (
 PATH = "/api/v1/approvals"
 _ONE = f"{PATH}/{{id}}"
 _CLIENT = web.Parameter("client_id", "Whose approval; `default` without it.")
+_OF_ANY = web.Parameter("client_id", "Whose approval; without it the id alone finds it.")
 _STATUSES = ("pending", "granted", "denied", "revoked", "expired", "stale")
 
 
@@ -50,7 +51,7 @@ def routes(parts: services.Services) -> list[web.Route]:
             handler=desk.one,
             summary="One approval with the plan that is shown",
             replies={200: web.Reply("The approval.", shown_plans.ApprovalView)},
-            parameters=(_CLIENT, wire.AFTER),
+            parameters=(_OF_ANY, wire.AFTER),
         ),
         *(
             desks.route(
@@ -91,7 +92,7 @@ class _Approvals(desks.Desk):
         return web.answer(page)
 
     async def one(self, request: web.Request) -> web.Response:
-        client_id = wire.client(request)
+        client_id = wire.client_or_any(request)
         await self.visible(request)
         found, stack_id = await reading.approval(self.parts.store, client_id, request.params["id"])
         return web.answer(shown_plans.approval(found, stack_id))

@@ -77,7 +77,10 @@ def routes(parts: services.Services) -> list[web.Route]:
             handler=desk.heal,
             summary="One action of healing: what it should bring about, and what came",
             replies={200: web.Reply("The action.", boards.HealRun)},
-            parameters=(web.Parameter("client_id", "Whose; `default` without it."), wire.AFTER),
+            parameters=(
+                web.Parameter("client_id", "Whose; without it the id alone finds it."),
+                wire.AFTER,
+            ),
         ),
         desks.route(
             method="GET",
@@ -227,15 +230,15 @@ class _Boards(desks.Desk):
         ]
 
     async def heal(self, request: web.Request) -> web.Response:
-        client_id = wire.client(request)
+        asked = wire.client_or_any(request)
         await self.visible(request)
         action_id = request.params["id"]
-        place = await story_reading.by_id(self.parts.store, action_id, client_id)
-        heal = None if place is None else await self._heal(client_id, action_id)
+        place = await story_reading.by_id(self.parts.store, action_id, asked)
+        heal = None if place is None else await self._heal(place.client_id, action_id)
         if place is None or heal is None:
-            raise errors.NotFoundError(
-                f"client {client_id[:80]} has no action of healing {action_id[:80]}"
-            )
+            whose = "no client has an" if asked is None else f"client {asked[:80]} has no"
+            raise errors.NotFoundError(f"{whose} action of healing {action_id[:80]}")
+        client_id = place.client_id
         entries = await reading.heals(
             self.parts.store, client_id, place.stack_id, limit=limits.PAGE_EVENTS_MAX
         )

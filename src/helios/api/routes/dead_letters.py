@@ -34,6 +34,7 @@ _STATUSES = ("open", "retried", "discarded", "all")
 
 
 _CLIENT = web.Parameter("client_id", "Whose letter; `default` without it.")
+_OF_ANY = web.Parameter("client_id", "Whose letter; without it the id alone finds it.")
 _FILTERS = (
     web.Parameter("client_id", "Of this client only."),
     web.Parameter("source", "For this source only."),
@@ -80,7 +81,7 @@ def _reading(reader: "_Reader") -> list[web.Route]:
             summary="A dead letter with its body",
             tag="dead letters",
             replies={200: web.Reply("All that was kept.", shown.WholeLetter)},
-            parameters=(_CLIENT, wire.AFTER),
+            parameters=(_OF_ANY, wire.AFTER),
         ),
     ]
 
@@ -163,7 +164,7 @@ class _Reader:
         return web.answer(shown.grouped(await view.groups(self._store, _where(query))))
 
     async def one(self, request: web.Request) -> web.Response:
-        client_id = wire.client(request)
+        client_id = wire.client_or_any(request)
         await self._visible(request)
         row = await view.one(self._store, client_id, request.params["id"])
         letter = await self._parts.letters.read(row.position, row.edited_position)
@@ -171,7 +172,7 @@ class _Reader:
             envelope.Position(row.position - 1),
             limit=_HISTORY_MAX,
             where=envelope.Filter(
-                tenant=client_id,
+                tenant=row.client_id,
                 types=(view.RECORDED, view.EDITED, view.RETRIED, view.DISCARDED),
                 aggregate_type=view.AGGREGATE_TYPE,
                 aggregate_id=row.id,

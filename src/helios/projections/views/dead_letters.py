@@ -235,8 +235,8 @@ async def oldest(
     )
 
 
-async def one(store: ports.ViewStore, client_id: str, letter_id: str) -> Letter:
-    """A letter.
+async def one(store: ports.ViewStore, client_id: str | None, letter_id: str) -> Letter:
+    """A letter, of any client for None.
 
     Raises:
         NotFoundError: there is none.
@@ -245,7 +245,8 @@ async def one(store: ports.ViewStore, client_id: str, letter_id: str) -> Letter:
         store, Where(client_id=client_id), "id = ?", (letter_id,), "position LIMIT 1"
     )
     if not found:
-        raise errors.NotFoundError(f"client {client_id[:80]} has no dead letter {letter_id[:80]}")
+        whose = "no client has a" if client_id is None else f"client {client_id[:80]} has no"
+        raise errors.NotFoundError(f"{whose} dead letter {letter_id[:80]}")
     return found[0]
 
 

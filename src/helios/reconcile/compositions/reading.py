@@ -290,13 +290,17 @@ async def approvals(
 
 
 async def approval(
-    store: ports.ViewStore, client_id: str, approval_id: str
+    store: ports.ViewStore, client_id: str | None, approval_id: str
 ) -> tuple[model.Approval, str]:
-    """An approval and its stack. Raises NotFoundError."""
-    sql = "SELECT record, status, stack FROM {t}approvals WHERE tenant = ? AND approval_id = ?"
-    rows = await store.query(view.NAME, sql, (client_id, approval_id))
+    """An approval, of any client for None, and its stack. Raises NotFoundError."""
+    sql = "SELECT record, status, stack FROM {t}approvals WHERE approval_id = ?"
+    params: tuple[str, ...] = (approval_id,)
+    if client_id is not None:
+        sql, params = f"{sql} AND tenant = ?", (approval_id, client_id)
+    rows = await store.query(view.NAME, sql, params)
     if not rows:
-        raise errors.NotFoundError(f"client {client_id[:80]} has no approval {approval_id[:80]}")
+        whose = "no client has an" if client_id is None else f"client {client_id[:80]} has no"
+        raise errors.NotFoundError(f"{whose} approval {approval_id[:80]}")
     found = msgspec.json.decode(rows[0][0], type=model.Approval)
     return msgspec.structs.replace(found, status=rows[0][1]), rows[0][2]
 

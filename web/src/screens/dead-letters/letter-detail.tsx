@@ -39,7 +39,7 @@ export function Times({ letter }: { letter: Pick<Letter, "attempts" | "status"> 
 }
 
 /** One letter: why it is dead, its body to be mended, what was tried, and how it came. */
-export function LetterDetail({ clientId, id }: { clientId: string; id: string }) {
+export function LetterDetail({ clientId, id }: { clientId: string | undefined; id: string }) {
   const { data, error, refetch } = useQuery(letterQuery(clientId, id));
   const [done, setDone] = useState<{ id: string; told: Schemas["Retried"] }>();
   if (error) return <ErrorState error={error} retry={() => void refetch()} />;

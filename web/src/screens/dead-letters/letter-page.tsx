@@ -24,7 +24,7 @@ function groupOf(letter: Letter): Record<string, string> {
 /** One dead letter, with an address of its own. */
 export function LetterPage() {
   const { id } = route.useParams();
-  const client = useTenant() ?? "default";
+  const client = useTenant();
   const query = letterQuery(client, id);
   const { data } = useQuery(query);
   useTitle(`Dead letter ${id.slice(0, 8)}`);
@@ -45,7 +45,7 @@ export function LetterPage() {
         }
       />
       <Card>
-        <LetterDetail clientId={client} id={id} />
+        <LetterDetail clientId={letter?.client_id ?? client} id={id} />
       </Card>
     </Page>
   );

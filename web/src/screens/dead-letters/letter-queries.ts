@@ -74,7 +74,8 @@ function pathOf(id: string, more = ""): string {
   return `/api/v1/dead-letters/${encodeURIComponent(id)}${more}`;
 }
 
-export function letterQuery(clientId: string, id: string) {
+/** A letter; without a client of whichever has it. */
+export function letterQuery(clientId: string | undefined, id: string) {
   return queryOptions({
     queryKey: ["dead-letters", "one", clientId, id],
     queryFn: ({ signal }) =>
