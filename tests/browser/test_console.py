@@ -114,6 +114,59 @@ def test_a_list_that_is_followed_leaves_nothing_out_whatever_its_filter_was_befo
         expect(seen.get_by_text(f"#{position}", exact=True)).to_be_visible(timeout=WAIT_MS)
 
 
+def test_a_search_that_takes_long_is_stopped_and_says_how_far_it_came(
+    open_page: browsing.OpenPage, helios: browsing_data.Served
+) -> None:
+    def hold(route: sync_api.Route) -> None:
+        if "azure" not in route.request.url:
+            route.continue_()
+
+    page = open_page(helios, "/events")
+    page.route("**/api/v1/search/events?*", hold)
+    _filter(page, "source:azure")
+    stop = page.get_by_role("button", name="Stop", exact=True)
+    further = page.get_by_role("button", name="Look further")
+    with page.expect_event("requestfailed", lambda request: "azure" in request.url):
+        stop.click()
+    expect(page.get_by_text("Stopped before anything was looked at")).to_be_visible()
+    page.unroute_all()
+    further.click()
+    told = page.get_by_text(re.compile(r"\d found in [\d,]+ looked at"))
+    expect(told).to_be_visible()
+    rows = page.get_by_role("region", name="Events").get_by_role("link")
+    expect(rows.first).to_be_visible()
+    expect(further).to_have_count(0)
+
+
+def test_a_stopped_search_keeps_what_it_found_and_asks_no_further(
+    open_page: browsing.OpenPage, helios: browsing_data.Served
+) -> None:
+    # Some of the first page, as if two seconds had been over: the next is asked for at once.
+    def answer(route: sync_api.Route) -> None:
+        if "cursor=n" in route.request.url:
+            later.append(route)
+            return
+        page = route.fetch().json()
+        page.update(events=page["events"][:3], matched=3, stopped="time")
+        route.fulfill(json=page)
+
+    later: list[sync_api.Route] = []
+    page = open_page(helios, "/views")
+    page.route("**/api/v1/search/events?*", answer)
+    with page.expect_request(lambda request: "cursor=n" in request.url):
+        page.goto("/events?q=source:azure,gcp&t=24h")
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(page.get_by_text("Stopped", exact=True)).to_be_visible()
+    expect(page.get_by_text(re.compile("^3 found in .* looked at, back to"))).to_be_visible()
+    rows = page.get_by_role("region", name="Events").locator("tbody").get_by_role("link")
+    expect(rows).to_have_count(3)
+    assert len(later) == 1
+    page.unroute_all()
+    with page.expect_request(lambda request: "cursor=n" in request.url):
+        page.get_by_role("button", name="Look further").click()
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_have_count(0)
+
+
 def test_who_goes_back_to_a_list_of_the_last_hour_is_where_they_were(
     open_page: browsing.OpenPage, helios: browsing_data.Served
 ) -> None:

@@ -1,7 +1,7 @@
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { Activity } from "lucide-react";
-import { useCallback, useEffect, useMemo, useRef } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useFacets } from "@/api/facets";
 import { useLiveEvents } from "@/api/live";
 import { useLimits, useSetSearch, useTenant, useTimeRange } from "@/app/console-search";
@@ -77,8 +77,12 @@ export function EventsScreen() {
   const { keys, facets } = useFacets("events", tenant);
   const isFollowing = isLive(range);
   const follow = useFollowing(sel !== undefined, isFollowing);
-  const { rows, search, live } = useEvents(q, tenant, isFollowing, follow.isPaused);
-  const onEnd = useListEnd(search);
+  const { rows, search, live, stop } = useEvents(q, tenant, isFollowing, follow.isPaused);
+  const more = useListEnd(search);
+  const isHalted = stop.isStopped;
+  const onEnd = useCallback(() => {
+    if (!isHalted) more();
+  }, [isHalted, more]);
 
   const columns = useColumns(COLUMNS);
   const table = useOpenRow(sel, keyOf);
@@ -98,20 +102,31 @@ export function EventsScreen() {
       }
       strip={<Density filter={q} />}
       list={
-        <ListOf query={search} isEmpty={rows.length === 0} lines={12}>
-          {q !== "" && <Progress search={search} onMore={onEnd} />}
-          <DataTable
-            {...table}
-            label="Events"
-            scrollId="events"
-            rows={rows}
-            columns={columns}
-            pageOf={pageOf}
-            onEnd={onEnd}
-            onScrollAway={follow.setAway}
-            empty={<NoEvents hasFilter={q !== ""} />}
-          />
-        </ListOf>
+        <>
+          {q !== "" && <Progress search={search} stop={stop} onMore={more} />}
+          <ListOf
+            query={{
+              isPending: search.isPending && !isHalted,
+              isError: search.isError,
+              error: search.error,
+              refetch: search.refetch,
+            }}
+            isEmpty={rows.length === 0}
+            lines={12}
+          >
+            <DataTable
+              {...table}
+              label="Events"
+              scrollId="events"
+              rows={rows}
+              columns={columns}
+              pageOf={pageOf}
+              onEnd={onEnd}
+              onScrollAway={follow.setAway}
+              empty={!isHalted && <NoEvents hasFilter={q !== ""} />}
+            />
+          </ListOf>
+        </>
       }
       inspector={sel && <EventInspector position={sel} onClose={() => set({ sel: undefined })} />}
     />
@@ -120,12 +135,35 @@ export function EventsScreen() {
 
 type Search = ReturnType<typeof useEvents>["search"];
 
+interface Stop {
+  isStopped: boolean;
+  stop: () => void;
+  goOn: () => void;
+}
+
+/** Ends what is asked for, and keeps what was found, until another search or the same is wanted. */
+function useStop(queryKey: readonly unknown[]): Stop {
+  const queries = useQueryClient();
+  const key = JSON.stringify(queryKey);
+  const [stopped, setStopped] = useState<string>();
+  return {
+    isStopped: stopped === key,
+    stop: () => {
+      setStopped(key);
+      void queries.cancelQueries({ queryKey, exact: true });
+    },
+    goOn: () => setStopped(undefined),
+  };
+}
+
 /** The found events, with those that came since on top while the range is live. */
 function useEvents(q: string, tenant: string | undefined, isFollowing: boolean, isPaused: boolean) {
   const tokens = useMemo(() => parseFilter(q), [q]);
   const limits = useLimits();
+  const asked = searchQuery(q, tenant, limits.from, limits.to);
+  const stop = useStop(asked.queryKey);
   const search = useInfiniteQuery({
-    ...searchQuery(q, tenant, limits.from, limits.to),
+    ...asked,
     staleTime: Number.POSITIVE_INFINITY,
     refetchOnWindowFocus: false,
   });
@@ -138,7 +176,7 @@ function useEvents(q: string, tenant: string | undefined, isFollowing: boolean, 
   // is in neither: it is asked for once more when nothing can slip between any longer.
   const coveredFor = useRef<typeof keep>(undefined);
   const { refetch } = search;
-  const isReady = isFollowing && live.state === "open" && !search.isFetching;
+  const isReady = isFollowing && live.state === "open" && !search.isFetching && !stop.isStopped;
   useEffect(() => {
     if (!isReady || coveredFor.current === keep) return;
     coveredFor.current = keep;
@@ -151,26 +189,53 @@ function useEvents(q: string, tenant: string | undefined, isFollowing: boolean, 
     const fresh = items.filter((event) => event.position > newest).reverse();
     return fresh.length > 0 ? [...fresh, ...found] : found;
   }, [search.data, items]);
-  return { rows, search, live };
+  return { rows, search, live, stop };
 }
 
 /** How far the search has come: it stops by time as well as by number, and goes on on request. */
-function Progress({ search, onMore }: { search: Search; onMore: () => void }) {
+function Progress({ search, stop, onMore }: { search: Search; stop: Stop; onMore: () => void }) {
   const pages = search.data?.pages ?? [];
   const scanned = pages.reduce((sum, page) => sum + page.scanned, 0);
   const matched = pages.reduce((sum, page) => sum + page.matched, 0);
   const last = pages.at(-1);
+  // Asking once more for what is there takes no time worth stopping.
+  const isLooking = search.isFetching && (search.isFetchingNextPage || search.isPending);
+  const goOn = () => {
+    stop.goOn();
+    if (last) onMore();
+    else void search.refetch();
+  };
   return (
     <p className="flex flex-wrap items-center gap-x-3 border-b border-line px-4 py-1 text-sm text-soft">
-      <span>
-        {count(matched)} found in {count(scanned)} looked at
-      </span>
-      {last?.stopped === "time" && last.reached && (
-        <button type="button" className="link" onClick={onMore} disabled={search.isFetching}>
-          back to <Instant at={last.reached} day />, look further
-        </button>
+      {last && (
+        <span>
+          {count(matched)} found in {count(scanned)} looked at
+          {last.reached && last.next_cursor && (
+            <>
+              , back to <Instant at={last.reached} day />
+            </>
+          )}
+        </span>
       )}
-      {search.isFetchingNextPage && <span>looking…</span>}
+      {isLooking ? (
+        <>
+          <span>looking…</span>
+          <button type="button" className="link" onClick={stop.stop}>
+            Stop
+          </button>
+        </>
+      ) : (
+        (stop.isStopped || last?.stopped === "time") && (
+          <>
+            {stop.isStopped && <span>Stopped{last ? "" : " before anything was looked at"}</span>}
+            {(!last || last.next_cursor) && (
+              <button type="button" className="link" onClick={goOn} disabled={search.isFetching}>
+                Look further
+              </button>
+            )}
+          </>
+        )
+      )}
     </p>
   );
 }
