@@ -48,7 +48,7 @@ def test_a_letter_is_edited_and_tried_again_and_its_event_can_be_opened(
     open_page: browsing.OpenPage, served: browsing_data.Served
 ) -> None:
     page = open_page(served, "/dead-letters")
-    expect(page.get_by_text("3 open letters, which died of 1 thing.")).to_be_visible()
+    expect(page.get_by_text("3 open letters of 1 cause.")).to_be_visible()
     groups = page.get_by_role("region", name="Groups of dead letters")
     groups.get_by_role("link", name=re.compile("came before with another content")).click()
     panel = page.get_by_role("complementary")

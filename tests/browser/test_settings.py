@@ -48,11 +48,11 @@ def test_a_setting_says_what_it_would_do_and_a_change_is_taken_back(
     page.get_by_label(re.compile("^Reason")).fill("a proxy cuts idle connections")
     assert axe(page) == []
     page.get_by_role("button", name="Set", exact=True).click()
-    expect(page.get_by_text("Heartbeat of the live feed is now 20s")).to_be_visible()
+    expect(page.get_by_text("Heartbeat of the live feed is now 20 s")).to_be_visible()
     expect(page.get_by_text("a proxy cuts idle connections").first).to_be_visible()
     assert _value(served.http, "feed.heartbeat") == "20s"
     page.get_by_role("status").get_by_role("button", name="Undo").click()
-    expect(page.get_by_text("Heartbeat of the live feed is 15s again")).to_be_visible()
+    expect(page.get_by_text("Heartbeat of the live feed is 15 s again")).to_be_visible()
     expect(field).to_have_value("15s")
     assert _value(served.http, "feed.heartbeat") == "15s"
 

@@ -145,8 +145,8 @@ def mismatched(found: Streams, most: float) -> list[attention.Trouble]:
             severity="high",
             name=f"{each.client_id}/{each.contract}",
             client_id=each.client_id,
-            detail=f"{each.share:.1%} of its keys do not match ({each.wrong}); "
-            f"at most {most if each.most is None else each.most:.1%} may",
+            detail=f"{each.share * 100:.1f} % of its keys do not match ({each.wrong}); "
+            f"at most {100 * (most if each.most is None else each.most):.1f} % may",
             count=each.wrong,
             link=links.listed(
                 links.STREAMS,

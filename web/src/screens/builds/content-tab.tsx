@@ -189,7 +189,7 @@ export function ContentTab({
                 <EmptyState
                   icon={Newspaper}
                   title="Nothing is cached"
-                  why={`Client ${client} has no source that holds content, or none has told of any yet.`}
+                  why={`Client ${client} has no source that holds content, or none has reported any yet.`}
                   command="helios sources apply source.yaml"
                 />
               )

@@ -99,7 +99,7 @@ function columns(trend: string): readonly Column<Group>[] {
   ];
 }
 
-/** What could not be taken, by what it died of. */
+/** What could not be taken, by its cause. */
 export function LettersScreen() {
   const { q = "", sel } = route.useSearch();
   const tenant = useTenant();
@@ -126,7 +126,7 @@ export function LettersScreen() {
       title="Dead letters"
       note={
         rows.length > 0
-          ? `${count(total)} ${status === "all" ? "" : status} letters, which died of ${count(rows.length)} ${rows.length === 1 ? "thing" : "things"}.`
+          ? `${count(total)} ${status === "all" ? "" : status} ${total === 1 ? "letter" : "letters"} of ${count(rows.length)} ${rows.length === 1 ? "cause" : "causes"}.`
           : "What is authentic and could not be taken, kept to be tried again."
       }
       actions={

@@ -334,6 +334,12 @@ function Strip({
           height={36}
           buckets={bars.map((bar) => ({ ...bar, tone: bar.failed > 0 ? "bad" : "good" }))}
         />
+        {bars[0] && (
+          <div className="flex justify-between gap-2 text-xs text-faint">
+            <TimeAgo at={bars[0].start} />
+            {until ? <TimeAgo at={until} /> : <span>now</span>}
+          </div>
+        )}
       </div>
     </div>
   );

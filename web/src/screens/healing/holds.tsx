@@ -79,7 +79,7 @@ export function HoldActs({
           });
         }}
       >
-        Drift is still found and told of. What has begun is finished; what drifted meanwhile is
+        Drift is still found and reported. What has begun is finished; what drifted meanwhile is
         looked at when it goes on.
       </Confirm>
       <Confirm

@@ -53,7 +53,8 @@ function Stop({
   isFirst: boolean;
   isLast: boolean;
 }) {
-  const tone = STATION_TONE[station.state];
+  const isOff = station.name === "stacks" && station.state === "ok" && station.errors > 0;
+  const tone = isOff ? "warn" : STATION_TONE[station.state];
   const Mark = ICONS[station.name];
   const StateMark = TONE_ICON[tone];
   const flows = pace(station.rate);
@@ -91,7 +92,7 @@ function Stop({
             className={cx("inline-flex items-center gap-1 text-sm font-medium", TONE_TEXT[tone])}
           >
             <StateMark className="size-3.5" aria-hidden />
-            {STATION_WORD[station.state]}
+            {isOff ? "drifted" : STATION_WORD[station.state]}
           </span>
         </h3>
         <p

@@ -91,9 +91,9 @@ function Head({ seen, isOld }: { seen: Overview; isOld: boolean }) {
         </h1>
         <p className="text-soft">{note}</p>
       </div>
-      <div className="flex flex-wrap items-center gap-3">
-        <p className={cx("text-sm", isOld ? "text-warn" : "text-soft xl:hidden")}>
-          {isOld ? "the server does not answer; as of " : "as of "}
+      {isOld && (
+        <p className="text-sm text-warn">
+          the server does not answer; as of{" "}
           <Link
             to="/events"
             search={{}}
@@ -103,7 +103,7 @@ function Head({ seen, isOld }: { seen: Overview; isOld: boolean }) {
           </Link>
           , <TimeAgo at={seen.at} />
         </p>
-      </div>
+      )}
     </header>
   );
 }

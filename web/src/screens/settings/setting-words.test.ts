@@ -70,6 +70,9 @@ describe("a draft", () => {
 it("writes values as people do", () => {
   expect(shown({ kind: "ratio", unit: "share" }, 0.01)).toBe("1 %");
   expect(shown({ kind: "integer", unit: "events" }, 5000)).toBe("5,000 events");
+  expect(shown({ kind: "duration", unit: "" }, "1h30m")).toBe("1 h 30 min");
+  expect(shown({ kind: "duration", unit: "" }, "100ms")).toBe("100 ms");
+  expect(shown({ kind: "duration", unit: "" }, "PT5M")).toBe("PT5M");
   expect(shown({ kind: "switch", unit: "" }, false)).toBe("off");
   expect(shown({ kind: "text", unit: "" }, null)).toBe("not set");
 });

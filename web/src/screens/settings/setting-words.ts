@@ -73,7 +73,18 @@ export function shown(setting: Pick<Setting, "kind" | "unit">, value: unknown): 
     const unit = setting.unit ? ` ${setting.unit}` : "";
     return `${new Intl.NumberFormat("en-GB", { maximumFractionDigits: 6 }).format(Number(value))}${unit}`;
   }
+  if (setting.kind === "duration") return spaced(String(value));
   return String(value);
+}
+
+const UNITS: Record<string, string> = { us: "µs", m: "min" };
+
+/** `1h30m` as "1 h 30 min", as durations are written elsewhere. */
+function spaced(value: string): string {
+  if (!SPAN.test(value)) return value;
+  return [...value.matchAll(/([\d.]+)([a-z]+)/g)]
+    .map(([, amount, unit = ""]) => `${amount} ${UNITS[unit] ?? unit}`)
+    .join(" ");
 }
 
 /** A value as it begins in the field. */

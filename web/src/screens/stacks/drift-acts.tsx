@@ -63,7 +63,7 @@ export function DriftActs({ drift }: { drift: Drift }) {
           toast(`${placeOf(drift)} is acknowledged`);
         }}
       >
-        It is known, and told of no more until it changes. Nothing is healed by this.
+        It is known, and not reported again until it changes. Nothing is healed by this.
       </Confirm>
       <Confirm
         open={asks === "false-positive"}

@@ -186,10 +186,10 @@ function AcknowledgeAll({
         cli={`helios drift baseline ${name.client}/${name.stack} --reason …`}
         onConfirm={async (reason) => {
           await command(queries, name, "/baseline", { reason });
-          toast("From now on only new drifts are told of");
+          toast("From now on only new drifts are reported");
         }}
       >
-        They become the baseline: only what drifts anew is told of. Nothing is healed by this.
+        They become the baseline: only what drifts anew is reported. Nothing is healed by this.
       </Confirm>
     </>
   );

@@ -260,7 +260,7 @@ function AcknowledgeFiltered({ q, tenant }: { q: string; tenant: string | undefi
           await Promise.all(CHANGED.map((queryKey) => queries.invalidateQueries({ queryKey })));
         }}
       >
-        They are known, and told of no more until they change. Nothing is healed by this.
+        They are known, and not reported again until they change. Nothing is healed by this.
       </Confirm>
     </>
   );

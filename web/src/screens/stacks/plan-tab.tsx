@@ -163,7 +163,7 @@ function PlanActs({
   return (
     <div className="flex flex-wrap gap-2">
       <Button size="sm" icon={X} disabledReason={denied} onClick={() => setAsks("cancel")}>
-        Give up
+        Discard
       </Button>
       <Button
         size="sm"
@@ -192,13 +192,13 @@ function PlanActs({
       <Confirm
         open={asks === "cancel"}
         onClose={close}
-        title="Give up this plan"
-        verb="Give up"
+        title="Discard this plan"
+        verb="Discard"
         reason
         cli={`helios cancel-plan ${name.client}/${name.stack}`}
         onConfirm={async (reason) => {
           await command(queries, name, "/plan/cancel", { reason });
-          toast("The plan is given up");
+          toast("The plan is discarded");
         }}
       >
         Its drifts are left to people until they change.

@@ -7,7 +7,7 @@ import { Badge, Status } from "@/ui/status";
 import { Cell, Table } from "@/ui/table";
 import { Id, Instant, TimeAgo } from "@/ui/values";
 import type { Timeline, Verdict } from "./streams-queries";
-import { brokenRules } from "./verdict-words";
+import { brokenRules, ruleWords } from "./verdict-words";
 
 export type Shown = Timeline["windows"][number];
 
@@ -37,7 +37,7 @@ export function Rules({ timeline, shown }: { timeline: Timeline; shown: Shown | 
         return (
           <li key={name}>
             <div className="flex flex-wrap items-center gap-2">
-              <span className="font-medium">{name}</span>
+              <span className="font-medium">{ruleWords(name)}</span>
               {conflict ? (
                 <Status value="mismatched" label="does not hold" plain />
               ) : isJudged ? (
@@ -182,7 +182,7 @@ export function History({ history }: { history: readonly Verdict[] }) {
             {verdict.missing_events.length > 0 && ` · missing ${verdict.missing_events.join(", ")}`}
             {brokenRules(verdict).length > 0 &&
               ` · ${brokenRules(verdict)
-                .map((each) => each.rule)
+                .map((each) => ruleWords(each.rule))
                 .join(", ")}`}
           </div>
         </li>

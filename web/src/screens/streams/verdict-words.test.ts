@@ -8,7 +8,7 @@ const VERDICT = {
   contract: "orders",
   key: "A/1 ü",
   validation_errors: {
-    amount: { expected: 12.5, actual: 12 },
+    amount_mismatch: { expected: 12.5, actual: 12 },
     count: { rule_error: "no such field" },
   },
 } as unknown as Verdict;
@@ -16,7 +16,7 @@ const VERDICT = {
 describe("a verdict in few words", () => {
   it("has both sides of a rule, or why it cannot be told", () => {
     expect(brokenRules(VERDICT).map(brokenText)).toEqual([
-      "amount: expected 12.5, found 12",
+      "amount mismatch: expected 12.5, found 12",
       "count cannot be told: no such field",
     ]);
   });

@@ -21,9 +21,14 @@ export function brokenRules(verdict: Verdict): Broken[] {
   }));
 }
 
+/** `amount_mismatch` as "amount mismatch". */
+export function ruleWords(rule: string): string {
+  return rule.replaceAll("_", " ");
+}
+
 export function brokenText({ rule, expected, actual, reason }: Broken): string {
-  if (reason) return `${rule} cannot be told: ${reason}`;
-  return `${rule}: expected ${shown(expected)}, found ${shown(actual)}`;
+  if (reason) return `${ruleWords(rule)} cannot be told: ${reason}`;
+  return `${ruleWords(rule)}: expected ${shown(expected)}, found ${shown(actual)}`;
 }
 
 /** Names the row of a verdict, and what its panel asks for. */
