@@ -268,6 +268,8 @@ _WHOSE = {
     "one": "the client in `client_id`, or `default`",
     "any": "the client in `client_id`, or all that one may",
     "body": "the clients that the request names",
+    "setting": "of a contract the client in `client_id`, or `default`; else that client, or all "
+    "clients, and for admins alone",
     "none": "",
     "installation": "all clients: needs a grant for all of them",
 }

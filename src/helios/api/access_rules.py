@@ -12,16 +12,19 @@ import msgspec
 
 from helios.access import model
 from helios.api import console
+from helios.configuration import events, registry
+from helios.eventlog import envelope
 
 P = model.Permission
 
-Where: TypeAlias = Literal["path", "one", "any", "body", "none", "installation"]
+Where: TypeAlias = Literal["path", "one", "any", "body", "setting", "none", "installation"]
 """Where a request says whose data it is about.
 
 - `path`: in the placeholder `client` or `client_id`;
 - `one`: in the parameter `client_id`; `default` without it;
 - `any`: likewise; without it all tenants that the caller may read, and no others;
 - `body`: in the body, so the handler asks; the log refuses what the handler forgets;
+- `setting`: in the name of a setting and the parameter `client_id`, see `of_setting`;
 - `none`: nobody's data in particular;
 - `installation`: everybody's; needs a grant for all tenants.
 """
@@ -52,6 +55,18 @@ _DOOR = Rule("door")
 _INGEST = Rule("ingest", "body")
 _SELF = Rule("signed_in")
 _STACK = "/api/v1/clients/{client}/stacks/{stack}"
+
+
+def of_setting(name: str, client_id: str | None) -> tuple[model.Permission, str]:
+    """What it needs to change a setting, and the tenant for which.
+
+    Who operates a client's data may change its contracts; what holds for a client, or for all
+    (without a `client_id`), needs who administers them.
+    """
+    named = None if client_id == events.INSTALLATION else client_id
+    if name.startswith(registry.CONTRACT):
+        return P.OPERATE, named or envelope.DEFAULT_TENANT
+    return P.ADMINISTER, named or model.ALL
 
 
 def _all(rule: Rule, *operations: str) -> dict[tuple[str, str], Rule]:
@@ -257,7 +272,9 @@ TABLE: Mapping[tuple[str, str], Rule] = {
         "POST /api/v1/content/invalidate",
         "POST /api/v1/commands",
         "POST /api/v1/commands/together",
-        # Of the installation and of a client who administers it; the handler asks.
+    ),
+    **_all(
+        Rule(P.OPERATE, "setting"),
         "PUT /api/v1/configuration/{name}",
         "DELETE /api/v1/configuration/{name}",
         "POST /api/v1/configuration/{name}/undo",

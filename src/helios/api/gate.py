@@ -179,13 +179,14 @@ class Gate:
         if rule.where == "installation":
             principal.require(permission)
             return tenancy.EVERYTHING
+        if rule.where == "setting":
+            return _of_setting(request, principal)
         tenant = _tenant(request, rule.where)
         if tenant is None:
             bound = rule.environment == "path"
             return principal.require_somewhere(permission, everywhere=bound)
         await self._check(request, rule, principal, tenant)
-        everything = principal.scope_for(permission) == tenancy.EVERYTHING
-        return tenancy.EVERYTHING if everything else tenancy.Scope(frozenset((tenant,)))
+        return _scope(principal, permission, tenant)
 
     async def _check(
         self,
@@ -217,6 +218,19 @@ class Gate:
                 "an ingest secret (setting `ingest_secrets`)"
             )
         return model.Principal(kind="key", name="ingest"), tenancy.EVERYTHING
+
+
+def _scope(principal: model.Principal, permission: model.Permission, tenant: str) -> tenancy.Scope:
+    """The scope of who may do something to a tenant's data."""
+    everything = principal.scope_for(permission) == tenancy.EVERYTHING
+    return tenancy.EVERYTHING if everything else tenancy.Scope(frozenset((tenant,)))
+
+
+def _of_setting(request: web.Request, principal: model.Principal) -> tenancy.Scope:
+    """The scope of who may change a setting; a refusal names at once what suffices."""
+    needed = access_rules.of_setting(request.params["name"], _of_query(request))
+    principal.require(*needed)
+    return _scope(principal, *needed)
 
 
 def _tenant(request: web.Request, where: access_rules.Where) -> str | None:

@@ -40,11 +40,16 @@ async def types(helios: Any) -> list[str]:
 
 
 class People:
-    """Knows people by tokens that say who they are: `operator@acme`."""
+    """Knows people by tokens that say who they are: `operator@acme/staging`."""
 
     async def principal_of(self, credential: str) -> model.Principal:
-        role, _, tenant = credential.partition("@")
-        grant = model.Grant(role=role, tenant=tenant)  # type: ignore[arg-type]
+        role, _, where = credential.partition("@")
+        tenant, _, environment = where.partition("/")
+        grant = model.Grant(
+            role=role,  # type: ignore[arg-type]
+            tenant=tenant,
+            environment=environment or model.ALL,
+        )
         return model.Principal(kind="user", name=role, grants=(grant,), by="bearer")
 
     def csrf_of(self, session: str) -> str:
@@ -112,6 +117,37 @@ def test_who_may_read_and_change_what(
             assert await types(helios) == before
         elif method != "GET":
             assert answer.json()["setting"]["changed_by"] == f"user:{who.partition('@')[0]}"
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("who", "path", "needed"),
+    [
+        ("operator@acme/staging", "content.ttl", "admin for all clients"),
+        ("operator@acme", "content.ttl", "admin for all clients"),
+        ("viewer@acme", "content.ttl?client_id=helios", "admin for all clients"),
+        ("viewer@acme", "builds.enabled?client_id=acme", "admin for client acme"),
+        (
+            "admin@acme/staging",
+            "builds.enabled?client_id=acme",
+            "admin for client acme, in all environments",
+        ),
+        (
+            "operator@acme/staging",
+            "contract.order-match.within?client_id=acme",
+            "operator or admin for client acme, in all environments",
+        ),
+        ("viewer@*", "contract.order-match.within", "operator or admin for client default"),
+    ],
+)
+def test_a_refusal_says_at_once_what_is_needed(run: Any, who: str, path: str, needed: str) -> None:
+    async def scenario(helios: Any) -> None:
+        async with guarded(helios.parts, helios.application.routes) as http:
+            headers = {"authorization": f"Bearer {who}"}
+            answer = await http.put(f"{PATH}/{path}", json={"value": "2h"}, headers=headers)
+        assert answer.status_code == 403
+        assert answer.json()["detail"] == f"this needs the role {needed}"
 
     run(scenario)
 

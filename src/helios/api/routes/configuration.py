@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from helios.access import model
-from helios.api import scoping, services, speaking, web, wire
+from helios.api import access_rules, scoping, services, speaking, web, wire
 from helios.api.routes import ingest
 from helios.api.routes import stack_desk as desks
 from helios.configuration import desk as settings_desk
@@ -312,21 +312,16 @@ class _Desk:
         """What a request asks for, by somebody who may.
 
         Raises:
-            ForbiddenError: he may not: who operates a client's data may change its contracts;
-                what holds for a client or for all needs who administers them.
+            ForbiddenError: he may not, see `access_rules.of_setting`.
         """
         name = _name(request)
         query = request.query("client_id", "dry_run")
         client_id = query.get("client_id")
         if client_id == events.INSTALLATION:
             client_id = None
+        request.principal.require(*access_rules.of_setting(name, client_id))
         if name.startswith(registry.CONTRACT):
             client_id = client_id or envelope.DEFAULT_TENANT
-            request.principal.require(P.OPERATE, client_id)
-        elif client_id is None:
-            request.principal.require(P.ADMINISTER)
-        else:
-            request.principal.require(P.ADMINISTER, client_id)
         dry_run = wire.flag(query, "dry_run")
         scope = client_id or events.INSTALLATION
         return settings_desk.Asked(
