@@ -1,4 +1,4 @@
-/** Search parameters that every screen of the console has: whose data, and of when. */
+/** Search parameters that every screen of the console has: whose data, of when, in which order. */
 
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { useMemo } from "react";
@@ -17,10 +17,16 @@ import { compact, type Search, text } from "@/lib/url";
 interface ConsoleSearch extends RangeSearch {
   /** Data of this client only; absent: of all that the reader may see. */
   tenant?: string;
+  /** The column that a list is sorted by, `-` before it: downwards. */
+  sort?: string;
 }
 
 export function consoleSearch(search: Search): ConsoleSearch {
-  return compact({ tenant: text(search, "tenant", 120), ...rangeSearch(search) }) as ConsoleSearch;
+  return compact({
+    tenant: text(search, "tenant", 120),
+    sort: text(search, "sort", 60),
+    ...rangeSearch(search),
+  }) as ConsoleSearch;
 }
 
 const route = getRouteApi("/_console");
@@ -28,6 +34,11 @@ const route = getRouteApi("/_console");
 /** The client whose data is shown; undefined: all. */
 export function useTenant(): string | undefined {
   return route.useSearch({ select: (search) => search.tenant });
+}
+
+/** What the list that is shown is sorted by; names of no column of it mean nothing. */
+export function useSort(): string | undefined {
+  return route.useSearch({ select: (search) => search.sort });
 }
 
 export function useTimeRange(): TimeRange {

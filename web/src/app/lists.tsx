@@ -2,10 +2,12 @@
 
 import type { LinkProps } from "@tanstack/react-router";
 import { type ReactNode, useCallback, useMemo } from "react";
+import { nextSort, type Sortable, sorted } from "@/lib/sort";
 import { Button, type Icon } from "@/ui/button";
 import type { Column } from "@/ui/data-table";
+import type { Sorting } from "@/ui/head-cell";
 import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
-import { useSetSearch, useTenant } from "./console-search";
+import { useSetSearch, useSort, useTenant } from "./console-search";
 
 interface Pages {
   hasNextPage: boolean;
@@ -27,6 +29,27 @@ export function useColumns<T>(columns: readonly Column<T>[]): readonly Column<T>
     () => (tenant ? columns.filter((column) => column.id !== "client") : columns),
     [columns, tenant],
   );
+}
+
+/**
+ * The rows as the heads of their columns sort them, with what a table needs to have such heads.
+ *
+ * @param isWhole all rows are here: of some only, the first would be those of a page.
+ */
+export function useSorted<T>(
+  rows: readonly T[],
+  columns: readonly Sortable<T>[],
+  isWhole = true,
+): { rows: readonly T[]; sorting: Sorting | undefined } {
+  const asked = useSort();
+  const set = useSetSearch();
+  const sort = isWhole ? asked : undefined;
+  return {
+    rows: useMemo(() => sorted(rows, columns, sort), [rows, columns, sort]),
+    sorting: isWhole
+      ? { sort, onSort: (id) => set({ sort: nextSort(sort, id) }, { replace: true }) }
+      : undefined,
+  };
 }
 
 /** The row that is open in the inspector is `sel` of the address: what a table needs to know of it. */

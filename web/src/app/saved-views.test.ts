@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { viewId, viewTo } from "./saved-views";
+import { sortOf, viewId, viewTo } from "./saved-views";
 
 const WEB = join(import.meta.dirname, "..");
 
@@ -38,6 +38,16 @@ describe("a saved view", () => {
       to: "/builds",
       search: { q: "x", tab: "content" },
     });
+  });
+
+  it("takes along how its list was sorted, unless that is nonsense", () => {
+    const view = { screen: "views", filter: "state:live" };
+    expect(viewTo({ ...view, state: { sort: "-lag" } }).search).toEqual({
+      q: "state:live",
+      sort: "-lag",
+    });
+    expect(viewTo({ ...view, state: { sort: 5 } }).search).toEqual({ q: "state:live" });
+    expect(sortOf({ state: {} })).toBeUndefined();
   });
 
   it("has an id of its own for each name and person, in any script, and keeps it", () => {

@@ -2,6 +2,7 @@
 
 import type { LinkProps } from "@tanstack/react-router";
 import type { SavedView } from "@/api/saved-views";
+import { type Search, text } from "@/lib/url";
 
 /** Lists that are no page of their own, by the name of the screen that their views have. */
 const PLACES: Record<string, { to: string; tab?: string }> = {
@@ -11,10 +12,22 @@ const PLACES: Record<string, { to: string; tab?: string }> = {
   drifts: { to: "/stacks/drifts" },
 };
 
-/** Where the list of a view is, narrowed to it. */
-export function viewTo({ screen, filter }: Pick<SavedView, "screen" | "filter">): LinkProps {
+type Kept = Pick<SavedView, "screen" | "filter"> & { state?: object };
+
+/** How the list of a view is sorted; undefined: as it comes. */
+export function sortOf({ state = {} }: Pick<Kept, "state">): string | undefined {
+  return text(state as Search, "sort", 60);
+}
+
+/** Where the list of a view is, narrowed to it and sorted as it was. */
+export function viewTo(view: Kept): LinkProps {
+  const { screen, filter } = view;
+  const sort = sortOf(view);
   const { to, tab } = PLACES[screen] ?? { to: `/${screen}`, tab: undefined };
-  return { to, search: { q: filter, ...(tab && { tab }) } } as unknown as LinkProps;
+  return {
+    to,
+    search: { q: filter, ...(sort && { sort }), ...(tab && { tab }) },
+  } as unknown as LinkProps;
 }
 
 /**

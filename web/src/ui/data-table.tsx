@@ -3,12 +3,14 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { memo, type ReactNode, useEffect, useRef } from "react";
 import { useShortcut } from "@/app/use-shortcut";
 import { cx } from "@/lib/cx";
+import type { Sortable } from "@/lib/sort";
+import { HeadCell, type Sorting } from "./head-cell";
 
 const ROW_PX = 36;
 /** Rows beyond the visible ones: with a window of 1,600 px fewer than 60 are in the document. */
 const OVERSCAN = 5;
 
-export interface Column<T> {
+export interface Column<T> extends Sortable<T> {
   id: string;
   head: ReactNode;
   cell: (row: T) => ReactNode;
@@ -38,6 +40,7 @@ export function DataTable<T>({
   rows,
   rowKey,
   columns,
+  sorting,
   selected,
   onSelect,
   linkTo,
@@ -51,6 +54,8 @@ export function DataTable<T>({
   rows: readonly T[];
   rowKey: (row: T) => string;
   columns: readonly Column<T>[];
+  /** How rows that are all here are sorted; see `useSorted`. */
+  sorting?: Sorting | undefined;
   /** Key of the row that is open in the inspector. */
   selected?: string | undefined;
   onSelect?: (key: string | undefined) => void;
@@ -106,6 +111,12 @@ export function DataTable<T>({
     Boolean(pageOf),
   );
 
+  const onSort = (id: string) => {
+    // What is first now is what was asked for.
+    scroller.current?.scrollTo({ top: 0 });
+    sorting?.onSort(id);
+  };
+
   return (
     <section
       ref={scroller}
@@ -124,11 +135,11 @@ export function DataTable<T>({
             {columns.map((column) => (
               <HeadCell
                 key={column.id}
-                {...(column.width ? { width: column.width } : {})}
-                className={cx(
-                  column.from && FROM[column.from],
-                  column.align === "right" && "text-right",
-                )}
+                id={column.id}
+                isRight={column.align === "right"}
+                width={column.width}
+                sorting={column.sort && sorting && { ...sorting, onSort }}
+                className={cx("h-8 truncate px-3 align-middle", column.from && FROM[column.from])}
               >
                 {column.head}
               </HeadCell>
@@ -214,29 +225,6 @@ const Row = memo(
     before.columns === after.columns &&
     before.isSelected === after.isSelected,
 ) as typeof PlainRow;
-
-function HeadCell({
-  width,
-  className,
-  children,
-}: {
-  width?: string;
-  className?: string;
-  children: ReactNode;
-}) {
-  return (
-    <th
-      scope="col"
-      style={width ? { width } : undefined}
-      className={cx(
-        "eyebrow h-8 truncate border-b border-line px-3 text-left align-middle",
-        className,
-      )}
-    >
-      {children}
-    </th>
-  );
-}
 
 /** Stands for the rows that are scrolled away; one cell, as a span would count hidden columns too. */
 function Gap({ px }: { px: number }) {

@@ -4,15 +4,18 @@ import { type HTMLAttributes, type ReactElement, useEffect, useId, useRef, useSt
 import { call } from "@/api/client";
 import { homeOf, useMe } from "@/api/me";
 import { SAVED_VIEWS, type SavedView, savedViewsQuery } from "@/api/saved-views";
-import { useTenant } from "@/app/console-search";
-import { viewId } from "@/app/saved-views";
+import { useSetSearch, useSort, useTenant } from "@/app/console-search";
+import { sortOf, viewId } from "@/app/saved-views";
 import { Button } from "./button";
 import { Dialog } from "./dialog";
 import { Menu, MenuItem, MenuLabel, MenuLine } from "./menu";
 import { toast, toastProblem } from "./toast";
 
 /** Without `is_default` that stays as it was. */
-type Wanted = Pick<SavedView, "id" | "title" | "filter" | "is_shared"> & { is_default?: boolean };
+type Wanted = Pick<SavedView, "id" | "title" | "filter" | "is_shared"> & {
+  state: object;
+  is_default?: boolean;
+};
 
 /** Filters that were given a name, one's own and those shared by others. */
 export function SavedViews({
@@ -37,20 +40,30 @@ export function SavedViews({
   const [name, setName] = useState("");
   const [isShared, setShared] = useState(false);
   const id = useId();
+  const sort = useSort();
+  const set = useSetSearch();
+  const isHeld = (view: SavedView) => view.filter === value && sortOf(view) === sort;
+  const show = (view: SavedView) => {
+    const { filter } = view;
+    if (sortOf(view) === sort) onChange(filter);
+    else set({ q: filter || undefined, sort: sortOf(view) }, { replace: true });
+  };
 
+  const showLatest = useRef(show);
+  showLatest.current = show;
   // A screen that is opened without a filter begins with the reader's own; what is cleared stays so.
-  const hasBegun = useRef(value !== "");
+  const hasBegun = useRef(value !== "" || sort !== undefined);
   useEffect(() => {
     if (hasBegun.current || !data) return;
     hasBegun.current = true;
     const first = data.find((view) => view.screen === screen && view.is_default);
-    if (first && value === "") onChange(first.filter);
-  }, [data, screen, value, onChange]);
+    if (first && value === "") showLatest.current(first);
+  }, [data, screen, value]);
 
-  const put = async ({ id, title, filter, is_shared, is_default }: Wanted) => {
+  const put = async ({ id, title, filter, state, is_shared, is_default }: Wanted) => {
     await call("PUT", `${SAVED_VIEWS}/${encodeURIComponent(id)}`, {
       query: { client_id: tenant },
-      json: { screen, title, filter, is_shared, is_default },
+      json: { screen, title, filter, state, is_shared, is_default },
     });
     await queries.invalidateQueries({ queryKey: ["saved-views"] });
   };
@@ -62,6 +75,7 @@ export function SavedViews({
         viewId(screen, title, me.name),
       title,
       filter: value,
+      state: { sort },
       is_shared: isShared,
     });
     setNaming(false);
@@ -76,7 +90,7 @@ export function SavedViews({
     toast(`View “${view.title}” removed`, { undo: () => put(view) });
   };
   const failed = (error: unknown) => toastProblem(error);
-  const held = views.find((view) => view.filter === value);
+  const held = views.find(isHeld);
 
   return (
     <>
@@ -88,11 +102,7 @@ export function SavedViews({
           </p>
         )}
         {views.map((view) => (
-          <MenuItem
-            key={view.id}
-            checked={view.filter === value}
-            onSelect={() => onChange(view.filter)}
-          >
+          <MenuItem key={view.id} checked={isHeld(view)} onSelect={() => show(view)}>
             {view.title}
             {view.is_shared && <span className="text-soft"> · shared</span>}
             {view.is_default && <span className="text-soft"> · begins here</span>}
@@ -101,7 +111,7 @@ export function SavedViews({
         <MenuLine />
         <MenuItem
           onSelect={() => setNaming(true)}
-          disabledReason={value === "" ? "There is no filter to save" : undefined}
+          disabledReason={value === "" && !sort ? "There is no filter to save" : undefined}
         >
           Save this filter…
         </MenuItem>
@@ -127,7 +137,9 @@ export function SavedViews({
             void save().catch(failed);
           }}
         >
-          <code className="mono rounded-md bg-sunken px-2.5 py-1.5 break-all">{value}</code>
+          <code className="mono rounded-md bg-sunken px-2.5 py-1.5 break-all">
+            {[value, sort && `sort=${sort}`].filter(Boolean).join(" ")}
+          </code>
           <label htmlFor={id} className="text-sm text-soft">
             Name
             <input

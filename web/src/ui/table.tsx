@@ -1,15 +1,26 @@
 import type { ReactNode } from "react";
 import { cx } from "@/lib/cx";
+import type { Sortable } from "@/lib/sort";
+import { HeadCell, type Sorting } from "./head-cell";
+
+export interface Head<T = never> extends Sortable<T> {
+  text: string;
+  right?: boolean;
+  /** Shown from 640 pixels on; its cells say so too. */
+  wide?: boolean;
+}
 
 /** A short table inside a card; for long ones there is `DataTable`. */
 export function Table({
   label,
   heads,
+  sorting,
   children,
 }: {
   label: string;
-  /** What is `wide` is shown from 640 pixels on; its cells say so too. */
-  heads: readonly (string | { text: string; right?: boolean; wide?: boolean })[];
+  heads: readonly (string | Head)[];
+  /** How rows are sorted by heads that say what of them; see `useSorted`. */
+  sorting?: Sorting | undefined;
   /** Rows: `<tr>` with `<Cell>`. */
   children: ReactNode;
 }) {
@@ -22,20 +33,18 @@ export function Table({
         <thead>
           <tr>
             {heads.map((head) => {
-              const { text, right, wide } =
-                typeof head === "string" ? { text: head, right: false, wide: false } : head;
+              const { text, right, wide, id, sort }: Head =
+                typeof head === "string" ? { text: head } : head;
               return (
-                <th
+                <HeadCell
                   key={text}
-                  scope="col"
-                  className={cx(
-                    "eyebrow border-b border-line px-4 py-1.5 text-left whitespace-nowrap",
-                    right && "text-right",
-                    wide && "max-sm:hidden",
-                  )}
+                  id={id ?? text}
+                  isRight={right}
+                  sorting={sort && sorting}
+                  className={cx("px-4 py-1.5 whitespace-nowrap", wide && "max-sm:hidden")}
                 >
                   {text}
-                </th>
+                </HeadCell>
               );
             })}
           </tr>

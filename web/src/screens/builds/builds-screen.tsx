@@ -19,6 +19,7 @@ function to(tab: string | undefined): LinkProps {
     search: (before: Record<string, unknown>) => ({
       ...before,
       q: undefined,
+      sort: undefined,
       sel: undefined,
       of: undefined,
       tab,

@@ -3,9 +3,10 @@ import { Hammer } from "lucide-react";
 import { useMemo } from "react";
 import { useLiveQueries } from "@/api/live";
 import { useSetSearch, useTenant } from "@/app/console-search";
-import { ListOf, NoneMatch, useColumns, useOpenRow } from "@/app/lists";
+import { ListOf, NoneMatch, useColumns, useOpenRow, useSorted } from "@/app/lists";
 import { counted, matching } from "@/lib/filter";
 import { count } from "@/lib/format";
+import { timeOf } from "@/lib/sort";
 import { type Column, DataTable } from "@/ui/data-table";
 import { FilterBar } from "@/ui/filter-bar";
 import { Facts, Inspector, ListPage, Section } from "@/ui/page";
@@ -29,8 +30,21 @@ const KEYS = [
 ];
 
 const COLUMNS: readonly Column<Site>[] = [
-  { id: "site", head: "Site", main: true, cell: (site) => site.name },
-  { id: "client", head: "Client", width: "8rem", from: "md", cell: (site) => site.client_id },
+  {
+    id: "site",
+    head: "Site",
+    main: true,
+    cell: (site) => site.name,
+    sort: (site) => site.name,
+  },
+  {
+    id: "client",
+    head: "Client",
+    width: "8rem",
+    from: "md",
+    cell: (site) => site.client_id,
+    sort: (site) => site.client_id,
+  },
   {
     id: "state",
     head: "State",
@@ -39,6 +53,7 @@ const COLUMNS: readonly Column<Site>[] = [
       const [words, tone] = stateOf(site.state);
       return <Status plain value={site.state} label={words} tone={tone} />;
     },
+    sort: (site) => stateOf(site.state)[0],
   },
   {
     id: "why",
@@ -58,6 +73,7 @@ const COLUMNS: readonly Column<Site>[] = [
     cell: (site) => (
       <span className={site.waiting > 0 ? "font-medium" : "text-faint"}>{count(site.waiting)}</span>
     ),
+    sort: (site) => site.waiting,
   },
   {
     id: "last",
@@ -66,6 +82,7 @@ const COLUMNS: readonly Column<Site>[] = [
     from: "sm",
     cell: (site) =>
       site.built_at ? <TimeAgo at={site.built_at} /> : <span className="text-faint">never</span>,
+    sort: (site) => timeOf(site.built_at),
   },
   {
     id: "builds",
@@ -74,6 +91,7 @@ const COLUMNS: readonly Column<Site>[] = [
     align: "right",
     from: "lg",
     cell: (site) => count(site.builds),
+    sort: (site) => site.builds,
   },
 ];
 
@@ -89,6 +107,7 @@ export function SitesTab({ q, sel }: { q: string; sel: string | undefined }) {
     [data, q],
   );
   const columns = useColumns(COLUMNS);
+  const sorted = useSorted(rows, columns);
   const table = useOpenRow(sel, keyOf);
   const picked = data?.find((site) => keyOf(site) === sel);
   return (
@@ -110,9 +129,9 @@ export function SitesTab({ q, sel }: { q: string; sel: string | undefined }) {
         <ListOf query={query} isEmpty={!data} lines={8}>
           <DataTable
             {...table}
+            {...sorted}
             label="Sites"
             scrollId="sites"
-            rows={rows}
             columns={columns}
             pageOf={siteTo}
             empty={

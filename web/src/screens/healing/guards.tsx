@@ -2,13 +2,15 @@ import { useQueryClient } from "@tanstack/react-query";
 import { Plus, Trash2 } from "lucide-react";
 import { type ReactNode, useId, useState } from "react";
 import { useMay } from "@/api/me";
+import { useSorted } from "@/app/lists";
 import { percent } from "@/lib/format";
+import { timeOf } from "@/lib/sort";
 import { Choice } from "@/screens/stacks/stack-acts";
 import { Button, IconButton } from "@/ui/button";
 import { Card, Stat } from "@/ui/card";
 import { Confirm } from "@/ui/confirm";
 import { Badge, Status, type Tone } from "@/ui/status";
-import { Cell, Table } from "@/ui/table";
+import { Cell, type Head, Table } from "@/ui/table";
 import { toast } from "@/ui/toast";
 import { TimeAgo } from "@/ui/values";
 import { guard } from "./heal-queries";
@@ -91,7 +93,21 @@ function of(client: string | null): string {
   return client ? ` --client-id ${client}` : "";
 }
 
+const BREAKERS: readonly Head<AllGuards["breakers"][number]>[] = [
+  { id: "of", text: "Of", sort: (breaker) => breaker.scope },
+  { id: "state", text: "State", sort: (breaker) => breaker.state },
+  { text: "Why" },
+  { id: "since", text: "Since", sort: (breaker) => timeOf(breaker.since) },
+  {
+    id: "next",
+    text: "Next try",
+    sort: (breaker) => timeOf(breaker.forced_until ?? breaker.half_open_at),
+  },
+  { text: "", right: true },
+];
+
 function Breakers({ guards }: { guards: AllGuards }) {
+  const { rows, sorting } = useSorted(guards.breakers, BREAKERS);
   const [dialog, ask] = useAsk();
   const denied = useMay("operate");
   return (
@@ -105,11 +121,8 @@ function Breakers({ guards }: { guards: AllGuards }) {
           <Status value="ok" label="All are closed" plain />
         </p>
       ) : (
-        <Table
-          label="Breakers"
-          heads={["Of", "State", "Why", "Since", "Next try", { text: "", right: true }]}
-        >
-          {guards.breakers.map((each) => (
+        <Table label="Breakers" heads={BREAKERS} sorting={sorting}>
+          {rows.map((each) => (
             <tr key={`${each.client} ${each.scope}`}>
               <Cell className="mono break-all">
                 {each.scope}

@@ -2,10 +2,11 @@ import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { Download, Plus, ShieldAlert } from "lucide-react";
 import { useSetSearch, useTenant } from "@/app/console-search";
-import { ListOf, NoneMatch, useOpenRow } from "@/app/lists";
+import { ListOf, NoneMatch, useOpenRow, useSorted } from "@/app/lists";
 import { cx } from "@/lib/cx";
 import { counted, matching } from "@/lib/filter";
 import { count, rate, short } from "@/lib/format";
+import { timeOf } from "@/lib/sort";
 import { type Column, DataTable } from "@/ui/data-table";
 import { FilterBar } from "@/ui/filter-bar";
 import { Inspector, ListPage } from "@/ui/page";
@@ -56,19 +57,29 @@ const COLUMNS: readonly Column<Source>[] = [
         {source.name} <span className="font-normal text-faint">{source.client_id}</span>
       </>
     ),
+    sort: (source) => source.name,
   },
   {
     id: "state",
     head: "State",
     width: "6.75rem",
     cell: (source) => <Status value={stateOf(source)} plain />,
+    sort: stateOf,
   },
-  { id: "provider", head: "Provider", width: "9.25rem", cell: (s) => s.provider, from: "sm" },
+  {
+    id: "provider",
+    head: "Provider",
+    width: "9.25rem",
+    cell: (source) => source.provider,
+    sort: (source) => source.provider,
+    from: "sm",
+  },
   {
     id: "kind",
     head: "Kind",
     width: "8.75rem",
     cell: (source) => <span className="text-soft">{kindOf(source)}</span>,
+    sort: kindOf,
     from: "lg",
   },
   {
@@ -80,6 +91,7 @@ const COLUMNS: readonly Column<Source>[] = [
         {source.webhook ?? "–"}
       </span>
     ),
+    sort: (source) => source.webhook,
     from: "lg",
   },
   {
@@ -93,6 +105,7 @@ const COLUMNS: readonly Column<Source>[] = [
       ) : (
         <span className="text-faint">none</span>
       ),
+    sort: (source) => timeOf(source.last_delivery),
     from: "sm",
   },
   {
@@ -113,6 +126,7 @@ const COLUMNS: readonly Column<Source>[] = [
         <span className="w-14">{source.rate === null ? "–" : rate(source.rate)}</span>
       </span>
     ),
+    sort: (source) => source.rate,
     from: "md",
   },
   {
@@ -121,6 +135,7 @@ const COLUMNS: readonly Column<Source>[] = [
     width: "6rem",
     align: "right",
     cell: (source) => <Rejects source={source} />,
+    sort: (source) => sum(rejects(source)),
   },
   {
     id: "duplicates",
@@ -130,6 +145,7 @@ const COLUMNS: readonly Column<Source>[] = [
     cell: (source) => (
       <span className="text-soft">{short(source.status.results.duplicate ?? 0)}</span>
     ),
+    sort: (source) => source.status.results.duplicate ?? 0,
     from: "md",
   },
 ];
@@ -140,13 +156,17 @@ function Bad({ value }: { value: number }) {
   );
 }
 
+function rejects({ status }: Source): Record<string, number> {
+  return { ...status.refusals, ...(status.results.dead ? { dead: status.results.dead } : {}) };
+}
+
 /** Refused at the door, and set aside; the reasons on hover and on the page of the source. */
-function Rejects({ source: { status } }: { source: Source }) {
-  const why = { ...status.refusals, ...(status.results.dead ? { dead: status.results.dead } : {}) };
+function Rejects({ source }: { source: Source }) {
+  const why = rejects(source);
   const text = Object.entries(why)
     .map(([reason, n]) => `${reason.replace(/_/g, " ")}: ${count(n)}`)
     .join("\n");
-  const unsigned = signatureFailures(status.refusals);
+  const unsigned = signatureFailures(source.status.refusals);
   return (
     <span title={text || "none since the start"}>
       {unsigned > 0 && (
@@ -177,6 +197,7 @@ export function IngestScreen() {
   const table = useOpenRow<Source>(sel, keyOf);
   const open = all.find((source) => keyOf(source) === sel);
   const isSources = tab === "sources";
+  const sorted = useSorted(rows, COLUMNS);
   return (
     <ListPage
       title="Ingest"
@@ -235,9 +256,9 @@ export function IngestScreen() {
           <ListOf query={sources} isEmpty={!sources.data} lines={8}>
             <DataTable
               {...table}
+              {...sorted}
               label="Sources"
               scrollId="ingest"
-              rows={rows}
               columns={COLUMNS}
               pageOf={pageOf}
               empty={<NoSources hasFilter={q !== ""} />}

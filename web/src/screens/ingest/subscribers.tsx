@@ -4,6 +4,7 @@ import { Pause, Play, RotateCcw, Send } from "lucide-react";
 import { useState } from "react";
 import { useMay } from "@/api/me";
 import { useSetSearch } from "@/app/console-search";
+import { useSorted } from "@/app/lists";
 import { cx } from "@/lib/cx";
 import { count } from "@/lib/format";
 import { printed } from "@/lib/printed";
@@ -30,9 +31,23 @@ const COLUMNS: readonly Column<Subscriber>[] = [
         {one.name} <span className="font-normal text-faint">{one.client_id}</span>
       </>
     ),
+    sort: (one) => one.name,
   },
-  { id: "state", head: "State", width: "7rem", cell: (one) => <Status value={one.state} plain /> },
-  { id: "channel", head: "Channel", width: "7rem", cell: (one) => one.channel, from: "sm" },
+  {
+    id: "state",
+    head: "State",
+    width: "7rem",
+    cell: (one) => <Status value={one.state} plain />,
+    sort: (one) => one.state,
+  },
+  {
+    id: "channel",
+    head: "Channel",
+    width: "7rem",
+    cell: (one) => one.channel,
+    sort: (one) => one.channel,
+    from: "sm",
+  },
   {
     id: "behind",
     head: "Behind",
@@ -40,6 +55,7 @@ const COLUMNS: readonly Column<Subscriber>[] = [
     align: "right",
     cell: (one) =>
       one.behind === 0 ? <span className="text-faint">none</span> : count(one.behind),
+    sort: (one) => one.behind,
     from: "sm",
   },
   {
@@ -48,6 +64,7 @@ const COLUMNS: readonly Column<Subscriber>[] = [
     width: "7rem",
     align: "right",
     cell: (one) => count(one.delivered),
+    sort: (one) => one.delivered,
     from: "md",
   },
   {
@@ -58,6 +75,7 @@ const COLUMNS: readonly Column<Subscriber>[] = [
     cell: (one) => (
       <span className={cx(one.waiting > 0 ? "text-warn" : "text-faint")}>{count(one.waiting)}</span>
     ),
+    sort: (one) => one.waiting,
   },
   {
     id: "abandoned",
@@ -69,9 +87,12 @@ const COLUMNS: readonly Column<Subscriber>[] = [
         {count(one.abandoned)}
       </span>
     ),
+    sort: (one) => one.abandoned,
     from: "md",
   },
 ];
+
+const NONE: Subscriber[] = [];
 
 /** Who gets events out of the log. */
 export function SubscriberList({
@@ -82,6 +103,7 @@ export function SubscriberList({
   selected: string | undefined;
 }) {
   const set = useSetSearch();
+  const sorted = useSorted(found.data?.subscribers ?? NONE, COLUMNS);
   if (found.isPending) return <Skeleton lines={6} className="p-6" />;
   if (found.isError && !found.data)
     return <ErrorState error={found.error} retry={() => void found.refetch()} />;
@@ -89,7 +111,7 @@ export function SubscriberList({
     <DataTable
       label="Subscribers"
       scrollId="subscribers"
-      rows={found.data?.subscribers ?? []}
+      {...sorted}
       rowKey={keyOf}
       columns={COLUMNS}
       selected={selected}

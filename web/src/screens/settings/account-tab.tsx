@@ -142,10 +142,10 @@ function SavedViewsCard() {
       await again();
       toast(`View “${view.title}” removed`, {
         undo: async () => {
-          const { screen, title, filter, is_shared, is_default } = view;
+          const { screen, title, filter, state, is_shared, is_default } = view;
           await call("PUT", path(view.id), {
             query,
-            json: { screen, title, filter, is_shared, is_default },
+            json: { screen, title, filter, state, is_shared, is_default },
           });
           await again();
         },

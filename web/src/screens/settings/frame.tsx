@@ -34,6 +34,7 @@ export function SettingsFrame({
                 search: (before: Record<string, unknown>) => ({
                   ...before,
                   q: undefined,
+                  sort: undefined,
                   sel: undefined,
                 }),
               } as never,

@@ -4,13 +4,14 @@ import { useMemo } from "react";
 import { call } from "@/api/client";
 import { useMe } from "@/api/me";
 import { useSetSearch } from "@/app/console-search";
-import { NoneMatch } from "@/app/lists";
+import { NoneMatch, useSorted } from "@/app/lists";
 import { counted, matching } from "@/lib/filter";
+import { timeOf } from "@/lib/sort";
 import { Button } from "@/ui/button";
 import { FilterBar } from "@/ui/filter-bar";
 import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
 import { Badge } from "@/ui/status";
-import { Cell, Table } from "@/ui/table";
+import { Cell, type Head, Table } from "@/ui/table";
 import { toast, toastProblem } from "@/ui/toast";
 import { TimeAgo } from "@/ui/values";
 import { agentWords } from "./agent";
@@ -22,6 +23,15 @@ const KEYS = [
   { key: "user", words: "who is signed in" },
   { key: "address", words: "from where" },
   { key: "agent", words: "browser or program" },
+];
+
+const HEADS: readonly Head<Session>[] = [
+  { id: "user", text: "Who", sort: (session) => session.user },
+  { id: "agent", text: "With", sort: (session) => agentWords(session.agent) },
+  { id: "address", text: "From", sort: (session) => session.address },
+  { id: "used", text: "Last used", sort: (session) => timeOf(session.refreshed_at) },
+  { id: "ends", text: "Ends", sort: (session) => timeOf(session.expires_at) },
+  { text: "Close", right: true },
 ];
 
 function field(session: Session, key: string): unknown {
@@ -36,7 +46,7 @@ export function SessionsTab({ q }: { q: string }) {
   const queries = useQueryClient();
   const { data, error, refetch } = useQuery(sessionsQuery);
   const all = data?.sessions ?? [];
-  const rows = useMemo(
+  const found = useMemo(
     () =>
       matching(
         data?.sessions ?? [],
@@ -46,6 +56,7 @@ export function SessionsTab({ q }: { q: string }) {
       ),
     [data, q],
   );
+  const { rows, sorting } = useSorted(found, HEADS);
   const others = all.filter((each) => each.user === me.name && !each.current);
   const close = async (sessions: readonly Session[]) => {
     try {
@@ -99,17 +110,7 @@ export function SessionsTab({ q }: { q: string }) {
               )
             ) : (
               <div className="rounded-lg border border-line bg-card shadow-card">
-                <Table
-                  label="Sessions"
-                  heads={[
-                    "Who",
-                    "With",
-                    "From",
-                    "Last used",
-                    "Ends",
-                    { text: "Close", right: true },
-                  ]}
-                >
+                <Table label="Sessions" heads={HEADS} sorting={sorting}>
                   {rows.map((each) => (
                     <tr key={each.id}>
                       <Cell>

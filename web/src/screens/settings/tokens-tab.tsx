@@ -3,13 +3,15 @@ import { KeyRound, Plus } from "lucide-react";
 import { useId, useState } from "react";
 import { call, type Schemas } from "@/api/client";
 import { useMe } from "@/api/me";
+import { useSorted } from "@/app/lists";
 import { useNow } from "@/lib/now";
+import { timeOf } from "@/lib/sort";
 import { Button } from "@/ui/button";
 import { Confirm } from "@/ui/confirm";
 import { Dialog } from "@/ui/dialog";
 import { EmptyState, ErrorState, Skeleton } from "@/ui/states";
 import { Status } from "@/ui/status";
-import { Cell, Table } from "@/ui/table";
+import { Cell, type Head, Table } from "@/ui/table";
 import { toast } from "@/ui/toast";
 import { Command, CopyButton, TimeAgo } from "@/ui/values";
 import { person } from "./configuration-tab";
@@ -30,11 +32,21 @@ const LASTS = [
   ["until it is revoked", 0],
 ] as const;
 
+const HEADS: readonly Head<Token>[] = [
+  { id: "name", text: "Name", sort: (token) => token.name },
+  { text: "May" },
+  { id: "issued", text: "Issued", sort: (token) => timeOf(token.issued_at) },
+  { id: "ends", text: "Ends", sort: (token) => timeOf(token.expires_at) },
+  { text: "Revoke", right: true },
+];
+const NONE: Token[] = [];
+
 export function TokensTab() {
   const me = useMe();
   const isAllowed = managesSome(me);
   const queries = useQueryClient();
   const { data, error, refetch } = useQuery({ ...tokensQuery, enabled: isAllowed });
+  const { rows, sorting } = useSorted(data?.tokens ?? NONE, HEADS);
   const [isIssuing, setIssuing] = useState(false);
   const [going, setGoing] = useState<Token>();
   const isOff = data === null || (me.kind === "local" && data?.tokens.length === 0);
@@ -73,11 +85,8 @@ export function TokensTab() {
           />
         ) : (
           <div className="rounded-lg border border-line bg-card shadow-card">
-            <Table
-              label="Service tokens"
-              heads={["Name", "May", "Issued", "Ends", { text: "Revoke", right: true }]}
-            >
-              {data?.tokens.map((each) => (
+            <Table label="Service tokens" heads={HEADS} sorting={sorting}>
+              {rows.map((each) => (
                 <tr key={each.id}>
                   <Cell>
                     <span className="font-medium">{each.name}</span>

@@ -3,8 +3,9 @@ import { UserPlus, Users } from "lucide-react";
 import { useMemo, useState } from "react";
 import { useMe } from "@/api/me";
 import { useSetSearch } from "@/app/console-search";
-import { NoneMatch, useOpenRow } from "@/app/lists";
+import { NoneMatch, useOpenRow, useSorted } from "@/app/lists";
 import { counted, matching } from "@/lib/filter";
+import { timeOf } from "@/lib/sort";
 import { Button } from "@/ui/button";
 import { DataTable, type Column as TableColumn } from "@/ui/data-table";
 import { FilterBar } from "@/ui/filter-bar";
@@ -28,13 +29,21 @@ const KEYS = [
 ];
 
 const COLUMNS: readonly TableColumn<User>[] = [
-  { id: "name", head: "Name", main: true, width: "7.5rem", cell: (user) => user.name },
+  {
+    id: "name",
+    head: "Name",
+    main: true,
+    width: "7.5rem",
+    cell: (user) => user.name,
+    sort: (user) => user.name,
+  },
   {
     id: "shown",
     head: "Shown as",
     width: "12rem",
     from: "md",
     cell: (user) => user.display_name || <span className="text-faint">as the name</span>,
+    sort: (user) => user.display_name,
   },
   { id: "grants", head: "May", cell: (user) => <GrantBadges grants={user.grants} /> },
   {
@@ -43,6 +52,7 @@ const COLUMNS: readonly TableColumn<User>[] = [
     width: "8rem",
     from: "md",
     cell: (user) => (user.origin === "local" ? "by password" : "at a provider"),
+    sort: (user) => user.origin,
   },
   {
     id: "sessions",
@@ -51,6 +61,7 @@ const COLUMNS: readonly TableColumn<User>[] = [
     align: "right",
     from: "sm",
     cell: (user) => user.sessions,
+    sort: (user) => user.sessions,
   },
   {
     id: "made",
@@ -58,12 +69,14 @@ const COLUMNS: readonly TableColumn<User>[] = [
     width: "7rem",
     from: "lg",
     cell: (user) => <TimeAgo at={user.created_at} className="text-soft" />,
+    sort: (user) => timeOf(user.created_at),
   },
   {
     id: "status",
     head: "Status",
     width: "6.25rem",
     cell: (user) => <Status plain value={user.disabled ? "disabled" : "active"} />,
+    sort: (user) => userField(user, "status") as string,
   },
 ];
 
@@ -103,6 +116,7 @@ export function UsersTab({ q, sel }: { q: string; sel: string | undefined }) {
     [data, q],
   );
   const table = useOpenRow<User>(sel, (user) => user.id);
+  const sorted = useSorted(rows, COLUMNS);
   const close = () => set({ sel: undefined });
   return (
     <SettingsFrame
@@ -139,9 +153,9 @@ export function UsersTab({ q, sel }: { q: string; sel: string | undefined }) {
           <div className="flex min-h-0 flex-1 flex-col border-t border-line bg-card">
             <DataTable
               {...table}
+              {...sorted}
               label="Users"
               scrollId="users"
-              rows={rows}
               columns={COLUMNS}
               empty={
                 q ? (

@@ -4,8 +4,9 @@ import { Boxes, TriangleAlert } from "lucide-react";
 import { useMemo } from "react";
 import { useLiveQueries } from "@/api/live";
 import { useSetSearch, useTenant } from "@/app/console-search";
-import { ListOf, NoneMatch, useColumns, useListEnd, useOpenRow } from "@/app/lists";
+import { ListOf, NoneMatch, useColumns, useListEnd, useOpenRow, useSorted } from "@/app/lists";
 import { counted, toggleText } from "@/lib/filter";
+import { timeOf } from "@/lib/sort";
 import { type Column, DataTable } from "@/ui/data-table";
 import { FilterBar } from "@/ui/filter-bar";
 import { ListPage } from "@/ui/page";
@@ -41,26 +42,38 @@ const READ: Record<string, (row: StackRow) => string | readonly string[]> = {
   stack: (row) => row.stack_id,
   version: (row) => row.state_version,
   waiting: (row) => String(row.approval_id !== null),
-  heals: (row) => (row.approval_id ? "asked" : row.auto_heal ? "auto" : "off"),
+  heals: healsOf,
 };
+
+function healsOf(row: StackRow): string {
+  return row.approval_id ? "asked" : row.auto_heal ? "auto" : "off";
+}
 
 function keyOf(row: Pick<StackRow, "client_id" | "stack_id">): string {
   return `${row.client_id}/${row.stack_id}`;
 }
 
 const COLUMNS: readonly Column<StackRow>[] = [
-  { id: "stack", head: "Stack", main: true, cell: (row) => row.stack_id },
+  {
+    id: "stack",
+    head: "Stack",
+    main: true,
+    cell: (row) => row.stack_id,
+    sort: (row) => row.stack_id,
+  },
   {
     id: "agreement",
     head: "Agreement",
     width: "7rem",
     cell: (row) => <Status value={row.agreement} plain />,
+    sort: (row) => row.agreement,
   },
   {
     id: "health",
     head: "Health",
     width: "7rem",
     cell: (row) => <Status value={row.health} plain />,
+    sort: (row) => row.health,
   },
   {
     id: "drifts",
@@ -68,14 +81,24 @@ const COLUMNS: readonly Column<StackRow>[] = [
     width: "11rem",
     from: "sm",
     cell: (row) => <Severities drifts={row.drifts} />,
+    // One that is worse counts more than any number of others.
+    sort: (row) => SEVERITIES.reduce((sum, name) => sum * 1000 + (row.drifts[name] ?? 0), 0),
   },
-  { id: "heals", head: "Heals", width: "9.5rem", from: "md", cell: (row) => <Heals row={row} /> },
+  {
+    id: "heals",
+    head: "Heals",
+    width: "9.5rem",
+    from: "md",
+    cell: (row) => <Heals row={row} />,
+    sort: healsOf,
+  },
   {
     id: "environment",
     head: "Environment",
     width: "8rem",
     from: "md",
     cell: (row) => row.environment,
+    sort: (row) => row.environment,
   },
   {
     id: "version",
@@ -83,8 +106,16 @@ const COLUMNS: readonly Column<StackRow>[] = [
     width: "6rem",
     from: "lg",
     cell: (row) => <span className="mono">{row.state_version}</span>,
+    sort: (row) => row.state_version,
   },
-  { id: "client", head: "Client", width: "9rem", from: "lg", cell: (row) => row.client_id },
+  {
+    id: "client",
+    head: "Client",
+    width: "9rem",
+    from: "lg",
+    cell: (row) => row.client_id,
+    sort: (row) => row.client_id,
+  },
   {
     id: "verified",
     head: "Last verified",
@@ -97,6 +128,7 @@ const COLUMNS: readonly Column<StackRow>[] = [
       ) : (
         <span className="text-faint">not yet</span>
       ),
+    sort: (row) => timeOf(row.last_verified),
   },
 ];
 
@@ -111,6 +143,7 @@ export function StacksScreen() {
   const onEnd = useListEnd(query);
   const table = useOpenRow(sel, keyOf);
   const columns = useColumns(COLUMNS);
+  const sorted = useSorted(rows, columns, !query.hasNextPage);
   const open = rows.find((row) => keyOf(row) === sel);
   return (
     <ListPage
@@ -148,9 +181,9 @@ export function StacksScreen() {
         <ListOf query={query} isEmpty={rows.length === 0} lines={10}>
           <DataTable
             {...table}
+            {...sorted}
             label="Stacks"
             scrollId="stacks"
-            rows={rows}
             columns={columns}
             pageOf={(row) => stackTo({ client: row.client_id, stack: row.stack_id })}
             onEnd={onEnd}

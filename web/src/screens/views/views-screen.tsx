@@ -1,7 +1,7 @@
 import { getRouteApi } from "@tanstack/react-router";
 import { Layers } from "lucide-react";
 import { useSetSearch } from "@/app/console-search";
-import { ListOf, NoneMatch, useOpenRow } from "@/app/lists";
+import { ListOf, NoneMatch, useOpenRow, useSorted } from "@/app/lists";
 import { matching } from "@/lib/filter";
 import { count, duration, rate } from "@/lib/format";
 import { type Column, DataTable } from "@/ui/data-table";
@@ -37,12 +37,13 @@ function fieldOf(view: View, key: string): unknown {
 }
 
 const COLUMNS: readonly Column<View>[] = [
-  { id: "view", head: "View", main: true, cell: (view) => view.view },
+  { id: "view", head: "View", main: true, cell: (view) => view.view, sort: (view) => view.view },
   {
     id: "state",
     head: "State",
     width: "8rem",
     cell: (view) => <Status value={stateOf(view)} plain />,
+    sort: stateOf,
   },
   {
     id: "serves",
@@ -69,6 +70,7 @@ const COLUMNS: readonly Column<View>[] = [
         </span>
       </span>
     ),
+    sort: (view) => view.position,
     from: "sm",
   },
   {
@@ -82,6 +84,7 @@ const COLUMNS: readonly Column<View>[] = [
       ) : (
         `${count(view.lag_events)} · ${duration(view.lag_s)}`
       ),
+    sort: (view) => view.lag_events,
   },
   {
     id: "rate",
@@ -89,6 +92,7 @@ const COLUMNS: readonly Column<View>[] = [
     width: "10rem",
     align: "right",
     cell: (view) => <Pace view={view.view} />,
+    sort: (view) => paces.rate(view.view),
     from: "md",
   },
 ];
@@ -127,6 +131,7 @@ export function ViewsScreen() {
     fieldOf,
     (view) => `${view.view} ${SERVES[view.view]?.text ?? ""}`,
   );
+  const sorted = useSorted(rows, COLUMNS);
   const open = views.find((view) => view.view === sel);
   return (
     <ListPage
@@ -152,9 +157,9 @@ export function ViewsScreen() {
         <ListOf query={query} isEmpty={!query.data} lines={12}>
           <DataTable
             {...table}
+            {...sorted}
             label="Views"
             scrollId="views"
-            rows={rows}
             columns={COLUMNS}
             pageOf={pageOf}
             empty={
