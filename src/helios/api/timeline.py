@@ -387,11 +387,12 @@ def sentence(of: contracts.Contract, seen: verdicts.Verdict, *, tried: int = 0) 
 
 def _said(of: contracts.Contract, name: str, said: Mapping[str, Any]) -> str:
     if "rule_error" in said:
-        return f"{name} cannot be told ({said['rule_error']})"
+        return f"{name.replace('_', ' ')} cannot be told ({said['rule_error']})"
     leg = name.removesuffix("_cardinality")
     if leg != name and any(each.name == leg for each in of.legs):
         return f"{leg} came {said.get('actual')} times instead of once"
-    return f"{name}: expected {_plain(said.get('expected'))}, found {_plain(said.get('actual'))}"
+    both = f"expected {_plain(said.get('expected'))}, found {_plain(said.get('actual'))}"
+    return f"{name.replace('_', ' ')}: {both}"
 
 
 def _plain(value: Any) -> str:

@@ -27,7 +27,7 @@ def test_a_lane_for_each_leg_has_its_events_and_what_rules_read_of_them(run: Any
         (conflict,) = window["conflicts"]
         assert (conflict["expected"], conflict["actual"]) == (10, 11)
         assert conflict["check"] == "payment.amount == order.amount"
-        assert found["sentence"] == "amount_mismatch: expected 10, found 11."
+        assert found["sentence"] == "amount mismatch: expected 10, found 11."
         assert found["watermark"] >= "2026-01-02T03:04"
         assert [each["status"] for each in found["history"]] == ["mismatched"]
 

@@ -39,7 +39,9 @@ interface LanesProps {
 
 const HEAD_PX = 26;
 const LANE_PX = 46;
-const NAME_PX = 132;
+/** Of the names of lanes, where there is little room and where there is enough. */
+const NAMES = { narrow: { px: 132, most: 22 }, wide: { px: 178, most: 30 } };
+const WIDE_PX = 720;
 const END_PX = 84;
 const LEAST_PX = 480;
 const NEAR_PX = 13;
@@ -74,7 +76,8 @@ export function Lanes(props: LanesProps) {
   );
   if (instants.length === 0) return null;
   const width = Math.max(room, LEAST_PX) * zoom;
-  const axis = foldedAxis(instants, NAME_PX + 14, width - END_PX, !isTrue);
+  const names = room < WIDE_PX ? NAMES.narrow : NAMES.wide;
+  const axis = foldedAxis(instants, names.px + 14, width - END_PX, !isTrue);
   const at = ZOOMS.indexOf(zoom);
   return (
     <div>
@@ -103,7 +106,7 @@ export function Lanes(props: LanesProps) {
         />
       </div>
       <section ref={place} aria-label={label} tabIndex={0} className="overflow-x-auto">
-        <Picture {...props} axis={axis} width={width} />
+        <Picture {...props} axis={axis} width={width} names={names} />
         <ul className="sr-only">
           {lanes.map((lane) =>
             lane.marks.map((mark) => (
@@ -144,9 +147,14 @@ function Picture({
   onSelect,
   axis,
   width,
-}: LanesProps & { axis: readonly Stretch[]; width: number }) {
+  names,
+}: LanesProps & {
+  axis: readonly Stretch[];
+  width: number;
+  names: { px: number; most: number };
+}) {
   const zone = usePreference("zone");
-  const place = placeOn(axis, NAME_PX + 14, width - END_PX);
+  const place = placeOn(axis, names.px + 14, width - END_PX);
   const x = (when: Date) => place(when.getTime());
   const height = HEAD_PX + lanes.length * LANE_PX + 4;
   const first = axis[0]?.from ?? span?.from.getTime() ?? 0;
@@ -180,13 +188,13 @@ function Picture({
       {lanes.map((lane, index) => (
         <g key={lane.id} transform={`translate(0 ${HEAD_PX + index * LANE_PX + LANE_PX / 2})`}>
           <text x={0} y={-1} fill="var(--ink)" fontSize={13} fontWeight={600}>
-            {clip(lane.name, 17)}
+            {clip(lane.name, names.most - 5)}
           </text>
           <text x={0} y={14} fill="var(--faint)" fontSize={11}>
-            {clip(lane.note ?? "", 22)}
+            {clip(lane.note ?? "", names.most)}
             <title>{lane.note}</title>
           </text>
-          <line x1={NAME_PX} x2={width} y1={0} y2={0} stroke="var(--line-strong)" />
+          <line x1={names.px} x2={width} y1={0} y2={0} stroke="var(--line-strong)" />
           {placed(lane.marks, x).map(({ mark, left, shift, room }) => (
             // biome-ignore lint/a11y/noStaticElementInteractions: a list beside has the same as links
             <g
