@@ -47,7 +47,7 @@ def test_a_window_of_the_match_rate_leads_to_its_verdicts(
     open_page: browsing.OpenPage, helios: browsing_data.Served
 ) -> None:
     page = open_page(helios, "/streams")
-    page.get_by_role("button", name="5m", exact=True).click()
+    page.get_by_role("button", name="5 min", exact=True).click()
     expect(page).to_have_url(re.compile("win=5m"))
     windows = page.get_by_role("slider", name="Windows")
     windows.focus()
