@@ -228,6 +228,34 @@ def test_a_view_is_saved_begun_with_found_in_the_palette_and_removed(
     _until(lambda: _titles(served) == ["Заказы"])
 
 
+def test_a_view_keeps_its_time_range_and_the_part_of_its_list(
+    open_page: browsing.OpenPage, serve: browsing_data.Serve
+) -> None:
+    served = serve()
+    page = open_page(served, "/approvals?q=kind:update&status=granted&t=24h")
+
+    def menu() -> sync_api.Locator:
+        page.get_by_role("button", name="Saved", exact=True).click()
+        return page.get_by_role("menu")
+
+    menu().get_by_role("menuitem", name="Save this filter").click()
+    page.get_by_label("Name").fill("A day")
+    expect(page.get_by_text("With the time range: Last 24 hours")).to_be_visible()
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("View “A day” saved")).to_be_visible()
+    day = re.compile(r"/approvals\?(?=.*q=kind:update)(?=.*status=granted)(?=.*t=24h)")
+    page.goto("/approvals?status=denied&t=1h")
+    menu().get_by_role("menuitemcheckbox", name="A day").click()
+    page.wait_for_url(day)
+    page.goto("/views")
+    browsing.settled(page)
+    page.keyboard.press("Control+k")
+    palette = page.get_by_role("dialog", name="Commands")
+    palette.get_by_role("combobox").fill("A day")
+    palette.get_by_role("option", name=re.compile("A day")).click()
+    page.wait_for_url(day)
+
+
 def _titles(served: browsing_data.Served) -> list[str]:
     views = served.http.get("/api/v1/saved-views?screen=events").json()["views"]
     return sorted(each["title"] for each in views)

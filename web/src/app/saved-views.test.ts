@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { sortOf, viewId, viewTo } from "./saved-views";
+import { searchOf, sortOf, viewId, viewTo } from "./saved-views";
 
 const WEB = join(import.meta.dirname, "..");
 
@@ -48,6 +48,24 @@ describe("a saved view", () => {
     });
     expect(viewTo({ ...view, state: { sort: 5 } }).search).toEqual({ q: "state:live" });
     expect(sortOf({ state: {} })).toBeUndefined();
+  });
+
+  it("sets the range and the part that it was saved with, and leaves those that it does not name", () => {
+    const view = { screen: "approvals", filter: "client:a" };
+    expect(Object.keys(searchOf(view))).toEqual(["q", "sort"]);
+    const hour = { ...view, state: { range: "1h", part: { status: "granted", sel: "x" } } };
+    expect(viewTo(hour).search).toEqual({ q: "client:a", t: "1h", status: "granted" });
+    const live = searchOf({ ...view, state: { range: "live", part: {} } });
+    for (const name of ["t", "from", "to", "status", "tab"]) {
+      expect(live).toHaveProperty(name);
+      expect(live[name]).toBeUndefined();
+    }
+    const range = "2026-01-02T03:04:05.000Z/2026-01-02T04:04:05.000Z";
+    expect(searchOf({ ...view, state: { range } })).toMatchObject({
+      from: "2026-01-02T03:04:05.000Z",
+      to: "2026-01-02T04:04:05.000Z",
+    });
+    expect(searchOf({ ...view, state: { range: "soon" } })).not.toHaveProperty("t");
   });
 
   it("has an id of its own for each name and person, in any script, and keeps it", () => {

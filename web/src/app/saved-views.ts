@@ -2,7 +2,8 @@
 
 import type { LinkProps } from "@tanstack/react-router";
 import type { SavedView } from "@/api/saved-views";
-import { type Search, text } from "@/lib/url";
+import { parseRange, type TimeRange, toSearch } from "@/lib/time-range";
+import { compact, type Search, text } from "@/lib/url";
 
 /** Lists that are no page of their own, by the name of the screen that their views have. */
 const PLACES: Record<string, { to: string; tab?: string }> = {
@@ -19,15 +20,43 @@ export function sortOf({ state = {} }: Pick<Kept, "state">): string | undefined 
   return text(state as Search, "sort", 60);
 }
 
-/** Where the list of a view is, narrowed to it and sorted as it was. */
-export function viewTo(view: Kept): LinkProps {
-  const { screen, filter } = view;
-  const sort = sortOf(view);
-  const { to, tab } = PLACES[screen] ?? { to: `/${screen}`, tab: undefined };
+/** Of when a view is; undefined: of whenever its reader looks. */
+export function rangeOf({ state = {} }: Pick<Kept, "state">): TimeRange | undefined {
+  return parseRange(text(state as Search, "range", 80) ?? "");
+}
+
+/** Parameters of lists that say which part of them is shown, such as a tab. */
+const PARTS = ["tab", "status", "closed", "by", "win"] as const;
+
+type Part = { [K in (typeof PARTS)[number]]?: string };
+
+/** Which part of a list is shown. */
+export function partOf(search: Search): Part {
+  return compact(Object.fromEntries(PARTS.map((name) => [name, text(search, name, 60)])));
+}
+
+/** Which part of its list a view shows; undefined: it does not say. */
+export function partOfView({ state = {} }: Pick<Kept, "state">): Part | undefined {
+  const { part } = state as { part?: Search };
+  return part && partOf(part);
+}
+
+/** What a view changes in the address of its list. */
+export function searchOf(view: Kept): Record<string, string | undefined> {
+  const range = rangeOf(view);
+  const part = partOfView(view);
   return {
-    to,
-    search: { q: filter, ...(sort && { sort }), ...(tab && { tab }) },
-  } as unknown as LinkProps;
+    q: view.filter || undefined,
+    sort: sortOf(view),
+    ...(range && { t: undefined, from: undefined, to: undefined, ...toSearch(range) }),
+    ...(part && { ...Object.fromEntries(PARTS.map((name) => [name, undefined])), ...part }),
+  };
+}
+
+/** Where the list of a view is: narrowed, sorted, and of the time and the part that it was saved with. */
+export function viewTo(view: Kept): LinkProps {
+  const { to, tab } = PLACES[view.screen] ?? { to: `/${view.screen}`, tab: undefined };
+  return { to, search: { ...searchOf(view), ...(tab && { tab }) } } as unknown as LinkProps;
 }
 
 /**

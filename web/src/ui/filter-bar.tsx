@@ -156,7 +156,7 @@ export function FilterBar({
         <Suggestions id={listId} items={suggestions} active={active} onTake={take} />
       </div>
       {screen && (
-        <SavedViews screen={screen} value={value} onChange={onChange}>
+        <SavedViews screen={screen} value={value}>
           <Button>
             Saved <ChevronDown className="size-4" aria-hidden />
           </Button>

@@ -1,11 +1,13 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useLocation } from "@tanstack/react-router";
 import { House, Trash2 } from "lucide-react";
 import { type HTMLAttributes, type ReactElement, useEffect, useId, useRef, useState } from "react";
 import { call } from "@/api/client";
 import { homeOf, useMe } from "@/api/me";
 import { SAVED_VIEWS, type SavedView, savedViewsQuery } from "@/api/saved-views";
-import { useSetSearch, useSort, useTenant } from "@/app/console-search";
-import { sortOf, viewId } from "@/app/saved-views";
+import { useSetSearch, useSort, useTenant, useTimeRange } from "@/app/console-search";
+import { partOf, partOfView, rangeOf, searchOf, sortOf, viewId } from "@/app/saved-views";
+import { isLive, PRESET_WORDS, rangeText } from "@/lib/time-range";
 import { Button } from "./button";
 import { Dialog } from "./dialog";
 import { Menu, MenuItem, MenuLabel, MenuLine } from "./menu";
@@ -21,12 +23,10 @@ type Wanted = Pick<SavedView, "id" | "title" | "filter" | "is_shared"> & {
 export function SavedViews({
   screen,
   value,
-  onChange,
   children,
 }: {
   screen: string;
   value: string;
-  onChange: (text: string) => void;
   /** The button that opens the menu. */
   children: ReactElement<HTMLAttributes<HTMLElement>>;
 }) {
@@ -42,22 +42,34 @@ export function SavedViews({
   const id = useId();
   const sort = useSort();
   const set = useSetSearch();
-  const isHeld = (view: SavedView) => view.filter === value && sortOf(view) === sort;
-  const show = (view: SavedView) => {
-    const { filter } = view;
-    if (sortOf(view) === sort) onChange(filter);
-    else set({ q: filter || undefined, sort: sortOf(view) }, { replace: true });
+  const range = useTimeRange();
+  const part = useLocation({ select: (location) => partOf(location.search) });
+  const isHeld = (view: SavedView) => {
+    const [ofRange, ofPart] = [rangeOf(view), partOfView(view)];
+    return (
+      view.filter === value &&
+      sortOf(view) === sort &&
+      (!ofRange || rangeText(ofRange) === rangeText(range)) &&
+      (!ofPart || JSON.stringify(ofPart) === JSON.stringify(part))
+    );
   };
+  const show = (search: ReturnType<typeof searchOf>) => set(search, { replace: true });
 
-  const showLatest = useRef(show);
-  showLatest.current = show;
+  const begin = (view: SavedView) => {
+    const { range: _, part: __, ...state } = view.state;
+    // Whose time or part was chosen already keeps it.
+    const isChosen = !isLive(range) || Object.keys(part).length > 0;
+    show(searchOf(isChosen ? { ...view, state } : view));
+  };
+  const beginLatest = useRef(begin);
+  beginLatest.current = begin;
   // A screen that is opened without a filter begins with the reader's own; what is cleared stays so.
   const hasBegun = useRef(value !== "" || sort !== undefined);
   useEffect(() => {
     if (hasBegun.current || !data) return;
     hasBegun.current = true;
     const first = data.find((view) => view.screen === screen && view.is_default);
-    if (first && value === "") showLatest.current(first);
+    if (first && value === "") beginLatest.current(first);
   }, [data, screen, value]);
 
   const put = async ({ id, title, filter, state, is_shared, is_default }: Wanted) => {
@@ -75,7 +87,7 @@ export function SavedViews({
         viewId(screen, title, me.name),
       title,
       filter: value,
-      state: { sort },
+      state: { sort, range: rangeText(range), part },
       is_shared: isShared,
     });
     setNaming(false);
@@ -102,7 +114,11 @@ export function SavedViews({
           </p>
         )}
         {views.map((view) => (
-          <MenuItem key={view.id} checked={isHeld(view)} onSelect={() => show(view)}>
+          <MenuItem
+            key={view.id}
+            checked={isHeld(view)}
+            onSelect={() => show({ ...searchOf(view), sel: undefined })}
+          >
             {view.title}
             {view.is_shared && <span className="text-soft"> · shared</span>}
             {view.is_default && <span className="text-soft"> · begins here</span>}
@@ -140,6 +156,10 @@ export function SavedViews({
           <code className="mono rounded-md bg-sunken px-2.5 py-1.5 break-all">
             {[value, sort && `sort=${sort}`].filter(Boolean).join(" ")}
           </code>
+          <p className="text-sm text-soft">
+            With the time range:{" "}
+            {range.kind === "preset" ? PRESET_WORDS[range.preset] : rangeText(range)}
+          </p>
           <label htmlFor={id} className="text-sm text-soft">
             Name
             <input
