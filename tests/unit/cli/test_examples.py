@@ -19,7 +19,8 @@ def _leaves(
     command: click.Command, name: str, above: click.Context | None
 ) -> Iterator[tuple[str, click.Command]]:
     """Path and command of each verb that does something."""
-    context = click.Context(command, info_name=name, parent=above)
+    # A command keeps the help option of the first context that it is asked in.
+    context = click.Context(command, info_name=name, parent=above, **command.context_settings)
     if not isinstance(command, click.Group):
         yield context.command_path, command
         return
@@ -82,7 +83,7 @@ def test_an_example_is_a_call_that_there_is(
         if re.fullmatch(r"[\w-]+\.[a-z.]+", word):
             Path(word).touch()
     command: click.Command = cli.main
-    context, rest = click.Context(command, info_name="helios"), call
+    context, rest = click.Context(command, info_name="helios", **command.context_settings), call
     while isinstance(command, click.Group):
         name, below, rest = command.resolve_command(context, list(rest))
         assert below is not None, f"{path}: {call}"
