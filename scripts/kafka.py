@@ -21,6 +21,7 @@ import fcntl
 import hashlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -39,6 +40,9 @@ PACKAGES = {"java": "openjdk-17-jre-headless", "mvn": "maven"}
 _MARK = "helios-kafka.json"
 _LIB = "lib"
 _PORT_TRIES = 5
+_PORTS = range(20_000, 32_000)
+"""Below those that Linux gives to connections going out."""
+
 _START_S = 60.0
 _STOP_S = 30.0
 _METADATA_KEY, _METADATA_VERSION = 3, 4
@@ -378,10 +382,14 @@ def _why(folder: Path, what: str) -> str:
 
 
 def _free_port() -> int:
+    """One that no connection going out is given, so that it is still free at a restart."""
+    for port in random.SystemRandom().sample(_PORTS, _PORT_TRIES):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        return int(probe.getsockname()[1])
 
 
 def _lock_path(folder: Path) -> Path:

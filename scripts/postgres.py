@@ -18,6 +18,7 @@ import fcntl
 import json
 import os
 import pwd
+import random
 import shutil
 import socket
 import subprocess
@@ -32,6 +33,8 @@ ROLE = "helios"
 DATABASE = "helios"
 _MARK = "helios-postgres.json"
 _PORT_TRIES = 5
+_PORTS = range(20_000, 32_000)
+"""Below those that Linux gives to connections going out."""
 
 _SETTINGS = {
     "fsync": "on",
@@ -226,10 +229,14 @@ def _why(folder: Path, what: str) -> str:
 
 
 def _free_port() -> int:
+    """One that no connection going out is given, so that it is still free at a restart."""
+    for port in random.SystemRandom().sample(_PORTS, _PORT_TRIES):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        return int(probe.getsockname()[1])
 
 
 def _account() -> pwd.struct_passwd:

@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import json
 import random
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -18,17 +17,13 @@ from typing import Any, Self
 import httpx
 import msgspec
 
+from helios.testing import real_processes
+
 PAGE = 1_000
 PAUSE_S = 0.05
 """A client's pause before it tries again; nothing waits for it to be long enough."""
 
 _Batch = Sequence[bytes]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Place:
@@ -59,7 +54,7 @@ class Harbour:
     def __init__(self, serving: ModuleType, place: Place) -> None:
         self._serving = serving
         self._place = place
-        self.port = free_port()
+        self.port = real_processes.free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.restarts: list[float] = []
         """Seconds from each kill until it answered again."""

@@ -1,8 +1,10 @@
 """Processes of one's own beside a test: `helios serve`, and a web server for a built site."""
 
+import contextlib
 import functools
 import http.server
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -13,15 +15,24 @@ from pathlib import Path
 from typing import Self
 
 COMMAND = (sys.executable, "-c", "from helios.cli import main; main()")
+_PORTS = range(20_000, 32_000)
+"""Below those that Linux gives to connections going out."""
+
+_PORT_TRIES = 100
 STOP_S = 30.0
 CLI_S = 120.0
 
 
 def free_port() -> int:
-    """A TCP port of loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of loopback that nobody listens on now, and that no connection going out is given.
+
+    So it is free again for a server that is started anew.
+    """
+    for port in random.SystemRandom().sample(_PORTS, _PORT_TRIES):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise ServeError(f"no free port from {_PORTS.start} to {_PORTS.stop - 1}")
 
 
 def environment() -> dict[str, str]:
