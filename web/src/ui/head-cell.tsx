@@ -47,7 +47,7 @@ export function HeadCell({
           className={cx(
             "inline-flex h-6 max-w-[calc(100%+1rem)] items-center align-middle uppercase -outline-offset-2 hover:text-ink",
             // The arrow may stand in the padding, so that a narrow column keeps its whole name.
-            isRight ? "-mr-1 -ml-3 flex-row-reverse pr-1 pl-0.5" : "-mr-3 -ml-1 pr-0.5 pl-1",
+            isRight ? "-mr-1 -ml-3 flex-row-reverse pr-1" : "-mr-3 -ml-1 pl-1",
             state !== "none" && "text-ink",
           )}
         >
