@@ -1,10 +1,9 @@
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { useLocation } from "@tanstack/react-router";
 import { House, Trash2 } from "lucide-react";
 import { type HTMLAttributes, type ReactElement, useEffect, useId, useRef, useState } from "react";
-import { call } from "@/api/client";
 import { homeOf, useMe } from "@/api/me";
-import { SAVED_VIEWS, type SavedView, savedViewsQuery } from "@/api/saved-views";
+import { type SavedView, savedViewsQuery, useSavedViews } from "@/api/saved-views";
 import { useSetSearch, useSort, useTenant, useTimeRange } from "@/app/console-search";
 import { partOf, partOfView, rangeOf, searchOf, sortOf, viewId } from "@/app/saved-views";
 import { isLive, PRESET_WORDS, rangeText } from "@/lib/time-range";
@@ -12,12 +11,6 @@ import { Button } from "./button";
 import { Dialog } from "./dialog";
 import { Menu, MenuItem, MenuLabel, MenuLine } from "./menu";
 import { toast, toastProblem } from "./toast";
-
-/** Without `is_default` that stays as it was. */
-type Wanted = Pick<SavedView, "id" | "title" | "filter" | "is_shared"> & {
-  state: object;
-  is_default?: boolean;
-};
 
 /** Filters that were given a name, one's own and those shared by others. */
 export function SavedViews({
@@ -30,11 +23,10 @@ export function SavedViews({
   /** The button that opens the menu. */
   children: ReactElement<HTMLAttributes<HTMLElement>>;
 }) {
-  const queries = useQueryClient();
   const me = useMe();
   const tenant = homeOf(me, useTenant());
-  const query = savedViewsQuery(tenant);
-  const { data } = useQuery(query);
+  const { data } = useQuery(savedViewsQuery(tenant));
+  const saved = useSavedViews(tenant);
   const views = data?.filter((view) => view.screen === screen) ?? [];
   const [isNaming, setNaming] = useState(false);
   const [name, setName] = useState("");
@@ -72,16 +64,10 @@ export function SavedViews({
     if (first && value === "") beginLatest.current(first);
   }, [data, screen, value]);
 
-  const put = async ({ id, title, filter, state, is_shared, is_default }: Wanted) => {
-    await call("PUT", `${SAVED_VIEWS}/${encodeURIComponent(id)}`, {
-      query: { client_id: tenant },
-      json: { screen, title, filter, state, is_shared, is_default },
-    });
-    await queries.invalidateQueries({ queryKey: ["saved-views"] });
-  };
   const save = async () => {
     const title = name.trim();
-    await put({
+    await saved.put({
+      screen,
       id:
         views.find((view) => view.title === title && view.is_mine)?.id ??
         viewId(screen, title, me.name),
@@ -95,11 +81,8 @@ export function SavedViews({
     toast(`View “${title}” saved`);
   };
   const remove = async (view: SavedView) => {
-    await call("DELETE", `${SAVED_VIEWS}/${encodeURIComponent(view.id)}`, {
-      query: { client_id: tenant },
-    });
-    await queries.invalidateQueries({ queryKey: ["saved-views"] });
-    toast(`View “${view.title}” removed`, { undo: () => put(view) });
+    await saved.remove(view.id);
+    toast(`View “${view.title}” removed`, { undo: () => saved.put(view) });
   };
   const failed = (error: unknown) => toastProblem(error);
   const held = views.find(isHeld);
@@ -135,7 +118,9 @@ export function SavedViews({
           <>
             <MenuItem
               icon={House}
-              onSelect={() => void put({ ...held, is_default: !held.is_default }).catch(failed)}
+              onSelect={() =>
+                void saved.put({ ...held, is_default: !held.is_default }).catch(failed)
+              }
             >
               {held.is_default ? "Begin without a filter" : `Begin with “${held.title}”`}
             </MenuItem>

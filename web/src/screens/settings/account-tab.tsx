@@ -1,9 +1,8 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { LogOut } from "lucide-react";
-import { call } from "@/api/client";
 import { homeOf, useMe } from "@/api/me";
-import { SAVED_VIEWS, type SavedView, savedViewsQuery } from "@/api/saved-views";
+import { type SavedView, savedViewsQuery, useSavedViews } from "@/api/saved-views";
 import { useTenant } from "@/app/console-search";
 import { viewTo } from "@/app/saved-views";
 import { signOut } from "@/app/sign-out";
@@ -131,25 +130,12 @@ export function AccountTab() {
 /** Where the list of a saved view is; its name is that of the screen. */
 function SavedViewsCard() {
   const tenant = homeOf(useMe(), useTenant());
-  const queries = useQueryClient();
   const { data } = useQuery(savedViewsQuery(tenant));
-  const path = (id: string) => `${SAVED_VIEWS}/${encodeURIComponent(id)}`;
+  const saved = useSavedViews(tenant);
   const remove = async (view: SavedView) => {
-    const query = { client_id: tenant };
-    const again = () => queries.invalidateQueries({ queryKey: ["saved-views"] });
     try {
-      await call("DELETE", path(view.id), { query });
-      await again();
-      toast(`View “${view.title}” removed`, {
-        undo: async () => {
-          const { screen, title, filter, state, is_shared, is_default } = view;
-          await call("PUT", path(view.id), {
-            query,
-            json: { screen, title, filter, state, is_shared, is_default },
-          });
-          await again();
-        },
-      });
+      await saved.remove(view.id);
+      toast(`View “${view.title}” removed`, { undo: () => saved.put(view) });
     } catch (failed) {
       toastProblem(failed);
     }
