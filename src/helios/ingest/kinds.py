@@ -157,11 +157,19 @@ class Kinds:
         )
 
 
+_OF_FIELDS = "Attributes:"
+
+
 def described(options: type[msgspec.Struct]) -> dict[str, Any]:
     """JSON Schema of a kind's settings, with what each means where its class says so."""
     # What msgspec has no schema for (paths) is written as text.
     schema: dict[str, Any] = msgspec.json.schema(options, schema_hook=lambda _: {"type": "string"})
-    text = inspect.getdoc(options)
-    if text:
-        schema["description"] = text
+    texts = [inspect.cleandoc(each.__doc__ or "") for each in options.__mro__]
+    own = texts[0]
+    if _OF_FIELDS not in own:
+        # Fields that are another class's are described there.
+        inherited = next((each for each in texts if _OF_FIELDS in each), "")
+        own = f"{own}\n\n{inherited[inherited.find(_OF_FIELDS) :]}" if inherited else own
+    if own:
+        schema["description"] = own
     return schema
