@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -37,7 +36,7 @@ def _die(http: httpx.Client, count: int) -> None:
 
 
 @pytest.fixture
-def served(serve: browsing_data.Serve) -> Iterator[browsing_data.Served]:
+def served(serve: browsing_data.Serve) -> browsing_data.Served:
     """A server with three dead letters of one cause."""
     found = serve()
     _die(found.http, 3)

@@ -1,6 +1,7 @@
 """Settings: what is in force is changed where it stands, and people are given what they may do."""
 
 import re
+from typing import Any
 
 import httpx
 import pytest
@@ -148,6 +149,6 @@ def test_the_secret_of_a_token_is_shown_once_and_works(
         assert http.get("/api/v1/auth/me").status_code == httpx.codes.UNAUTHORIZED
 
 
-def _users(http: httpx.Client) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = http.get("/api/v1/users").json()["users"]
+def _users(http: httpx.Client) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = http.get("/api/v1/users").json()["users"]
     return found

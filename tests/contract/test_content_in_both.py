@@ -48,6 +48,7 @@ def read(event: envelope.Event) -> Sequence[providers.ContentChange]:
 
 
 def event(position: int, rng: random.Random) -> envelope.Event:
+    said: dict[str, Any]
     if rng.random() < 0.1:
         kind, source, said = content.INVALIDATED, "helios", {"source": "shop", "id": "a"}
     else:

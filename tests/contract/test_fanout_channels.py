@@ -8,7 +8,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -130,7 +130,8 @@ def test_an_event_is_a_cloudevent_in_a_topic_of_kafka(kafka_server: str) -> None
 
     topic = f"out-{uuid.uuid4().hex}"
     administration = admin.AdminClient({"bootstrap.servers": kafka_server})
-    administration.create_topics([admin.NewTopic(topic, num_partitions=1)])[topic].result(30)
+    wanted = admin.NewTopic(topic, num_partitions=1)  # type: ignore[attr-defined]
+    administration.create_topics([wanted])[topic].result(30)
 
     async def run() -> None:
         channel = kafka_channel.KafkaChannel(
@@ -152,7 +153,8 @@ def test_an_event_is_a_cloudevent_in_a_topic_of_kafka(kafka_server: str) -> None
     consumer.close()
 
     assert record is not None
-    headers = {name: value.decode() for name, value in record.headers()}
+    found = cast(list[tuple[str, bytes]], record.headers())
+    headers = {name: value.decode() for name, value in found}
     assert headers["ce_type"] == "OrderPlaced"
     assert headers["ce_id"] == "e7"
     assert headers["content-type"] == "application/json"

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 from helios.drivers.sqlite import log_storage
 from helios.eventlog import envelope, log, verify
@@ -103,7 +104,7 @@ async def _poll(path: pathlib.Path, writers: list[subprocess.Popen[bytes]]) -> l
     return seen
 
 
-async def _check(path: pathlib.Path, seen: list[int], acknowledged: list[list[list]]) -> None:
+async def _check(path: pathlib.Path, seen: list[int], acknowledged: list[list[list[Any]]]) -> None:
     storage = log_storage.SqliteLogStorage(str(path), clock.SystemClock(), prewarm_pages=0)
     await storage.open()
     stored = await samples.read_all(storage)

@@ -4,15 +4,15 @@ import asyncio
 import contextlib
 import pathlib
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeVar
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any, TypeVar
 
 import apsw
 import pytest
 
 from helios.drivers.sqlite import connection as connections
 from helios.drivers.sqlite import log_schema, log_storage
-from helios.eventlog import envelope, log, verify
+from helios.eventlog import envelope, log, ports, verify
 from helios.kernel import clock, errors, limits
 from helios.testing import log_samples as samples
 from helios.testing import simdisk, simloop
@@ -29,7 +29,7 @@ class Inline:
 
 
 @contextlib.contextmanager
-def disk(seed: int):
+def disk(seed: int) -> Iterator[simdisk.SimDisk]:
     loop = simloop.SimLoop(seed)
     loop.close()
     made = simdisk.SimDisk(loop, random.Random(seed))
@@ -48,13 +48,13 @@ def on_disk(a_disk: simdisk.SimDisk) -> log_storage.SqliteLogStorage:
     )
 
 
-def in_folder(folder: pathlib.Path, **settings) -> log_storage.SqliteLogStorage:
+def in_folder(folder: pathlib.Path, **settings: Any) -> log_storage.SqliteLogStorage:
     settings.setdefault("prewarm_pages", 0)
     return log_storage.SqliteLogStorage(str(folder / "log.db"), clock.SystemClock(), **settings)
 
 
 @contextlib.asynccontextmanager
-async def opened(storage: log_storage.SqliteLogStorage, **settings) -> AsyncIterator[log.Log]:
+async def opened(storage: log_storage.SqliteLogStorage, **settings: Any) -> AsyncIterator[log.Log]:
     a_log = log.Log(storage, samples.SteppedClock(), **settings)
     await a_log.open()
     try:
@@ -63,7 +63,13 @@ async def opened(storage: log_storage.SqliteLogStorage, **settings) -> AsyncIter
         await a_log.close()
 
 
-def run(test: Awaitable[T]) -> T:
+def sides(storage: ports.LogStorage) -> Any:
+    """The connections of a storage, which are its own."""
+    assert isinstance(storage, log_storage.SqliteLogStorage)
+    return storage._sides
+
+
+def run(test: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(test)
 
 
@@ -134,7 +140,7 @@ def test_a_full_disk_in_the_middle_of_a_commit_leaves_nothing(tmp_path: pathlib.
         storage = in_folder(tmp_path)
         async with opened(storage) as a_log:
             await a_log.append(samples.events([0]))
-            connection = storage._sides.writing
+            connection = sides(storage).writing
             connection.pragma("max_page_count", connection.pragma("page_count") + 1)
             big = [samples.event(n, payload=b'{"a":"%s"}' % (b"x" * 9000)) for n in (1, 2, 3)]
             with pytest.raises(errors.StorageError, match="disk is full"):
@@ -157,7 +163,7 @@ def test_names_of_a_rolled_back_commit_are_forgotten(tmp_path: pathlib.Path) -> 
         kept = samples.event(2, source="s2", tenant="t2", type="T2", actor="a:2", aggregate_id="x2")
         async with opened(storage) as a_log:
             await a_log.append(samples.events([0]))
-            connection = storage._sides.writing
+            connection = sides(storage).writing
             connection.pragma("max_page_count", connection.pragma("page_count") + 1)
             with pytest.raises(errors.StorageError):
                 await a_log.append([lost])
@@ -286,7 +292,7 @@ def test_expired_keys_are_removed_a_few_at_each_commit(tmp_path: pathlib.Path) -
             left = []
             for n in range(6):
                 await a_log.append(samples.events([1000 + n]), idempotency=samples.key(f"l{n}"))
-                left.append(storage._sides.writing.execute("SELECT count(*) FROM idempotency").get)
+                left.append(sides(storage).writing.execute("SELECT count(*) FROM idempotency").get)
         assert left[0] > 200
         assert left[-1] == 6
 
@@ -334,10 +340,10 @@ def test_a_prewarmed_log_flushes_as_before(tmp_path: pathlib.Path) -> None:
         storage = in_folder(tmp_path, prewarm_pages=200)
         async with opened(storage) as a_log:
             await a_log.append(samples.events([0]))
-            await storage._sides.growing
+            await sides(storage).growing
             assert (tmp_path / "log.db-wal").stat().st_size > 200 * 4096
             await a_log.append(samples.events([1]))
-            connection = storage._sides.writing
+            connection = sides(storage).writing
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
             assert "scratch" not in tables
             assert connection.pragma("synchronous") == 2
@@ -350,7 +356,7 @@ def test_a_prewarmed_log_flushes_as_before(tmp_path: pathlib.Path) -> None:
 def test_a_log_closed_while_it_is_prewarmed_keeps_what_it_has(tmp_path: pathlib.Path) -> None:
     async def scenario() -> None:
         async with opened(in_folder(tmp_path, prewarm_pages=1_000_000)) as a_log:
-            growing = a_log._storage._sides.growing
+            growing = sides(a_log._storage).growing
             count, beside = 0, apsw.Connection(str(tmp_path / "log.db"))
             while not beside.execute("SELECT 1 FROM sqlite_schema WHERE name = 'scratch'").get:
                 await a_log.append(samples.events([count]))

@@ -100,7 +100,7 @@ def _until(look: Callable[[], object], what: str) -> None:
 
 
 def _url(process: Any) -> str:
-    words = process.stdout.readline().split()
+    words: list[str] = process.stdout.readline().split()
     return next(word.rstrip(";") for word in words if word.startswith("http://"))
 
 

@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import graphql
 import httpx
@@ -232,7 +232,7 @@ def test_an_operator_is_told_nothing_of_another_client_by_any_question(place: Pl
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        @given(case=result.ok().as_strategy())
+        @given(case=cast(Any, result).ok().as_strategy())
         def one(case: Any) -> None:
             answer = httpx.post(
                 f"{place.url}/graphql",

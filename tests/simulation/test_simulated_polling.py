@@ -196,7 +196,7 @@ def test_polls_are_slowed_down_and_sped_up_again_while_they_run() -> None:
                 return count
 
             usual = await polls(20 * EVERY_S)
-            least[0] = 10 * EVERY_S * clocks.SECOND_US
+            least[0] = int(10 * EVERY_S) * clocks.SECOND_US
             await world.clock.sleep(2 * EVERY_S)
             slow = await polls(20 * EVERY_S)
             least[0] = 0

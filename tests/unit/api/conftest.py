@@ -79,7 +79,7 @@ class Helios:
             for route in self.application.routes
             if route.method == method and asgi._pattern(route).fullmatch(bare)
         ]
-        return (exact or matching or [None])[0]
+        return next(iter(exact or matching), None)
 
 
 def conforms(value: Any, schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> None:
@@ -93,7 +93,7 @@ def conforms(value: Any, schema: Mapping[str, Any], schemas: Mapping[str, Any]) 
     if "enum" in schema:
         assert value in schema["enum"], (value, schema)
         return
-    kinds = {
+    kinds: dict[str, Any] = {
         "object": dict, "array": list, "string": str, "integer": int, "boolean": bool,
         "number": (int, float), "null": type(None),
     }  # fmt: skip

@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -42,15 +42,20 @@ async def types(helios: Any) -> list[str]:
 class People:
     """Knows people by tokens that say who they are: `operator@acme/staging`."""
 
-    async def principal_of(self, credential: str) -> model.Principal:
-        role, _, where = credential.partition("@")
+    async def principal_of(
+        self, text: str, *, by: Literal["cookie", "bearer"] = "bearer"
+    ) -> model.Principal:
+        role, _, where = text.partition("@")
         tenant, _, environment = where.partition("/")
         grant = model.Grant(
             role=role,  # type: ignore[arg-type]
             tenant=tenant,
             environment=environment or model.ALL,
         )
-        return model.Principal(kind="user", name=role, grants=(grant,), by="bearer")
+        return model.Principal(kind="user", name=role, grants=(grant,), by=by)
+
+    def is_current(self, principal: model.Principal) -> bool:
+        return principal.kind == "user"
 
     def csrf_of(self, session: str) -> str:
         return session
@@ -58,6 +63,7 @@ class People:
 
 async def nowhere(client_id: str, stack_id: str) -> str | None:
     del client_id, stack_id
+    return None
 
 
 def guarded(parts: app.Parts, routes: Any) -> httpx.AsyncClient:

@@ -36,6 +36,9 @@ class Door:
             raise self.refusal
         return model.LOCAL, self.scope
 
+    def still(self, principal: model.Principal) -> bool:
+        return principal == model.LOCAL
+
 
 class Served:
     """A server over an application of the test."""

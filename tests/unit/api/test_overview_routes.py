@@ -72,10 +72,12 @@ def test_who_may_see_one_client_hears_nothing_of_the_others(run: Any) -> None:
 
 
 def test_what_flows_is_counted_for_each_client_apart() -> None:
+    then = clocks.Timestamp(0)
+
     def event(tenant: str, source: str) -> envelope.Event:
         return envelope.Event(
-            position=envelope.Position(1), sequence=1, recorded_at=0, id="e", source=source,
-            type="T", occurred_at=0, aggregate_type="a", aggregate_id="1", tenant=tenant,
+            position=envelope.Position(1), sequence=1, recorded_at=then, id="e", source=source,
+            type="T", occurred_at=then, aggregate_type="a", aggregate_id="1", tenant=tenant,
         )  # fmt: skip
 
     sums, of = pulse.counted([event("a", "shop"), event("a", "helios"), event("b", "shop")])

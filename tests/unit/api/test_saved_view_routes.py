@@ -28,6 +28,9 @@ class _As:
     ) -> tuple[model.Principal, tenancy.Scope]:
         return self._who, tenancy.Scope(frozenset({"acme"}))
 
+    def still(self, principal: model.Principal) -> bool:
+        return principal == self._who
+
 
 def seen_as(helios: Any, name: str, role: model.Role = "operator") -> Any:
     application = asgi.Application(helios.application.routes, gate=_As(name, role))

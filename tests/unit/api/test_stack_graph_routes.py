@@ -1,6 +1,6 @@
 """A stack as a graph."""
 
-from typing import Any
+from typing import Any, Literal
 
 from helios.api import stack_graph
 from helios.kernel import clock as clocks
@@ -56,7 +56,9 @@ def test_a_large_stack_is_folded_and_what_is_not_well_stays_in_sight() -> None:
         resources=resources,
     )
     state = evolving.empty("acme", "s")
-    fields = dict.fromkeys((f"resource/{name}" for name in names), "present")
+    fields: dict[str, Literal["present", "absent", "unknown"]] = dict.fromkeys(
+        (f"resource/{name}" for name in names), "present"
+    )
     drift = samples.drift(clocks.Timestamp(0), component="resource/r399")
     state = type(state)(
         client_id="acme",

@@ -267,11 +267,12 @@ def test_the_audit_is_narrowed_by_an_expression_and_read_on(
     async def scenario(helios: Any, life: list[envelope.Event]) -> None:
         del life
         every = (await helios.get(AUDIT)).json()["entries"]
-        for text, keep in (
+        narrowed: tuple[tuple[str, Callable[[Any], bool]], ...] = (
             ("kind:heal", lambda entry: entry["kind"] == "heal"),
             ("-kind:heal", lambda entry: entry["kind"] != "heal"),
             ("actor:service:*", lambda entry: entry["actor"].startswith("service:")),
-        ):
+        )
+        for text, keep in narrowed:
             wanted = [each["entry_id"] for each in every if keep(each)]
             assert wanted, text
             found, query = [], {"filter": text, "limit": 1}

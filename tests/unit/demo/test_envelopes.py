@@ -36,7 +36,7 @@ def _read(post: envelopes.Post) -> list[ports.Received]:
 
 def test_the_adapters_of_the_clouds_read_what_the_shop_has_told() -> None:
     batch = _delivered(60)
-    wanted = Counter()
+    wanted: Counter[tuple[str, ...]] = Counter()
     for each in batch:
         told = msgspec.json.decode(each.body)
         wanted[each.source, told["id"], told["eventType"], json.dumps(told["payload"])] += 1

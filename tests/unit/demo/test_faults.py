@@ -16,10 +16,10 @@ def _played(seed: int, hours: float = HOURS) -> Iterator[faults.Due]:
         waiting = asked_s is not None and now_s < asked_s + 10
         for fault in schedule.due(now_s):
             yield faults.Due(now_s, fault)
-        fault = schedule.asked(now_s, waiting=waiting)
-        if fault is not None:
+        asked = schedule.asked(now_s, waiting=waiting)
+        if asked is not None:
             asked_s = now_s
-            yield faults.Due(now_s, fault)
+            yield faults.Due(now_s, asked)
         now_s += 1.0
 
 

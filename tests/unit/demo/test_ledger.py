@@ -35,11 +35,11 @@ def test_a_fault_is_found_once_its_drift_is_confirmed() -> None:
 def test_what_was_healed_and_seen_to_have_helped_is_settled() -> None:
     healed = _drift(faults.CMS_DELETED, state="healed")
     book = _after(healed, heals=(_heal(healed, status="unverified"),))
-    assert not book.entries[0].is_settled
+    assert [each.is_settled for each in book.entries] == [False]
     book.compare([_drift(faults.CMS_DELETED, state="verifying")], [_heal(healed)])
-    assert not book.entries[0].is_settled
+    assert [each.is_settled for each in book.entries] == [False]
     book.compare([healed], [_heal(healed)])
-    assert book.entries[0].is_settled
+    assert [each.is_settled for each in book.entries] == [True]
     assert book.standing(99.0).is_perfect
 
 

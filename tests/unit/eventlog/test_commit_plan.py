@@ -1,5 +1,7 @@
 """The plan of a group commit: what goes in, and what each caller is told."""
 
+from typing import Any
+
 from helios.eventlog import commit, envelope, ports
 from helios.kernel import errors
 from helios.testing import log_samples as samples
@@ -7,7 +9,7 @@ from helios.testing import log_samples as samples
 P = envelope.Position
 
 
-def request(*numbers: int, **settings) -> ports.AppendRequest:
+def request(*numbers: int, **settings: Any) -> ports.AppendRequest:
     return ports.AppendRequest(events=samples.events(numbers), **settings)
 
 

@@ -265,10 +265,10 @@ def test_pause_and_resume_reach_the_runner_without_starting_it_anew(play: Any) -
         bench.declare(queue())
         await bench.clock.sleep(0.1)
         bench.declare(queue(paused=True))
-        assert bench.made[0].paused
+        assert [each.paused for each in bench.made] == [True]
         assert await bench.state() == ("paused", "")
         bench.declare(queue())
-        assert not bench.made[0].paused
+        assert [each.paused for each in bench.made] == [False]
         assert len(bench.made) == 1
 
     play(scenario)

@@ -1,6 +1,7 @@
 """Calls on a thread of their own: in order, with their outcomes, and none after the end."""
 
 import asyncio
+import functools
 import threading
 
 import pytest
@@ -17,7 +18,9 @@ def test_calls_run_in_order_on_one_thread_that_is_not_the_callers() -> None:
             seen.append((number, threading.current_thread().name))
             return number * number
 
-        found = await asyncio.gather(*(lane.run("call", lambda n=n: call(n)) for n in range(20)))
+        found = await asyncio.gather(
+            *(lane.run("call", functools.partial(call, n)) for n in range(20))
+        )
         assert found == [n * n for n in range(20)]
         assert seen == [(n, "lane") for n in range(20)]
         lane.close()
@@ -88,7 +91,8 @@ def test_close_waits_for_what_was_asked_and_refuses_what_comes_later() -> None:
         lane = offload.ThreadOffload("lane")
         ran: list[int] = []
         tasks = [
-            asyncio.ensure_future(lane.run("call", lambda n=n: ran.append(n))) for n in range(5)
+            asyncio.ensure_future(lane.run("call", functools.partial(ran.append, n)))
+            for n in range(5)
         ]
         await asyncio.sleep(0)
         lane.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -32,6 +33,10 @@ def cataloged(
     return catalog.Catalog(
         views or [sample_views.Counting()], bench.log, bench.store, clock=bench.clock, alone=alone
     )
+
+
+def _is_live(views: catalog.Catalog) -> bool:
+    return views.health()[0].status == "live"
 
 
 def test_a_new_view_follows_a_short_log(tmp_path: Path) -> None:
@@ -77,9 +82,7 @@ def test_another_version_of_the_code_rebuilds_beside_the_old_copy(
                 views = cataloged(bench, sample_views.Counting(version=version))
                 await views.start()
                 async with projection_bench.running(views.run()):
-                    await projection_bench.until(
-                        lambda views=views: views.health()[0].status == "live"
-                    )
+                    await projection_bench.until(functools.partial(_is_live, views))
                 (slot,) = await bench.store.slots("counting")
                 assert (slot.version, slot.live) == (version, True)
                 await bench.check()

@@ -25,7 +25,7 @@ def test_an_index_of_its_own_answers(tmp_path: Path, asked: str, index: str) -> 
                 plans.append(" | ".join(row[3] for row in told))
                 return await query(name, sql, params)
 
-            bench.store.query = watched  # type: ignore[method-assign]
+            bench.store.query = watched  # type: ignore[assignment,method-assign]
             found = await getattr(reading, asked)(bench.store)
             assert found == {"counts": {stack_bench.CLIENT: 1}, "drifted": []}[asked]
             (plan,) = plans
