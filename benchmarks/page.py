@@ -11,10 +11,8 @@ Needs the built console (`make ui`) and a Chromium (`scripts/chromium.py install
 
 import argparse
 import contextlib
-import itertools
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,8 +26,6 @@ from helios.testing import browsing, browsing_data
 
 PAUSE_MS_MAX = 200
 MADE_MS = 300
-LIVE_RATE = 1_000
-BATCH = 100
 
 WATCH = """() => {
   window.pauses = [];
@@ -51,27 +47,6 @@ SCROLL = """async (list, steps) => {
     await new Promise(requestAnimationFrame);
   }
 }"""
-
-
-@contextlib.contextmanager
-def load(url: str) -> Iterator[None]:
-    """A thousand events a second, for as long as the block runs."""
-    over = threading.Event()
-
-    def run() -> None:
-        with browsing_data.client(url) as http:
-            for first in itertools.count(10_000_000, BATCH):
-                browsing_data.send(http, browsing_data.plain_events(BATCH, first=first))
-                if over.wait(BATCH / LIVE_RATE):
-                    return
-
-    sender = threading.Thread(target=run)
-    sender.start()
-    try:
-        yield
-    finally:
-        over.set()
-        sender.join()
 
 
 @contextlib.contextmanager
@@ -99,7 +74,7 @@ def pauses(page: sync_api.Page) -> list[int]:
 def live(browser: sync_api.Browser, rows: int, seconds: float) -> tuple[list[int], int]:
     """Pauses while events stream in, and one that was made on purpose."""
     with events_page(browser, rows) as (page, url):
-        with load(url):
+        with browsing_data.streaming(url):
             page.wait_for_timeout(seconds * 1_000)
             found = pauses(page)
         page.evaluate(PAUSE, MADE_MS)

@@ -3,10 +3,6 @@
 How long a page stands still is a time, which `benchmarks/page.py` measures.
 """
 
-import contextlib
-import itertools
-import threading
-from collections.abc import Iterator
 from html import parser
 from urllib import parse as urls
 
@@ -23,8 +19,6 @@ UPDATES_PER_S_MAX = 12
 """The page gathers what comes and shows it ten times a second at most."""
 
 LIVE_S = 5.0
-LIVE_RATE = 1_000
-BATCH = 100
 
 ROWS = "main tbody tr:not(:empty):not([aria-hidden='true'])"
 
@@ -98,27 +92,6 @@ def test_files_of_the_page_are_kept_by_the_browser_and_the_page_itself_is_not(
         assert "immutable" in empty_helios.http.get(each).headers["cache-control"], each
 
 
-@contextlib.contextmanager
-def _load(served: browsing_data.Served) -> Iterator[None]:
-    """A thousand events a second, for as long as the block runs."""
-    over = threading.Event()
-
-    def run() -> None:
-        with browsing_data.client(served.url) as http:
-            for first in itertools.count(10_000_000, BATCH):
-                browsing_data.send(http, browsing_data.plain_events(BATCH, first=first))
-                if over.wait(BATCH / LIVE_RATE):
-                    return
-
-    sender = threading.Thread(target=run)
-    sender.start()
-    try:
-        yield
-    finally:
-        over.set()
-        sender.join()
-
-
 def _scroll_to_end(page: sync_api.Page, steps: int) -> None:
     # Frame by frame, as a finger would.
     page.get_by_role("region", name="Events").evaluate(
@@ -141,7 +114,7 @@ def test_rows_are_shown_together_while_events_stream_in(
     first = page.locator(ROWS).first
     before = first.inner_text()
     page.evaluate(COUNT_UPDATES)
-    with _load(served):
+    with browsing_data.streaming(served.url):
         page.wait_for_timeout(LIVE_S * 1_000)
         updates = page.evaluate("() => window.updates")
         rows = page.locator(ROWS).count()

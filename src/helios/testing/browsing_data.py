@@ -4,10 +4,11 @@ Times are near those of the machine, as the pages show the last hour; all else c
 """
 
 import contextlib
+import itertools
 import random
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -177,7 +178,7 @@ def order_events(count: int, *, seed: int = 1) -> Iterator[bytes]:
         rate=count / _HOUR_S,
         faults=0.1,
     )
-    for each in shop.deliveries(islice(made, count)):
+    for each in shop.deliveries(itertools.islice(made, count)):
         if isinstance(each, shop.Delivery):
             yield each.body
 
@@ -205,7 +206,7 @@ def send(http: httpx.Client, events: Iterable[bytes]) -> int:
     """
     sent = 0
     left = iter(events)
-    while batch := list(islice(left, EVENTS_MAX)):
+    while batch := list(itertools.islice(left, EVENTS_MAX)):
         answer = http.post(
             "/api/v1/events/ingest/batch",
             content=b"[" + b",".join(batch) + b"]",
@@ -215,6 +216,28 @@ def send(http: httpx.Client, events: Iterable[bytes]) -> int:
             raise RefusedError(answer.text[:2_000])
         sent += len(batch)
     return sent
+
+
+@contextlib.contextmanager
+def streaming(url: str, per_s: int = 1_000) -> Iterator[None]:
+    """So many events a second, for as long as the block runs."""
+    batch = per_s // 10
+    over = threading.Event()
+
+    def run() -> None:
+        with client(url) as http:
+            for first in itertools.count(10_000_000, batch):
+                send(http, plain_events(batch, first=first))
+                if over.wait(batch / per_s):
+                    return
+
+    sender = threading.Thread(target=run)
+    sender.start()
+    try:
+        yield
+    finally:
+        over.set()
+        sender.join()
 
 
 class Served(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,8 +3,8 @@
 import contextlib
 import functools
 import http.server
+import itertools
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -18,7 +18,9 @@ COMMAND = (sys.executable, "-c", "from helios.cli import main; main()")
 _PORTS = range(20_000, 32_000)
 """Below those that Linux gives to connections going out."""
 
-_PORT_TRIES = 100
+_numbers = itertools.count(os.getpid() * 101)
+"""Each process begins elsewhere, and gives no port twice until it has given all."""
+
 STOP_S = 30.0
 CLI_S = 120.0
 
@@ -28,7 +30,8 @@ def free_port() -> int:
 
     So it is free again for a server that is started anew.
     """
-    for port in random.SystemRandom().sample(_PORTS, _PORT_TRIES):
+    for _ in _PORTS:
+        port = _PORTS[next(_numbers) % len(_PORTS)]
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
