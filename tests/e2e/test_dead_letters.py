@@ -126,5 +126,5 @@ def test_what_cannot_be_meant_is_told(serving: Any, tmp_path: Path) -> None:
         for verb in ("show", "retry", "discard"):
             done = helios.plain("dead-letters", verb, "../events")
             assert done.returncode == 3
-            assert "no dead letter" in done.stderr
+            assert "dead letter ../events" in done.stderr
         assert server.stop() == 0
