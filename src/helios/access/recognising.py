@@ -144,45 +144,43 @@ class Recogniser:
             await self._follower.caught_up()
 
     def _of_token(self, token_id: str) -> model.Principal | None:
-        known = self._principals.get((token_id, _SERVICE))
-        if known is None or known.revision != self.directory.revision:
-            token = self.directory.tokens.get(token_id)
-            found = None if token is None else self._bearer(token)
-            if token is None or found is None:
-                self._principals.pop((token_id, _SERVICE), None)
-                return None
-            known = _KnownPrincipal(self.directory.revision, found, token.expires_at)
-            self._remember((token_id, _SERVICE), known)
-        return None if self._is_over(known.ends_at) else known.principal
+        return self._current((token_id, _SERVICE), lambda: self._bearer(token_id))
 
-    def _bearer(self, token: events.Token) -> model.Principal | None:
+    def _bearer(self, token_id: str) -> _KnownPrincipal | None:
         """Who shows a token; nobody, where its owner is not let in any more."""
+        token = self.directory.tokens.get(token_id)
+        if token is None:
+            return None
         grants = token.grants
         if token.owner is not None:
             owner = self.directory.users.get(token.owner)
             if owner is None or owner.disabled:
                 return None
             grants = bounds.common(grants, owner.grants)
-        return model.Principal(
+        found = model.Principal(
             kind="service", name=token.name, grants=grants, token=token.id, by="bearer"
         )
+        return _KnownPrincipal(self.directory.revision, found, token.expires_at)
 
     def _of_session(
         self, session_id: str, user_id: str, by: Literal["cookie", "bearer"]
     ) -> model.Principal | None:
-        known = self._principals.get((session_id, by))
-        if known is None or known.revision != self.directory.revision:
-            known = self._looked_up(session_id, user_id, by)
-            if known is None:
-                self._principals.pop((session_id, by), None)
-                return None
-            self._remember((session_id, by), known)
-        return None if self._is_over(known.ends_at) else known.principal
+        return self._current((session_id, by), lambda: self._looked_up(session_id, user_id, by))
 
-    def _remember(self, key: tuple[str, str], known: _KnownPrincipal) -> None:
-        if len(self._principals) >= tokens.VERIFIED_MAX:
-            self._principals.clear()
-        self._principals[key] = known
+    def _current(
+        self, key: tuple[str, str], look: Callable[[], _KnownPrincipal | None]
+    ) -> model.Principal | None:
+        """What was found by a key, or is now where the directory has changed, until it ends."""
+        known = self._principals.get(key)
+        if known is None or known.revision != self.directory.revision:
+            known = look()
+            if known is None:
+                self._principals.pop(key, None)
+                return None
+            if len(self._principals) >= tokens.VERIFIED_MAX:
+                self._principals.clear()
+            self._principals[key] = known
+        return None if self._is_over(known.ends_at) else known.principal
 
     def _looked_up(
         self, session_id: str, user_id: str, by: Literal["cookie", "bearer"]
