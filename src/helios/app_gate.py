@@ -5,7 +5,7 @@ import ipaddress
 import urllib.parse
 from collections.abc import Collection, Iterator
 
-from helios import app_ingest
+from helios import app_address, app_ingest
 from helios.access import local, model
 from helios.access import parts as access_parts
 from helios.api import gate
@@ -96,7 +96,7 @@ def made(
         environment_of=environment_of,
         open_ingest=reached_by_others(settings) is None,
         ingest_is_open=lambda: ingestion.keys.is_open,
-        secure=(settings.public_url or "").startswith("https://"),
+        secure=app_address.address(settings, None).startswith("https://"),
     )
 
 

@@ -357,7 +357,6 @@ class Maker:
         return found
 
 
-_OURS = "helios"
 _BARE_EVENTS_MAX = 100
 """A log with more events than that is not looked into: somebody uses it."""
 
@@ -419,7 +418,7 @@ async def _is_bare(log: log_ports.EventLog, head: int) -> bool:
     if head > _BARE_EVENTS_MAX:
         return False
     page = await log.read(envelope.Position(0), limit=_BARE_EVENTS_MAX)
-    return all(event.source == _OURS for event in page.events)
+    return all(event.source == pulse.OURS for event in page.events)
 
 
 def _empty(seen: _Seen, *, no_events: bool) -> Empty:

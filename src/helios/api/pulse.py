@@ -35,7 +35,7 @@ TENANTS_MAX = 1_000
 _LATENCIES = 300
 _PROBE_S = 1.0
 _PROBE_STEP_S = 0.002
-_OURS = "helios"
+OURS = "helios"
 _MISSED = 3
 """Samples after which nobody seems to take them regularly."""
 
@@ -235,13 +235,13 @@ def by_source(found: Iterable[envelope.Event]) -> dict[tuple[str, str], float]:
     made: dict[tuple[str, str], float] = {}
     for event in found:
         key = (event.tenant, event.source)
-        if event.source != _OURS and (key in made or len(made) < TENANTS_MAX):
+        if event.source != OURS and (key in made or len(made) < TENANTS_MAX):
             made[key] = made.get(key, 0.0) + 1
     return made
 
 
 def _signals(event: envelope.Event) -> tuple[Signal, ...]:
-    if event.source != _OURS:
+    if event.source != OURS:
         return ("appended", "ingested", "judged")
     if event.type == dead_letters.RECORDED:
         return ("appended", "dead")

@@ -22,7 +22,7 @@ programs compare it, people read the message. `retryable` says whether the same 
 later without a change by the caller.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class HeliosError(Exception):
@@ -86,6 +86,19 @@ class NotFoundError(HeliosError):
     """The thing named does not exist."""
 
     code = "not_found"
+
+    @classmethod
+    def of(cls, client_id: str | None, what: str, name: str) -> Self:
+        """A client has none of that name; for None no client has.
+
+        Args:
+            client_id: whose it should be.
+            what: kind of thing, with its article: `an approval`.
+            name: its name or id.
+        """
+        if client_id is None:
+            return cls(f"no client has {what} {name[:80]}")
+        return cls(f"client {client_id[:80]} has no {what.partition(' ')[2]} {name[:80]}")
 
 
 class GoneError(HeliosError):

@@ -236,8 +236,7 @@ class _Boards(desks.Desk):
         place = await story_reading.by_id(self.parts.store, action_id, asked)
         heal = None if place is None else await self._heal(place.client_id, action_id)
         if place is None or heal is None:
-            whose = "no client has an" if asked is None else f"client {asked[:80]} has no"
-            raise errors.NotFoundError(f"{whose} action of healing {action_id[:80]}")
+            raise errors.NotFoundError.of(asked, "an action of healing", action_id)
         client_id = place.client_id
         entries = await reading.heals(
             self.parts.store, client_id, place.stack_id, limit=limits.PAGE_EVENTS_MAX

@@ -245,8 +245,7 @@ async def one(store: ports.ViewStore, client_id: str | None, letter_id: str) -> 
         store, Where(client_id=client_id), "id = ?", (letter_id,), "position LIMIT 1"
     )
     if not found:
-        whose = "no client has a" if client_id is None else f"client {client_id[:80]} has no"
-        raise errors.NotFoundError(f"{whose} dead letter {letter_id[:80]}")
+        raise errors.NotFoundError.of(client_id, "a dead letter", letter_id)
     return found[0]
 
 

@@ -299,8 +299,7 @@ async def approval(
         sql, params = f"{sql} AND tenant = ?", (approval_id, client_id)
     rows = await store.query(view.NAME, sql, params)
     if not rows:
-        whose = "no client has an" if client_id is None else f"client {client_id[:80]} has no"
-        raise errors.NotFoundError(f"{whose} approval {approval_id[:80]}")
+        raise errors.NotFoundError.of(client_id, "an approval", approval_id)
     found = msgspec.json.decode(rows[0][0], type=model.Approval)
     return msgspec.structs.replace(found, status=rows[0][1]), rows[0][2]
 
