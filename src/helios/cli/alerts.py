@@ -1,12 +1,9 @@
 """`helios alerts`."""
 
-import asyncio
-
 import click
 
-from helios.api.routes import alerts as routes
+from helios.cli import naming, session
 from helios.cli import output as outputs
-from helios.cli import session
 
 _COLUMNS = ("created_at", "contract", "key", "status", "reason", "count")
 
@@ -36,14 +33,12 @@ def alerts(
       helios alerts
       helios alerts order-fulfilment --since 2026-01-01T00:00:00Z
     """  # noqa: D301 - click reads \b as the character
-
-    async def run() -> routes.AlertList:
-        async with session.opened(where) as helios:
-            return await helios.client.alerts(
-                contract=contract, client_id=client_id, since=since, cursor=cursor, limit=limit
-            )
-
-    page = asyncio.run(run())
+    page = naming.ask(
+        where,
+        lambda helios: helios.alerts(
+            contract=contract, client_id=client_id, since=since, cursor=cursor, limit=limit
+        ),
+    )
     rows = [outputs.plain(alert) for alert in page.alerts]
     outputs.show(page, output, rows=rows, columns=_COLUMNS, empty="no alerts")
     if output == "table" and page.next_cursor is not None:

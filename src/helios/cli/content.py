@@ -1,13 +1,9 @@
 """`helios content`."""
 
-import asyncio
-
 import click
 
-from helios.api.routes import content as routes
+from helios.cli import naming, session
 from helios.cli import output as outputs
-from helios.cli import session
-from helios.projections.views import content_read
 
 _COLUMNS = ("source", "type", "id", "locale", "status", "title", "changed_at", "stale")
 _CLIENT = click.option("--client-id", help="Whose content; `default` without it.")
@@ -52,21 +48,19 @@ def list_(
       helios content list
       helios content list --source strapi --type article --stage draft
     """  # noqa: D301 - click reads \b as the character
-
-    async def run() -> content_read.Page:
-        async with session.opened(where) as helios:
-            return await helios.client.content(
-                source=source,
-                type=content_type,
-                locale=locale,
-                slug=slug,
-                cursor=cursor,
-                limit=limit,
-                stage=stage,
-                client_id=client_id,
-            )
-
-    page = asyncio.run(run())
+    page = naming.ask(
+        where,
+        lambda helios: helios.content(
+            source=source,
+            type=content_type,
+            locale=locale,
+            slug=slug,
+            cursor=cursor,
+            limit=limit,
+            stage=stage,
+            client_id=client_id,
+        ),
+    )
     rows = [outputs.plain(item) for item in page.items]
     outputs.show(page, output, rows=rows, columns=_COLUMNS, empty="no content")
     if output == "table" and page.next_cursor is not None:
@@ -97,14 +91,12 @@ def show(
     Example:
       helios content show strapi article kx2p0v3h8s1d -o json
     """  # noqa: D301 - click reads \b as the character
-
-    async def run() -> content_read.Page:
-        async with session.opened(where) as helios:
-            return await helios.client.content_one(
-                source, content_type, content_id, stage=stage, client_id=client_id
-            )
-
-    page = asyncio.run(run())
+    page = naming.ask(
+        where,
+        lambda helios: helios.content_one(
+            source, content_type, content_id, stage=stage, client_id=client_id
+        ),
+    )
     rows = [outputs.plain(item) for item in page.items]
     columns = ("id", "locale", "status", "slug", "title", "version", "updated_at", "stale")
     outputs.show(page, output, rows=rows, columns=columns)
@@ -133,12 +125,10 @@ def invalidate(
       helios content invalidate strapi
       helios content invalidate strapi article kx2p0v3h8s1d
     """  # noqa: D301 - click reads \b as the character
-
-    async def run() -> routes.Invalidated:
-        async with session.opened(where) as helios:
-            return await helios.client.invalidate(
-                source, type=content_type, id=content_id, client_id=client_id
-            )
-
-    done = asyncio.run(run())
+    done = naming.ask(
+        where,
+        lambda helios: helios.invalidate(
+            source, type=content_type, id=content_id, client_id=client_id
+        ),
+    )
     outputs.show(done, output, rows=[outputs.plain(done)], columns=["position"])

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from helios.api.routes import contracts as routes
+from helios.cli import naming, session
 from helios.cli import output as outputs
-from helios.cli import session
 from helios.cli import suggest as suggestion
 from helios.kernel import errors
 from helios.reconcile.streams import check as explaining
@@ -94,12 +94,7 @@ def list_(where: session.Where, output: outputs.Format, client_id: str | None) -
       helios contracts list
       helios contracts list --client-id acme-corp
     """  # noqa: D301 - click reads \b as the character
-
-    async def run() -> routes.ContractList:
-        async with session.opened(where) as helios:
-            return await helios.client.contracts(client_id)
-
-    found = asyncio.run(run())
+    found = naming.ask(where, lambda helios: helios.contracts(client_id))
     rows = [outputs.plain(c) for c in found.contracts]
     columns = ["name", "client_id", "version", "declared_at"]
     outputs.show(
@@ -123,12 +118,7 @@ def show(where: session.Where, output: outputs.Format, name: str, client_id: str
     Example:
       helios contracts show order-fulfilment
     """  # noqa: D301 - click reads \b as the character
-
-    async def run() -> routes.ContractView:
-        async with session.opened(where) as helios:
-            return await helios.client.contract(name, client_id)
-
-    found = asyncio.run(run())
+    found = naming.ask(where, lambda helios: helios.contract(name, client_id))
     if output == "table":
         click.echo(found.yaml, nl=not found.yaml.endswith("\n"))
         return
@@ -147,11 +137,6 @@ def delete(where: session.Where, output: outputs.Format, name: str, client_id: s
     Example:
       helios contracts delete order-fulfilment
     """  # noqa: D301 - click reads \b as the character
-
-    async def run() -> routes.Withdrawn:
-        async with session.opened(where) as helios:
-            return await helios.client.withdraw(name, client_id)
-
-    done = asyncio.run(run())
+    done = naming.ask(where, lambda helios: helios.withdraw(name, client_id))
     row: dict[str, Any] = outputs.plain(done)
     outputs.show(done, output, rows=[row], columns=list(row))

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from helios.api.routes import control as routes
+from helios.cli import naming, session
 from helios.cli import output as outputs
-from helios.cli import session
 from helios.reconcile.bus import commands as command_rules
 from helios.reconcile.bus import events
 
@@ -161,12 +161,7 @@ def list_commands(where: session.Where, output: outputs.Format, **query: Any) ->
       helios commands list
       helios commands list --status queued
     """  # noqa: D301 - click reads \b as the character
-
-    async def run() -> routes.CommandList:
-        async with session.opened(where) as helios:
-            return await helios.client.commands(**query)
-
-    page = asyncio.run(run())
+    page = naming.ask(where, lambda helios: helios.commands(**query))
     rows = [outputs.plain(command) for command in page.commands]
     outputs.show(page, output, rows=rows, columns=_COMMAND_COLUMNS, empty="no commands")
     _more(output, page.next_cursor)
@@ -186,12 +181,7 @@ def show_command(
     Example:
       helios commands show 01939c2e-1b2c-7def-8000-0123456789ab
     """  # noqa: D301 - click reads \b as the character
-
-    async def run() -> routes.CommandView:
-        async with session.opened(where) as helios:
-            return await helios.client.command(command_id, client_id)
-
-    found = asyncio.run(run())
+    found = naming.ask(where, lambda helios: helios.command(command_id, client_id))
     _fields(found, output)
     return EXIT_FAILED if found.status in ("failed", "expired") else 0
 
@@ -216,12 +206,7 @@ def list_correlations(where: session.Where, output: outputs.Format, **query: Any
       helios correlations list
       helios correlations list --status partial
     """  # noqa: D301 - click reads \b as the character
-
-    async def run() -> routes.CorrelationList:
-        async with session.opened(where) as helios:
-            return await helios.client.correlations(**query)
-
-    page = asyncio.run(run())
+    page = naming.ask(where, lambda helios: helios.correlations(**query))
     rows = [outputs.plain(record) for record in page.correlations]
     outputs.show(page, output, rows=rows, columns=_COLUMNS, empty="no correlations")
     _more(output, page.next_cursor)
@@ -241,12 +226,7 @@ def show_correlation(
     Example:
       helios correlations show 01939c2e-1b2c-7def-8000-0123456789ab
     """  # noqa: D301 - click reads \b as the character
-
-    async def run() -> events.Record:
-        async with session.opened(where) as helios:
-            return await helios.client.correlation(correlation_id, client_id)
-
-    found = asyncio.run(run())
+    found = naming.ask(where, lambda helios: helios.correlation(correlation_id, client_id))
     _fields(found, output, leave_out=("event_buffer",))
     if output == "table" and found.event_buffer:
         rows = [outputs.plain(each) for each in found.event_buffer]

@@ -9,8 +9,8 @@ import click
 import msgspec
 
 from helios.api import dead_letters as shown
+from helios.cli import naming, session
 from helios.cli import output as outputs
-from helios.cli import session
 from helios.kernel import errors
 
 EXIT_STILL_DEAD = 1
@@ -96,11 +96,7 @@ def list_(where: session.Where, output: outputs.Format, **query: Any) -> None:
     """  # noqa: D301 - click reads \b as the character
     query["type"] = query.pop("event_type")
 
-    async def run() -> shown.LetterList:
-        async with session.opened(where) as helios:
-            return await helios.client.dead_letters(**query)
-
-    page = asyncio.run(run())
+    page = naming.ask(where, lambda helios: helios.dead_letters(**query))
     rows = [outputs.plain(letter) for letter in page.letters]
     outputs.show(page, output, rows=rows, columns=_LETTERS, empty="no dead letters")
     if output == "table" and page.next_cursor is not None:
@@ -140,12 +136,7 @@ def show(where: session.Where, output: outputs.Format, letter: str, client_id: s
     Example:
       helios dead-letters show 3f1c9a
     """  # noqa: D301 - click reads \b as the character
-
-    async def run() -> shown.WholeLetter:
-        async with session.opened(where) as helios:
-            return await helios.client.dead_letter(letter, client_id)
-
-    found = asyncio.run(run())
+    found = naming.ask(where, lambda helios: helios.dead_letter(letter, client_id))
     if output != "table":
         outputs.show(found, output, rows=[], columns=[])
         return

@@ -11,8 +11,8 @@ import msgspec
 
 from helios.api import event_filter, searching, wire
 from helios.api.routes import search as search_routes
+from helios.cli import naming, session
 from helios.cli import output as outputs
-from helios.cli import session
 from helios.kernel import clock as clocks
 from helios.kernel import errors
 
@@ -52,12 +52,7 @@ def list_(where: session.Where, output: outputs.Format, **query: Any) -> None:
       helios events list --type OrderPlaced --limit 5
       helios events list --source aws -o json
     """  # noqa: D301 - click reads \b as the character
-
-    async def run() -> wire.EventList:
-        async with session.opened(where) as helios:
-            return await helios.client.events(**query)
-
-    page = asyncio.run(run())
+    page = naming.ask(where, lambda helios: helios.events(**query))
     rows = [_row(event) for event in page.events]
     outputs.show(page, output, rows=rows, columns=_COLUMNS, empty="no events")
     if output == "table" and not page.caught_up:
@@ -224,11 +219,9 @@ def append(
     if file is not None:
         return asyncio.run(_append_file(where, output, file))
 
-    async def run() -> Any:
-        async with session.opened(where) as helios:
-            return await helios.client.append(_event(fields), idempotency_key=idempotency_key)
-
-    receipt = asyncio.run(run())
+    receipt = naming.ask(
+        where, lambda helios: helios.append(_event(fields), idempotency_key=idempotency_key)
+    )
     row = outputs.plain(receipt)
     outputs.show(receipt, output, rows=[row], columns=list(row))
     return 0

@@ -1,12 +1,9 @@
 """`helios health`."""
 
-import asyncio
-
 import click
 
-from helios.api.routes import system
+from helios.cli import naming, session
 from helios.cli import output as outputs
-from helios.cli import session
 
 EXIT_NOT_READY = 1
 
@@ -21,12 +18,7 @@ def health(where: session.Where, output: outputs.Format) -> int:
     Example:
       helios health --url http://127.0.0.1:8420
     """  # noqa: D301 - click reads \b as the character
-
-    async def run() -> system.Readiness:
-        async with session.opened(where) as helios:
-            return await helios.client.ready()
-
-    found = asyncio.run(run())
+    found = naming.ask(where, lambda helios: helios.ready())
     rows = [outputs.plain(check) for check in found.checks]
     outputs.show(found, output, rows=rows, columns=["name", "ok", "detail", "lag_events"])
     return 0 if all(check.ok for check in found.checks) else EXIT_NOT_READY

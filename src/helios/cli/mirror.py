@@ -1,12 +1,9 @@
 """`helios mirror`."""
 
-import asyncio
-
 import click
 
-from helios.api.routes import mirror as routes
+from helios.cli import naming, session
 from helios.cli import output as outputs
-from helios.cli import session
 
 _COLUMNS = ("timestamp", "provider_name", "event_type", "content_id", "event_id", "position")
 
@@ -42,21 +39,19 @@ def mirror(
       helios mirror --provider strapi --since 2026-01-02T00:00:00Z
       helios mirror --event-id evt_17 --payload -o json
     """  # noqa: D301 - click reads \b as the character
-
-    async def run() -> routes.MirrorPage:
-        async with session.opened(where) as helios:
-            return await helios.client.mirror(
-                provider=provider,
-                event_id=event_id,
-                start_time=since,
-                end_time=until,
-                payload="true" if payload else None,
-                cursor=cursor,
-                limit=limit,
-                client_id=client_id,
-            )
-
-    page = asyncio.run(run())
+    page = naming.ask(
+        where,
+        lambda helios: helios.mirror(
+            provider=provider,
+            event_id=event_id,
+            start_time=since,
+            end_time=until,
+            payload="true" if payload else None,
+            cursor=cursor,
+            limit=limit,
+            client_id=client_id,
+        ),
+    )
     rows = [outputs.plain(event) for event in page.events]
     columns = (*_COLUMNS, "payload") if payload else _COLUMNS
     outputs.show(page, output, rows=rows, columns=columns, empty="no events")

@@ -1,12 +1,10 @@
 """`helios overview`."""
 
-import asyncio
-
 import click
 
 from helios.api import overview as shown
+from helios.cli import naming, session
 from helios.cli import output as outputs
-from helios.cli import session
 
 EXIT_ATTENTION = 1
 _URGENT = ("critical", "high")
@@ -27,12 +25,7 @@ def overview(
       helios overview
       helios overview --client-id acme --check
     """  # noqa: D301 - click reads \b as the character
-
-    async def run() -> shown.Overview:
-        async with session.opened(where) as helios:
-            return await helios.client.overview(client_id)
-
-    found = asyncio.run(run())
+    found = naming.ask(where, lambda helios: helios.overview(client_id))
     if output == "table":
         _print(found)
     else:

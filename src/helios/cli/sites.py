@@ -7,8 +7,8 @@ import click
 
 from helios import client as clients
 from helios.api.routes import sites as routes
+from helios.cli import naming, session
 from helios.cli import output as outputs
-from helios.cli import session
 from helios.reconcile.builds import site as declarations
 
 EXIT_FAILED = 1
@@ -63,12 +63,7 @@ def list_(where: session.Where, output: outputs.Format, client_id: str | None) -
     Example:
       helios sites list
     """  # noqa: D301 - click reads \b as the character
-
-    async def run() -> routes.SiteList:
-        async with session.opened(where) as helios:
-            return await helios.client.sites(client_id)
-
-    found = asyncio.run(run())
+    found = naming.ask(where, lambda helios: helios.sites(client_id))
     rows = [outputs.plain(site) for site in found.sites]
     columns = ("name", "client_id", "executor", "built_at", "waiting", "running", "builds_saved")
     outputs.show(found, output, rows=rows, columns=columns, empty="no sites")
@@ -86,12 +81,7 @@ def show(where: session.Where, output: outputs.Format, name: str, *, client_id: 
     Example:
       helios sites show blog
     """  # noqa: D301 - click reads \b as the character
-
-    async def run() -> routes.SiteView:
-        async with session.opened(where) as helios:
-            return await helios.client.site(name, client_id)
-
-    found = asyncio.run(run())
+    found = naming.ask(where, lambda helios: helios.site(name, client_id))
     if output == "table":
         shown = outputs.plain(found)
         text = str(shown.pop("yaml"))
@@ -116,12 +106,7 @@ def remove(
     Example:
       helios sites remove blog
     """  # noqa: D301 - click reads \b as the character
-
-    async def run() -> routes.Accepted:
-        async with session.opened(where) as helios:
-            return await helios.client.remove_site(name, client_id)
-
-    done = asyncio.run(run())
+    done = naming.ask(where, lambda helios: helios.remove_site(name, client_id))
     outputs.show(done, output, rows=[outputs.plain(done)], columns=["name", "position"])
 
 
@@ -197,12 +182,9 @@ def list_builds(
       helios builds list
       helios builds list blog --limit 5
     """  # noqa: D301 - click reads \b as the character
-
-    async def run() -> routes.BuildList:
-        async with session.opened(where) as helios:
-            return await helios.client.builds(client_id=client_id, site=site, limit=limit)
-
-    found = asyncio.run(run())
+    found = naming.ask(
+        where, lambda helios: helios.builds(client_id=client_id, site=site, limit=limit)
+    )
     rows = [outputs.plain(b) for b in found.builds]
     outputs.show(found, output, rows=rows, columns=_BUILD_COLUMNS, empty="no builds")
 
@@ -221,12 +203,7 @@ def show_build(
     Example:
       helios builds show 01939c2e-1b2c-7def-8000-0123456789ab
     """  # noqa: D301 - click reads \b as the character
-
-    async def run() -> routes.BuildView:
-        async with session.opened(where) as helios:
-            return await helios.client.build(build_id, client_id)
-
-    found = asyncio.run(run())
+    found = naming.ask(where, lambda helios: helios.build(build_id, client_id))
     if output == "table":
         for key, value in outputs.plain(found).items():
             click.echo(f"{key:16}{'' if value is None else value}")
@@ -268,10 +245,5 @@ def cancel(
     Example:
       helios builds cancel 01939c2e-1b2c-7def-8000-0123456789ab
     """  # noqa: D301 - click reads \b as the character
-
-    async def run() -> routes.Accepted:
-        async with session.opened(where) as helios:
-            return await helios.client.cancel_build(build_id, client_id)
-
-    done = asyncio.run(run())
+    done = naming.ask(where, lambda helios: helios.cancel_build(build_id, client_id))
     outputs.show(done, output, rows=[outputs.plain(done)], columns=["name", "position"])

@@ -1,13 +1,11 @@
 """`helios verdicts`."""
 
-import asyncio
-
 import click
 import msgspec
 
 from helios.api.routes import verdicts as routes
+from helios.cli import naming, session
 from helios.cli import output as outputs
-from helios.cli import session
 
 EXIT_NOT_MATCHED = 1
 _COLUMNS = ("key", "contract", "status", "missing_events", "errors", "created_at")
@@ -46,13 +44,12 @@ def list_(
     if status is not None and contract is None:
         raise click.UsageError("--status needs a CONTRACT.")
 
-    async def run() -> routes.VerdictList:
-        async with session.opened(where) as helios:
-            return await helios.client.verdicts(
-                contract, status=status, client_id=client_id, cursor=cursor, limit=limit
-            )
-
-    page = asyncio.run(run())
+    page = naming.ask(
+        where,
+        lambda helios: helios.verdicts(
+            contract, status=status, client_id=client_id, cursor=cursor, limit=limit
+        ),
+    )
     rows = [_row(verdict) for verdict in page.verdicts]
     outputs.show(page, output, rows=rows, columns=_COLUMNS, empty="no verdicts")
     if output == "table" and page.next_cursor is not None:
@@ -81,12 +78,9 @@ def show(
     Example:
       helios verdicts show order-fulfilment ORD-7 --history
     """  # noqa: D301 - click reads \b as the character
-
-    async def run() -> routes.KeyVerdicts:
-        async with session.opened(where) as helios:
-            return await helios.client.key(contract, key, client_id=client_id, history=history)
-
-    found = asyncio.run(run())
+    found = naming.ask(
+        where, lambda helios: helios.key(contract, key, client_id=client_id, history=history)
+    )
     rows = [_row(verdict) for verdict in found.verdicts]
     columns = (*_COLUMNS, "events", "late", "superseded_by")
     outputs.show(found, output, rows=rows, columns=columns)
@@ -122,13 +116,12 @@ def replay(
     if bool(keys) == bool(since or until):
         raise click.UsageError("Give KEYs, or --since or --until.")
 
-    async def run() -> routes.Replayed:
-        async with session.opened(where) as helios:
-            return await helios.client.judge_again(
-                contract, keys=keys, client_id=client_id, start=since, end=until
-            )
-
-    done = asyncio.run(run())
+    done = naming.ask(
+        where,
+        lambda helios: helios.judge_again(
+            contract, keys=keys, client_id=client_id, start=since, end=until
+        ),
+    )
     outputs.show(done, output, rows=[outputs.plain(done)], columns=("requested", "position"))
 
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 
-from helios.api.routes import views as routes
+from helios.cli import naming, session
 from helios.cli import output as outputs
-from helios.cli import session
 
 EXIT_DIFFERENT = 1
 
@@ -29,12 +28,7 @@ def list_(where: session.Where, output: outputs.Format) -> None:
     Example:
       helios views list
     """  # noqa: D301 - click reads \b as the character
-
-    async def run() -> routes.ViewList:
-        async with session.opened(where) as helios:
-            return await helios.client.views()
-
-    found = asyncio.run(run())
+    found = naming.ask(where, lambda helios: helios.views())
     rows = [outputs.plain(view) for view in found.views]
     columns = ["view", "version", "status", "position", "head", "lag_events", "error"]
     outputs.show(found.views, output, rows=rows, columns=columns)
